@@ -7,6 +7,7 @@ pub mod crc16;
 pub mod glob;
 pub mod hash;
 pub mod listpack;
+pub mod long_double;
 pub mod number;
 pub mod table;
 
