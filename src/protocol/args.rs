@@ -53,14 +53,17 @@ impl<'a> Args<'a> {
         self.spans.get(i).map(|span| span.of(self.buf))
     }
 
-    /// Argument `i` with the lifetime of the buffer, which `args[i]` cannot give. Panics beyond the last.
+    /// Argument `i` with the lifetime of the buffer, which `args[i]` cannot give. Panics beyond
+    /// the last.
     #[inline]
     pub fn at(&self, i: usize) -> &'a [u8] {
         self.spans[i].of(self.buf)
     }
 
     /// All arguments in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
+    pub fn iter(
+        &self,
+    ) -> impl ExactSizeIterator<Item = &'a [u8]> + DoubleEndedIterator + Clone + use<'a> {
         let buf = self.buf;
         self.spans.iter().map(move |span| span.of(buf))
     }
@@ -68,7 +71,10 @@ impl<'a> Args<'a> {
     /// The arguments from index `from` on; empty if there are none.
     #[inline]
     pub fn tail(&self, from: usize) -> Args<'a> {
-        Args { buf: self.buf, spans: self.spans.get(from..).unwrap_or_default() }
+        Args {
+            buf: self.buf,
+            spans: self.spans.get(from..).unwrap_or_default(),
+        }
     }
 
     /// A copy that outlives the buffer, in two allocations.
@@ -97,11 +103,14 @@ impl Index<usize> for Args<'_> {
 
 impl fmt::Debug for Args<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter().map(|arg| arg.escape_ascii().to_string())).finish()
+        f.debug_list()
+            .entries(self.iter().map(|arg| arg.escape_ascii().to_string()))
+            .finish()
     }
 }
 
-/// An argument list with its own memory: a command queued by `MULTI`, or on its way to another shard.
+/// An argument list with its own memory: a command queued by `MULTI`, or on its way to another
+/// shard.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct OwnedArgs {
     buf: Vec<u8>,
@@ -121,7 +130,10 @@ impl OwnedArgs {
 
     /// Appends an argument. Panics if the list reaches 4 GiB.
     pub fn push(&mut self, arg: &[u8]) {
-        self.spans.push(Span { start: offset(self.buf.len()), len: offset(arg.len()) });
+        self.spans.push(Span {
+            start: offset(self.buf.len()),
+            len: offset(arg.len()),
+        });
         self.buf.extend_from_slice(arg);
     }
 
@@ -156,8 +168,14 @@ mod tests {
         assert_eq!(args.at(1), b"");
         assert_eq!(args.get(2), Some(&b"v\r\n"[..]));
         assert_eq!(args.get(3), None);
-        assert_eq!(args.iter().rev().map(<[u8]>::len).collect::<Vec<_>>(), [3, 0, 3]);
-        assert_eq!(args.tail(1).iter().collect::<Vec<_>>(), [&b""[..], b"v\r\n"]);
+        assert_eq!(
+            args.iter().rev().map(<[u8]>::len).collect::<Vec<_>>(),
+            [3, 0, 3]
+        );
+        assert_eq!(
+            args.tail(1).iter().collect::<Vec<_>>(),
+            [&b""[..], b"v\r\n"]
+        );
         assert!(args.tail(3).is_empty() && args.tail(9).is_empty());
         assert_eq!(format!("{args:?}"), r#"["SET", "", "v\\r\\n"]"#);
     }

@@ -1,12 +1,17 @@
 //! Doubles as text.
 
-/// Upper bound of the length of a [`DoubleText`] in bytes: sign, 17 digits, point, `e`, sign and 3 digits.
+/// Upper bound of the length of a [`DoubleText`] in bytes: sign, 17 digits, point, `e`, sign and
+/// 3 digits.
 pub const DOUBLE_TEXT_MAX: usize = 32;
 
-/// A double in the form in which Redis 7.2 prints it (`d2string`): the shortest digits that read back as the same
-/// double, plain if the exponent is moderate and scientific otherwise.
+/// A double in the form in which Redis 7.2 prints it (`d2string`): the shortest digits that read
+/// back as the same double, plain if the exponent is moderate and scientific otherwise.
 ///
 /// `inf`, `-inf`, `nan` and `-0` as such; whole numbers below 2^52 in magnitude as integers.
+///
+/// Redis generates the digits with Grisu2, which misses the shortest form for about one double in
+/// a thousand and then prints a digit more. That surplus is not reproduced: both texts read back
+/// as the same double.
 pub struct DoubleText {
     buf: [u8; DOUBLE_TEXT_MAX],
     len: usize,
@@ -17,13 +22,20 @@ impl DoubleText {
     pub fn new(value: f64) -> Self {
         /// Up to here every whole double converts to an integer exactly.
         const WHOLE_MAX: f64 = 4_503_599_627_370_496.0;
-        let mut text = Self { buf: [0; DOUBLE_TEXT_MAX], len: 0 };
+        let mut text = Self {
+            buf: [0; DOUBLE_TEXT_MAX],
+            len: 0,
+        };
         if value.is_nan() {
             text.push(b"nan");
         } else if value.is_infinite() {
             text.push(if value < 0.0 { b"-inf" } else { b"inf" });
         } else if value == 0.0 {
-            text.push(if value.is_sign_negative() { b"-0" } else { b"0" });
+            text.push(if value.is_sign_negative() {
+                b"-0"
+            } else {
+                b"0"
+            });
         } else if value.abs() < WHOLE_MAX && value.fract() == 0.0 {
             text.push(itoa::Buffer::new().format(value as i64).as_bytes());
         } else {
@@ -47,8 +59,9 @@ impl DoubleText {
         self.len += n;
     }
 
-    /// Lays out the shortest digits by the rules of `fpconv`: plain for a whole number with at most seven zeros to
-    /// append or a fraction with few digits or leading zeros, else scientific.
+    /// Lays out the shortest digits by the rules of `fpconv`: plain for a whole number with at
+    /// most seven zeros to append or a fraction with few digits or leading zeros, else
+    /// scientific.
     fn shortest(&mut self, value: f64) {
         let (digits, digits_len, exponent) = decompose(value.abs());
         let digits = &digits[..digits_len];
@@ -80,12 +93,17 @@ impl DoubleText {
                 self.push(&digits[1..]);
             }
             self.push(if exponent < 0 { b"e-" } else { b"e+" });
-            self.push(itoa::Buffer::new().format(exponent.unsigned_abs()).as_bytes());
+            self.push(
+                itoa::Buffer::new()
+                    .format(exponent.unsigned_abs())
+                    .as_bytes(),
+            );
         }
     }
 }
 
-/// The shortest digits of a positive finite double, how many they are, and the decimal exponent of the first.
+/// The shortest digits of a positive finite double, how many they are, and the decimal exponent
+/// of the first.
 fn decompose(value: f64) -> ([u8; 17], usize, i32) {
     use std::io::Write;
     // "1.2345e-7" is at most 17 digits, a point, and an exponent of five bytes.
@@ -129,7 +147,7 @@ mod tests {
             (0.1, "0.1"),
             (-0.1, "-0.1"),
             (0.30000000000000004, "0.30000000000000004"),
-            (3.141592653589793, "3.141592653589793"),
+            (2.6457513110645907, "2.6457513110645907"),
             (0.001, "0.001"),
             (0.000001, "0.000001"),
             (0.0000001, "1e-7"),
@@ -152,7 +170,11 @@ mod tests {
             (f64::NEG_INFINITY, "-inf"),
         ];
         for (value, text) in table {
-            assert_eq!(DoubleText::new(value).as_bytes(), text.as_bytes(), "{value:e}");
+            assert_eq!(
+                DoubleText::new(value).as_bytes(),
+                text.as_bytes(),
+                "{value:e}"
+            );
         }
         assert_eq!(DoubleText::new(f64::NAN).as_bytes(), b"nan");
         assert_eq!(DoubleText::new(-f64::NAN).as_bytes(), b"nan");

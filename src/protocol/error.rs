@@ -1,9 +1,11 @@
 //! What can be wrong with a request on the wire.
 
-/// A violation of the request protocol. The connection is closed after the reply; nothing behind the error is parsed.
+/// A violation of the request protocol. The connection is closed after the reply; nothing behind
+/// the error is parsed.
 ///
-/// `Display` is Redis's text without the leading `-ERR `. Use [`crate::protocol::Reply::protocol_error`] to
-/// send it: for [`Self::ExpectedBulk`] Redis echoes a raw byte, which a `str` cannot hold.
+/// `Display` is Redis's text without the leading `-ERR `. Use
+/// [`crate::protocol::Reply::protocol_error`] to send it: for [`Self::ExpectedBulk`] Redis echoes
+/// a raw byte, which a `str` cannot hold.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ProtocolError {
     /// No end of line within 64 KiB of a `*`.
@@ -47,5 +49,9 @@ impl ProtocolError {
 
 /// Line ends are replaced as in every error reply.
 fn printable(byte: u8) -> char {
-    if matches!(byte, b'\r' | b'\n') { ' ' } else { char::from(byte) }
+    if matches!(byte, b'\r' | b'\n') {
+        ' '
+    } else {
+        char::from(byte)
+    }
 }

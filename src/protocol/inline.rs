@@ -2,14 +2,17 @@
 
 use super::args::Span;
 
-/// Splits `line` (without its line end) by the quoting rules of Redis's `sdssplitargs` and pushes the arguments' spans.
+/// Splits `line` (without its line end) by the quoting rules of Redis's `sdssplitargs` and pushes
+/// the arguments' spans.
 ///
-/// - Blanks separate arguments. Quotes may start anywhere in an argument, but a blank or the end must follow the closing one.
-/// - Within double quotes `\n \r \t \b \a \xHH` are escapes and any other escaped byte stands for itself.
+/// - Blanks separate arguments. Quotes may start anywhere in an argument, but a blank or the end
+///   must follow the closing one.
+/// - Within double quotes `\n \r \t \b \a \xHH` are escapes and any other escaped byte stands for
+///   itself.
 /// - Within single quotes only `\'` is an escape.
 ///
-/// Unescaping happens in place, for it never lengthens: the bytes of `line` are changed. Returns `None` if
-/// quotes are unbalanced; `line` and `spans` are then unspecified.
+/// Unescaping happens in place, for it never lengthens: the bytes of `line` are changed. Returns
+/// `None` if quotes are unbalanced; `line` and `spans` are then unspecified.
 pub(super) fn split(line: &mut [u8], spans: &mut Vec<Span>) -> Option<()> {
     let mut at = 0;
     loop {
@@ -39,16 +42,21 @@ pub(super) fn split(line: &mut [u8], spans: &mut Vec<Span>) -> Option<()> {
                 }
             }
         }
-        spans.push(Span { start: u32::try_from(start).ok()?, len: u32::try_from(end - start).ok()? });
+        spans.push(Span {
+            start: u32::try_from(start).ok()?,
+            len: u32::try_from(end - start).ok()?,
+        });
     }
 }
 
-/// The blanks of C's `isspace`. Within an unquoted argument vertical tab and form feed do not separate, though.
+/// The blanks of C's `isspace`. Within an unquoted argument vertical tab and form feed do not
+/// separate, though.
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
-/// Reads from `at` to past the closing quote, writes the unescaped bytes at `end`; returns both positions.
+/// Reads from `at` to past the closing quote, writes the unescaped bytes at `end`; returns both
+/// positions.
 fn double_quoted(line: &mut [u8], mut at: usize, mut end: usize) -> Option<(usize, usize)> {
     loop {
         let (byte, taken) = match *line.get(at..)? {
@@ -113,7 +121,12 @@ mod tests {
         let mut line = line.to_vec();
         let mut spans = Vec::new();
         split(&mut line, &mut spans)?;
-        Some(Args::new(&line, &spans).iter().map(<[u8]>::to_vec).collect())
+        Some(
+            Args::new(&line, &spans)
+                .iter()
+                .map(<[u8]>::to_vec)
+                .collect(),
+        )
     }
 
     #[test]
@@ -150,7 +163,15 @@ mod tests {
     #[test]
     fn unbalanced_quotes_are_refused() {
         let table: [&[u8]; 9] = [
-            b"\"", b"'", b"a \"b", b"a 'b", br#""a"b"#, b"'a'b", br#""a\""#, br"'a\'", br#""a""b""#,
+            b"\"",
+            b"'",
+            b"a \"b",
+            b"a 'b",
+            br#""a"b"#,
+            b"'a'b",
+            br#""a\""#,
+            br"'a\'",
+            br#""a""b""#,
         ];
         for line in table {
             assert_eq!(split_to_vec(line), None, "{}", line.escape_ascii());

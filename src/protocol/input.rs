@@ -5,8 +5,9 @@
 //!                            ^ start        ^ start + at (parsed up to here)
 //! ```
 //!
-//! Spans and positions of the request in progress are relative to `start`, so that the buffer can be compacted under it.
-//! Whatever is parsed is never looked at again: the cost of a byte does not depend on how the peer cuts its stream.
+//! Spans and positions of the request in progress are relative to `start`, so that the buffer can
+//! be compacted under it. Whatever is parsed is never looked at again: the cost of a byte does
+//! not depend on how the peer cuts its stream.
 
 use memchr::{memchr, memchr2};
 
@@ -23,7 +24,8 @@ const UNAUTHENTICATED_ARGS_MAX: usize = 10;
 const UNAUTHENTICATED_BULK_LEN_MAX: usize = 16 * 1024;
 /// An empty buffer keeps at most this capacity in bytes; an idle connection costs no more.
 const IDLE_CAPACITY_MAX: usize = 16 * 1024;
-/// A buffer that holds a partial request is moved to a smaller one only above this capacity in bytes.
+/// A buffer that holds a partial request is moved to a smaller one only above this capacity in
+/// bytes.
 const PARTIAL_CAPACITY_MAX: usize = 1024 * 1024;
 /// Capacity in bytes of a buffer's first allocation.
 const CAPACITY_MIN: usize = 512;
@@ -35,15 +37,17 @@ const FAST_DIGITS_MAX: usize = 9;
 /// What a connection's requests may cost. May change between calls of [`Input::next`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Largest argument in bytes: `proto-max-bulk-len`. Values of 4 GiB and more count as just below 4 GiB.
+    /// Largest argument in bytes: `proto-max-bulk-len`. Values of 4 GiB and more count as just
+    /// below 4 GiB.
     pub bulk_len_max: usize,
     /// Most arguments of one request.
     pub args_max: usize,
-    /// Largest request in bytes, complete or not: `client-query-buffer-limit`. At most 4 GiB - 1 has effect. (Redis
-    /// bounds the part that it has not parsed yet, so that a request of many large arguments has no bound there.)
+    /// Largest request in bytes, complete or not: `client-query-buffer-limit`. At most 4 GiB - 1
+    /// has effect. (Redis bounds the part that it has not parsed yet, so that a request of many
+    /// large arguments has no bound there.)
     pub query_buffer_max: usize,
-    /// Whether the peer has authenticated, or need not. Before that a request has at most 10 arguments, of at most
-    /// 16384 bytes.
+    /// Whether the peer has authenticated, or need not. Before that a request has at most 10
+    /// arguments, of at most 16384 bytes.
     pub authenticated: bool,
 }
 
@@ -71,8 +75,8 @@ impl Limits {
 pub struct Request<'a> {
     /// At least one argument.
     pub args: Args<'a>,
-    /// The bytes as received, if they are exactly what [`super::encode`] makes of `args`; `None` for an inline
-    /// request and for sloppy line ends, which Redis accepts.
+    /// The bytes as received, if they are exactly what [`super::encode`] makes of `args`; `None`
+    /// for an inline request and for sloppy line ends, which Redis accepts.
     pub verbatim: Option<&'a [u8]>,
 }
 
@@ -86,7 +90,11 @@ struct Found {
 /// A length line, by the fast path.
 enum Line {
     /// A canonical number; `end` is relative to the sigil and behind the line.
-    Length { value: usize, end: usize, canonical: bool },
+    Length {
+        value: usize,
+        end: usize,
+        canonical: bool,
+    },
     /// Nothing wrong so far.
     Partial,
     /// Negative, long or malformed.
@@ -95,7 +103,8 @@ enum Line {
 
 /// The query buffer and parser of one connection.
 ///
-/// Feed it with [`Self::push`], then call [`Self::next`] until it returns `Ok(None)`; only then does it give back memory.
+/// Feed it with [`Self::push`], then call [`Self::next`] until it returns `Ok(None)`; only then
+/// does it give back memory.
 #[derive(Default)]
 pub struct Input {
     buf: Vec<u8>,
@@ -140,7 +149,8 @@ impl Input {
             self.buf.clear();
             self.start = 0;
         } else if self.buf.capacity() - self.buf.len() < data.len() && self.start >= unread {
-            // Moves no more bytes than were consumed since the last time, so the cost per byte is constant.
+            // Moves no more bytes than were consumed since the last time, so the cost per byte is
+            // constant.
             self.compact();
         }
         if self.buf.capacity() == 0 {
@@ -177,7 +187,10 @@ impl Input {
         };
         let bytes = &self.buf[found.start..found.end];
         let verbatim = found.canonical.then_some(bytes);
-        Ok(Some(Request { args: Args::new(bytes, &self.spans), verbatim }))
+        Ok(Some(Request {
+            args: Args::new(bytes, &self.spans),
+            verbatim,
+        }))
     }
 
     fn advance(&mut self, limits: &Limits) -> Result<Option<Found>, ProtocolError> {
@@ -230,7 +243,11 @@ impl Input {
         self.start += self.at;
         self.at = 0;
         self.scanned = 0;
-        Found { start, end: self.start, canonical: self.canonical }
+        Found {
+            start,
+            end: self.start,
+            canonical: self.canonical,
+        }
     }
 
     /// Parses the `*` line of a request. Returns whether it is whole.
@@ -240,7 +257,11 @@ impl Input {
         self.canonical = true;
         let line = &self.buf[self.start..];
         let (count, end) = match length_line(line) {
-            Line::Length { value, end, canonical } => {
+            Line::Length {
+                value,
+                end,
+                canonical,
+            } => {
                 self.canonical = canonical;
                 (value, end)
             }
@@ -252,7 +273,7 @@ impl Input {
                 let digits = &self.buf[self.start + 1..self.start + end - 2];
                 let count = integer::parse(digits).ok_or(ProtocolError::InvalidCount)?;
                 self.canonical = self.buf[self.start + end - 1] == b'\n';
-                // No positive number is odd and within the limits, except for limits that nobody sets.
+                // A negative count is a request of no arguments.
                 (usize::try_from(count).unwrap_or(0), end)
             }
         };
@@ -281,7 +302,8 @@ impl Input {
                     None => return Ok(false),
                 },
             };
-            // Neither addition overflows: a position in memory, and a length checked against 32 bits.
+            // Neither addition overflows: a position in memory, and a length checked against 32
+            // bits.
             let end = self.at + len;
             let Some(line_end) = self.buf[self.start..].get(end..end + 2) else {
                 if self.bulk_len.is_none() && len > BIG_BULK_LEN {
@@ -308,7 +330,11 @@ impl Input {
         let line = &self.buf[self.start + self.at..];
         let odd = line.first().is_some_and(|&byte| byte != b'$');
         let (len, end) = match if odd { Line::Odd } else { length_line(line) } {
-            Line::Length { value, end, canonical } => {
+            Line::Length {
+                value,
+                end,
+                canonical,
+            } => {
                 self.canonical &= canonical;
                 (value, end)
             }
@@ -329,7 +355,8 @@ impl Input {
         Ok(Some(len))
     }
 
-    /// The slow path of [`Self::bulk_header`]: the length and the end of the line relative to its start.
+    /// The slow path of [`Self::bulk_header`]: the length and the end of the line relative to its
+    /// start.
     #[cold]
     fn odd_bulk_header(&mut self) -> Result<Option<(usize, usize)>, ProtocolError> {
         let Some(end) = self.line_end(ProtocolError::BigBulkLine)? else {
@@ -347,12 +374,13 @@ impl Input {
         Ok(Some((len, end)))
     }
 
-    /// Finds the end of the line at `at`, relative to it: behind the CR and the byte that follows, which Redis
-    /// does not look at. `None` if it is not there yet.
+    /// Finds the end of the line at `at`, relative to it: behind the CR and the byte that
+    /// follows, which Redis does not look at. `None` if it is not there yet.
     #[cold]
     fn line_end(&mut self, too_long: ProtocolError) -> Result<Option<usize>, ProtocolError> {
         let line = &self.buf[self.start + self.at..];
-        // Redis searches with `strchr`, so that nothing is found behind a NUL until the line is too long.
+        // Redis searches with `strchr`, so that nothing is found behind a NUL until the line is
+        // too long.
         let found = memchr2(b'\r', 0, &line[self.scanned..]).map(|i| self.scanned + i);
         self.scanned = found.unwrap_or(line.len());
         match found {
@@ -385,7 +413,8 @@ impl Input {
         Ok(Some(self.consume()))
     }
 
-    /// Makes room for a large bulk that was announced: the request will be `needed` bytes long up to its end.
+    /// Makes room for a large bulk that was announced: the request will be `needed` bytes long up
+    /// to its end.
     ///
     /// This reserves address space, which costs memory only as bytes arrive.
     #[cold]
@@ -396,8 +425,8 @@ impl Input {
         }
         self.compact();
         let lacking = needed.saturating_sub(self.buf.len());
-        // Exact only where it at least doubles the buffer: many bulks of one request must not move it once each.
-        // If there is no memory, the bulk may still turn out to end early.
+        // Exact only where it at least doubles the buffer: many bulks of one request must not
+        // move it once each. If there is no memory, the bulk may still turn out to end early.
         let _ = if needed / 2 >= self.buf.capacity() {
             self.buf.try_reserve_exact(lacking)
         } else {
@@ -441,7 +470,9 @@ fn length_line(line: &[u8]) -> Line {
     let mut value = 0;
     let mut at = 1;
     loop {
-        let Some(&byte) = line.get(at) else { return Line::Partial };
+        let Some(&byte) = line.get(at) else {
+            return Line::Partial;
+        };
         let digit = byte.wrapping_sub(b'0');
         if digit > 9 {
             break;
@@ -456,7 +487,11 @@ fn length_line(line: &[u8]) -> Line {
         return Line::Odd;
     }
     match line.get(at + 1) {
-        Some(&byte) => Line::Length { value, end: at + 2, canonical: byte == b'\n' },
+        Some(&byte) => Line::Length {
+            value,
+            end: at + 2,
+            canonical: byte == b'\n',
+        },
         None => Line::Partial,
     }
 }

@@ -45,7 +45,12 @@ fn parse<'a>(
 fn error_of(bytes: &[u8], limits: &Limits) -> String {
     let whole = parse([bytes], limits);
     let bytewise = parse(bytes.chunks(1), limits);
-    assert_eq!(whole, bytewise, "{}", bytes[..bytes.len().min(60)].escape_ascii());
+    assert_eq!(
+        whole,
+        bytewise,
+        "{}",
+        bytes[..bytes.len().min(60)].escape_ascii()
+    );
     whole.1.map_or(String::new(), |error| error.to_string())
 }
 
@@ -61,7 +66,9 @@ fn corpus() -> Vec<Vec<u8>> {
     }
     let mut wide = b"PING\r\n".to_vec();
     encode::request(&mut wide, &[&b"x"[..]; 40]);
-    let mut mixed = b"\r\n\n*0\r\n*-1\r\nSET k \"a \\x00\\\"\" 'b'\r\n*1\r\n$4\r\nPING\r\n  \r\nGET k\n".to_vec();
+    let mut mixed =
+        b"\r\n\n*0\r\n*-1\r\nSET k \"a \\x00\\\"\" 'b'\r\n*1\r\n$4\r\nPING\r\n  \r\nGET k\n"
+            .to_vec();
     mixed.extend_from_slice(b"*2\r\n$0\r\n\r\n$4\r\n\r\n*1\r\n");
     vec![
         many,
@@ -84,7 +91,10 @@ fn a_request_of_bulks_is_parsed_and_verbatim() {
     input.push(bytes);
     let limits = Limits::default();
     let request = input.next(&limits).unwrap().unwrap();
-    assert_eq!(request.args.iter().collect::<Vec<_>>(), [&b"SET"[..], b"k", b"\r\n"]);
+    assert_eq!(
+        request.args.iter().collect::<Vec<_>>(),
+        [&b"SET"[..], b"k", b"\r\n"]
+    );
     assert_eq!(request.verbatim, Some(&bytes[..]));
     assert!(input.next(&limits).unwrap().is_none());
     assert_eq!(input.buffered(), 0);
@@ -92,12 +102,17 @@ fn a_request_of_bulks_is_parsed_and_verbatim() {
 
 #[test]
 fn inline_and_empty_requests_are_parsed_as_redis_does() {
-    let bytes = b"\r\n\n \t\r\n*0\r\n*-1\r\n*-9223372036854775808\r\nPING\nset k \"a b\"\r\n*1\r\n$4\r\nECHO\r\n";
+    let bytes = b"\r\n\n \t\r\n*0\r\n*-1\r\n*-9223372036854775808\r\nPING\nset k \"a b\"\r\n\
+        *1\r\n$4\r\nECHO\r\n";
     let (requests, error) = parse([&bytes[..]], &Limits::default());
     assert_eq!(error, None);
     assert_eq!(
         requests,
-        [(args(&["PING"]), false), (args(&["set", "k", "a b"]), false), (args(&["ECHO"]), true)]
+        [
+            (args(&["PING"]), false),
+            (args(&["set", "k", "a b"]), false),
+            (args(&["ECHO"]), true)
+        ]
     );
 }
 
@@ -105,7 +120,12 @@ fn inline_and_empty_requests_are_parsed_as_redis_does() {
 fn line_ends_are_as_sloppy_as_in_redis_but_not_verbatim() {
     let (requests, error) = parse([&b"*1\rX$4\rYPINGZZ"[..]], &Limits::default());
     assert_eq!((requests, error), (vec![(args(&["PING"]), false)], None));
-    for bytes in [&b"*1\rX$1\r\na\r\n"[..], b"*1\r\n$1\rXa\r\n", b"*1\r\n$1\r\na\rX", b"*1\r\n$1\r\naX\n"] {
+    for bytes in [
+        &b"*1\rX$1\r\na\r\n"[..],
+        b"*1\r\n$1\rXa\r\n",
+        b"*1\r\n$1\r\na\rX",
+        b"*1\r\n$1\r\naX\n",
+    ] {
         let (requests, error) = parse([bytes], &Limits::default());
         assert_eq!((requests, error), (vec![(args(&["a"]), false)], None));
     }
@@ -129,7 +149,10 @@ fn every_split_of_a_pipeline_gives_the_same_requests() {
 #[test]
 fn every_error_has_the_text_of_redis() {
     let limits = Limits::default();
-    let closed = Limits { authenticated: false, ..limits };
+    let closed = Limits {
+        authenticated: false,
+        ..limits
+    };
     let table: [(&[u8], &str); 22] = [
         (b"*\r\n", "Protocol error: invalid multibulk length"),
         (b"* 1\r\n", "Protocol error: invalid multibulk length"),
@@ -137,9 +160,18 @@ fn every_error_has_the_text_of_redis() {
         (b"*-0\r\n", "Protocol error: invalid multibulk length"),
         (b"*1x\r\n", "Protocol error: invalid multibulk length"),
         (b"*1048577\r\n", "Protocol error: invalid multibulk length"),
-        (b"*2147483648\r\n", "Protocol error: invalid multibulk length"),
-        (b"*99999999999999999999\r\n", "Protocol error: invalid multibulk length"),
-        (b"*9223372036854775807\r\n", "Protocol error: invalid multibulk length"),
+        (
+            b"*2147483648\r\n",
+            "Protocol error: invalid multibulk length",
+        ),
+        (
+            b"*99999999999999999999\r\n",
+            "Protocol error: invalid multibulk length",
+        ),
+        (
+            b"*9223372036854775807\r\n",
+            "Protocol error: invalid multibulk length",
+        ),
         (b"*1\r\nx\r\n", "Protocol error: expected '$', got 'x'"),
         (b"*1\r\n*1\r\n", "Protocol error: expected '$', got '*'"),
         (b"*1\r\n\r\n", "Protocol error: expected '$', got ' '"),
@@ -148,20 +180,44 @@ fn every_error_has_the_text_of_redis() {
         (b"*1\r\n$-1\r\n", "Protocol error: invalid bulk length"),
         (b"*1\r\n$+1\r\n", "Protocol error: invalid bulk length"),
         (b"*1\r\n$00\r\n", "Protocol error: invalid bulk length"),
-        (b"*1\r\n$536870913\r\n", "Protocol error: invalid bulk length"),
-        (b"*1\r\n$99999999999999999999\r\n", "Protocol error: invalid bulk length"),
-        (b"GET \"k\r\n", "Protocol error: unbalanced quotes in request"),
-        (b"GET 'k'x\r\n", "Protocol error: unbalanced quotes in request"),
+        (
+            b"*1\r\n$536870913\r\n",
+            "Protocol error: invalid bulk length",
+        ),
+        (
+            b"*1\r\n$99999999999999999999\r\n",
+            "Protocol error: invalid bulk length",
+        ),
+        (
+            b"GET \"k\r\n",
+            "Protocol error: unbalanced quotes in request",
+        ),
+        (
+            b"GET 'k'x\r\n",
+            "Protocol error: unbalanced quotes in request",
+        ),
         (b"\"\n", "Protocol error: unbalanced quotes in request"),
     ];
     for (bytes, text) in table {
         assert_eq!(error_of(bytes, &limits), text, "{}", bytes.escape_ascii());
     }
-    assert_eq!(error_of(b"*11\r\n", &closed), "Protocol error: unauthenticated multibulk length");
-    assert_eq!(error_of(b"*1048577\r\n", &closed), "Protocol error: invalid multibulk length");
+    assert_eq!(
+        error_of(b"*11\r\n", &closed),
+        "Protocol error: unauthenticated multibulk length"
+    );
+    assert_eq!(
+        error_of(b"*1048577\r\n", &closed),
+        "Protocol error: invalid multibulk length"
+    );
     let text = "Protocol error: unauthenticated bulk length";
     assert_eq!(error_of(b"*1\r\n$16385\r\n", &closed), text);
-    for accepted in [&b"*1048576\r\n"[..], b"*1\r\n$536870912\r\n", b"*1\r", b"*", b"*1\r\n$"] {
+    for accepted in [
+        &b"*1048576\r\n"[..],
+        b"*1\r\n$536870912\r\n",
+        b"*1\r",
+        b"*",
+        b"*1\r\n$",
+    ] {
         assert_eq!(error_of(accepted, &limits), "");
     }
     assert_eq!(error_of(b"*10\r\n$16384\r\n", &closed), "");
@@ -219,7 +275,10 @@ fn an_error_is_final() {
     let limits = Limits::default();
     assert!(input.next(&limits).unwrap().is_some());
     for _ in 0..3 {
-        assert_eq!(input.next(&limits).unwrap_err(), ProtocolError::InvalidCount);
+        assert_eq!(
+            input.next(&limits).unwrap_err(),
+            ProtocolError::InvalidCount
+        );
         input.push(b"PING\r\n");
     }
 }
@@ -228,15 +287,27 @@ fn an_error_is_final() {
 fn a_request_larger_than_the_query_buffer_is_refused_however_it_arrives() {
     let mut bytes = Vec::new();
     encode::request(&mut bytes, &[b"SET", b"k", &[b'v'; 1000]]);
-    let limits = Limits { query_buffer_max: bytes.len(), ..Limits::default() };
+    let limits = Limits {
+        query_buffer_max: bytes.len(),
+        ..Limits::default()
+    };
     let pipeline = bytes.repeat(5);
     assert_eq!(parse([&pipeline[..]], &limits).0.len(), 5);
     assert_eq!(error_of(&pipeline, &limits), "");
-    let tight = Limits { query_buffer_max: bytes.len() - 1, ..limits };
+    let tight = Limits {
+        query_buffer_max: bytes.len() - 1,
+        ..limits
+    };
     assert_eq!(error_of(&bytes, &tight), "Query buffer limit exceeded");
     assert!(!ProtocolError::QueryBufferLimit.has_reply());
-    let inline = Limits { query_buffer_max: 100, ..limits };
-    assert_eq!(error_of(&[b'a'; 101], &inline), "Query buffer limit exceeded");
+    let inline = Limits {
+        query_buffer_max: 100,
+        ..limits
+    };
+    assert_eq!(
+        error_of(&[b'a'; 101], &inline),
+        "Query buffer limit exceeded"
+    );
 }
 
 #[test]
@@ -249,14 +320,20 @@ fn a_bulk_that_no_span_can_hold_is_refused_whatever_the_limits_say() {
     };
     for len in ["4294967296", "9223372036854775807"] {
         let bytes = format!("*1\r\n${len}\r\n");
-        assert_eq!(error_of(bytes.as_bytes(), &limits), "Protocol error: invalid bulk length");
+        assert_eq!(
+            error_of(bytes.as_bytes(), &limits),
+            "Protocol error: invalid bulk length"
+        );
     }
 }
 
 #[test]
 fn limits_apply_from_the_next_request_on() {
     let mut input = Input::new();
-    let closed = Limits { authenticated: false, ..Limits::default() };
+    let closed = Limits {
+        authenticated: false,
+        ..Limits::default()
+    };
     input.push(b"AUTH x\r\n*11\r\n");
     assert!(input.next(&closed).unwrap().is_some());
     assert!(input.next(&Limits::default()).unwrap().is_none());
@@ -287,11 +364,18 @@ fn a_large_bulk_is_given_its_space_at_once_and_gives_it_back() {
 
 #[test]
 fn an_announcement_reserves_no_more_than_the_limits_permit() {
-    let limits = Limits { query_buffer_max: 1024 * 1024, ..Limits::default() };
+    let limits = Limits {
+        query_buffer_max: 1024 * 1024,
+        ..Limits::default()
+    };
     let mut input = Input::new();
     input.push(b"*1048576\r\n$536870912\r\n");
     assert!(input.next(&limits).unwrap().is_none());
-    assert!(input.capacity() <= 1024 * 1024 + 64 * 1024, "{}", input.capacity());
+    assert!(
+        input.capacity() <= 1024 * 1024 + 64 * 1024,
+        "{}",
+        input.capacity()
+    );
 }
 
 #[test]
@@ -341,7 +425,7 @@ fn unread_bytes_can_be_taken_out() {
     let limits = Limits::default();
     assert!(input.next(&limits).unwrap().is_some());
     assert!(input.next(&limits).unwrap().is_none());
-    assert_eq!(input.buffered(), 12);
+    assert_eq!(input.buffered(), 10);
     assert_eq!(input.take_unread(), b"*1\r\n$4\r\nPI");
     assert_eq!((input.buffered(), input.capacity()), (0, 0));
     input.push(b"PING\r\n");

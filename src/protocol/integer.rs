@@ -1,7 +1,7 @@
 //! Decimal integers as the protocol writes them.
 
-/// Parses a canonical decimal, the only form in which Redis accepts a length: no plus sign, no leading zero, no
-/// `-0`, no blank, and within the range of `i64`.
+/// Parses a canonical decimal, the only form in which Redis accepts a length: no plus sign, no
+/// leading zero, no `-0`, no blank, and within the range of `i64`.
 pub(super) fn parse(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text {
         [b'-', digits @ ..] => (true, digits),
@@ -21,7 +21,11 @@ pub(super) fn parse(text: &[u8]) -> Option<i64> {
         // Accumulated below zero, where the range is larger by one.
         value = value.checked_mul(10)?.checked_sub(i64::from(digit))?;
     }
-    if negative { Some(value) } else { value.checked_neg() }
+    if negative {
+        Some(value)
+    } else {
+        value.checked_neg()
+    }
 }
 
 /// Appends `sigil`, `value` in decimal, CR and LF: the header of most types.
@@ -40,7 +44,11 @@ pub(super) fn line(out: &mut Vec<u8>, sigil: u8, value: i64) {
 /// Appends a header whose number is a length.
 #[inline]
 pub(super) fn length_line(out: &mut Vec<u8>, sigil: u8, len: usize) {
-    line(out, sigil, i64::try_from(len).expect("a length in memory is below 2^63"));
+    line(
+        out,
+        sigil,
+        i64::try_from(len).expect("a length in memory is below 2^63"),
+    );
 }
 
 #[cfg(test)]
@@ -53,8 +61,21 @@ mod tests {
             assert_eq!(parse(value.to_string().as_bytes()), Some(value));
         }
         let refused: [&[u8]; 15] = [
-            b"", b"-", b"+1", b"-0", b"00", b"01", b"-01", b" 1", b"1 ", b"1a", b"a", b"0x1", b"1\0",
-            b"9223372036854775808", b"-9223372036854775809",
+            b"",
+            b"-",
+            b"+1",
+            b"-0",
+            b"00",
+            b"01",
+            b"-01",
+            b" 1",
+            b"1 ",
+            b"1a",
+            b"a",
+            b"0x1",
+            b"1\0",
+            b"9223372036854775808",
+            b"-9223372036854775809",
         ];
         for text in refused {
             assert_eq!(parse(text), None, "{}", text.escape_ascii());
@@ -68,6 +89,9 @@ mod tests {
             line(&mut out, b':', value);
         }
         length_line(&mut out, b'*', 12);
-        assert_eq!(out, b":0\r\n:9\r\n:10\r\n:-1\r\n:-9223372036854775808\r\n*12\r\n");
+        assert_eq!(
+            out,
+            b":0\r\n:9\r\n:10\r\n:-1\r\n:-9223372036854775808\r\n*12\r\n"
+        );
     }
 }

@@ -1,11 +1,12 @@
 //! The wire layer: RESP2 and RESP3 requests and replies, and their limits.
 //!
-//! Bytes in, requests out; values in, bytes out. Specified by <https://redis.io/docs/reference/protocol-spec/>
-//! and, where that is silent, by what Redis 7.2 and Valkey 8.0 do.
+//! Bytes in, requests out; values in, bytes out. Specified by
+//! <https://redis.io/docs/reference/protocol-spec/> and, where that is silent, by what Redis 7.2
+//! and Valkey 8.0 do.
 //!
-//! **Architecture invariant:** nothing here knows a command, a connection, a socket or a clock, and nothing is
-//! `unsafe`. Whatever a peer sends yields requests or a [`ProtocolError`], never a panic, and memory is bounded by
-//! [`Limits`].
+//! **Architecture invariant:** nothing here knows a command, a connection, a socket or a clock,
+//! and nothing is `unsafe`. Whatever a peer sends yields requests or a [`ProtocolError`], never a
+//! panic, and memory is bounded by [`Limits`].
 
 mod args;
 mod double;

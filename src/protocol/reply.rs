@@ -17,8 +17,8 @@ pub struct Deferred {
     factor: usize,
 }
 
-/// A writer of replies over a growing buffer. Each call appends one reply, or the header of an aggregate, in the form of
-/// the connection's [`Version`].
+/// A writer of replies over a growing buffer. Each call appends one reply, or the header of an
+/// aggregate, in the form of the connection's [`Version`].
 #[derive(Debug, Default)]
 pub struct Reply {
     out: Vec<u8>,
@@ -28,12 +28,18 @@ pub struct Reply {
 impl Reply {
     /// An empty writer; allocates nothing.
     pub fn new(version: Version) -> Self {
-        Self { out: Vec::new(), version }
+        Self {
+            out: Vec::new(),
+            version,
+        }
     }
 
     /// Appends to `buffer`.
     pub fn with_buffer(buffer: Vec<u8>, version: Version) -> Self {
-        Self { out: buffer, version }
+        Self {
+            out: buffer,
+            version,
+        }
     }
 
     /// The version in which it writes.
@@ -92,14 +98,18 @@ impl Reply {
         self.line(b'+', text.as_bytes());
     }
 
-    /// An error: `text` begins with its code, as in `ERR syntax error`. CR and LF become spaces, at the end nothing.
+    /// An error: `text` begins with its code, as in `ERR syntax error`. CR and LF become spaces,
+    /// at the end nothing.
     pub fn error(&mut self, text: &str) {
         self.error_bytes(text.as_bytes());
     }
 
     /// As [`Self::error`], for a text that quotes what the peer sent.
     pub fn error_bytes(&mut self, text: &[u8]) {
-        let end = text.iter().rposition(|byte| !matches!(byte, b'\r' | b'\n')).map_or(0, |i| i + 1);
+        let end = text
+            .iter()
+            .rposition(|byte| !matches!(byte, b'\r' | b'\n'))
+            .map_or(0, |i| i + 1);
         self.out.push(b'-');
         self.out.extend(text[..end].iter().map(|&byte| match byte {
             b'\r' | b'\n' => b' ',
@@ -219,9 +229,14 @@ impl Reply {
         });
     }
 
-    /// A text for people with its format (`txt` or `mkd`, three bytes), in RESP2 a bulk of the text alone.
+    /// A text for people with its format (`txt` or `mkd`, three bytes), in RESP2 a bulk of the
+    /// text alone.
     pub fn verbatim(&mut self, format: &str, data: &[u8]) {
-        assert_eq!(format.len(), 3, "the format of a verbatim string has three bytes");
+        assert_eq!(
+            format.len(),
+            3,
+            "the format of a verbatim string has three bytes"
+        );
         if self.version == Version::Resp2 {
             return self.bulk(data);
         }
@@ -259,11 +274,19 @@ impl Reply {
 
     /// Begins a set whose length is not known yet.
     pub fn begin_set(&mut self) -> Deferred {
-        self.begin(if self.version == Version::Resp2 { b'*' } else { b'~' }, 1)
+        self.begin(
+            if self.version == Version::Resp2 {
+                b'*'
+            } else {
+                b'~'
+            },
+            1,
+        )
     }
 
-    /// Writes the length of an aggregate whose elements have all been written since it was begun: elements, or pairs of a
-    /// map. In place if it has one digit; otherwise the elements move by the further digits.
+    /// Writes the length of an aggregate whose elements have all been written since it was begun:
+    /// elements, or pairs of a map. In place if it has one digit; otherwise the elements move by
+    /// the further digits.
     ///
     /// The version must be the one that it was begun with.
     pub fn finish(&mut self, deferred: Deferred, len: usize) {
@@ -286,7 +309,11 @@ impl Reply {
     }
 
     fn aggregate(&mut self, sigil: u8, len: usize) {
-        let sigil = if self.version == Version::Resp2 { b'*' } else { sigil };
+        let sigil = if self.version == Version::Resp2 {
+            b'*'
+        } else {
+            sigil
+        };
         integer::length_line(&mut self.out, sigil, len);
     }
 

@@ -1,6 +1,7 @@
 //! Parsing replies: what a primary answers to a replica's handshake, and what the tests read.
 //!
-//! Incremental at any byte, in time linear in the bytes, and bounded by [`ReplyLimits`]; no input makes it panic.
+//! Incremental at any byte, in time linear in the bytes, and bounded by [`ReplyLimits`]; no input
+//! makes it panic.
 
 use memchr::memchr;
 
@@ -114,7 +115,15 @@ pub struct ReplyParser {
 impl ReplyParser {
     /// An empty parser; allocates nothing.
     pub fn new(limits: ReplyLimits) -> Self {
-        Self { limits, buf: Vec::new(), at: 0, scanned: 0, stack: Vec::new(), elements: 0, failed: None }
+        Self {
+            limits,
+            buf: Vec::new(),
+            at: 0,
+            scanned: 0,
+            stack: Vec::new(),
+            elements: 0,
+            failed: None,
+        }
     }
 
     /// Appends bytes from the peer.
@@ -137,7 +146,8 @@ impl ReplyParser {
         self.buf.len() - self.at
     }
 
-    /// Takes out the bytes that are not parsed: behind `+FULLRESYNC` the stream is no sequence of replies any more.
+    /// Takes out the bytes that are not parsed: behind `+FULLRESYNC` the stream is no sequence of
+    /// replies any more.
     pub fn take_unread(&mut self) -> Vec<u8> {
         let unread = self.buf.split_off(self.at);
         self.buf = Vec::new();
@@ -148,7 +158,8 @@ impl ReplyParser {
 
     /// The next whole reply, or `Ok(None)` if more bytes are needed.
     ///
-    /// Attributes are skipped, and so are empty lines between replies, with which a primary keeps a link alive.
+    /// Attributes are skipped, and so are empty lines between replies, with which a primary keeps
+    /// a link alive.
     ///
     /// # Errors
     /// After an error the stream has no more replies; every later call returns the same error.
@@ -205,20 +216,29 @@ impl ReplyParser {
     }
 
     fn open(&mut self, sigil: u8, elements: usize) -> Result<(), ReplyError> {
-        self.elements = self.elements.checked_add(elements).ok_or(ReplyError::Limit)?;
+        self.elements = self
+            .elements
+            .checked_add(elements)
+            .ok_or(ReplyError::Limit)?;
         if self.elements > self.limits.elements_max || self.stack.len() >= self.limits.depth_max {
             return Err(ReplyError::Limit);
         }
         // The number is a peer's word: memory is allocated as elements come.
         let elements_now = Vec::with_capacity(elements.min(16));
-        self.stack.push(Frame { sigil, missing: elements, elements: elements_now });
+        self.stack.push(Frame {
+            sigil,
+            missing: elements,
+            elements: elements_now,
+        });
         Ok(())
     }
 
     /// Parses one line, and the bulk behind it if it announces one.
     fn token(&mut self) -> Result<Option<Token>, ReplyError> {
         let rest = &self.buf[self.at..];
-        let Some(&sigil) = rest.first() else { return Ok(None) };
+        let Some(&sigil) = rest.first() else {
+            return Ok(None);
+        };
         if !b"+-:$*%~>|,#(=!_".contains(&sigil) {
             return Err(ReplyError::UnknownType(sigil));
         }
@@ -226,16 +246,23 @@ impl ReplyParser {
             self.scanned = rest.len();
             // Room for the sigil and a CR.
             let too_long = rest.len() > self.limits.line_len_max.saturating_add(2);
-            return if too_long { Err(ReplyError::Limit) } else { Ok(None) };
+            return if too_long {
+                Err(ReplyError::Limit)
+            } else {
+                Ok(None)
+            };
         };
         self.scanned = feed;
-        let [_, line @ .., b'\r'] = &rest[..feed] else { return Err(ReplyError::Malformed) };
+        let [_, line @ .., b'\r'] = &rest[..feed] else {
+            return Err(ReplyError::Malformed);
+        };
         if line.len() > self.limits.line_len_max {
             return Err(ReplyError::Limit);
         }
         let body = feed + 1;
         let (token, end) = match sigil {
-            b'$' | b'=' | b'!' => match bulk(sigil, line, &rest[body..], self.limits.bulk_len_max)? {
+            b'$' | b'=' | b'!' => match bulk(sigil, line, &rest[body..], self.limits.bulk_len_max)?
+            {
                 Some((value, len)) => (Token::Value(value), body + len),
                 None => return Ok(None),
             },
@@ -249,21 +276,34 @@ impl ReplyParser {
 }
 
 /// A bulk and its length on the wire, or `None` if bytes are missing.
-fn bulk(sigil: u8, line: &[u8], rest: &[u8], len_max: usize) -> Result<Option<(Value, usize)>, ReplyError> {
+fn bulk(
+    sigil: u8,
+    line: &[u8],
+    rest: &[u8],
+    len_max: usize,
+) -> Result<Option<(Value, usize)>, ReplyError> {
     let len = integer::parse(line).ok_or(ReplyError::Malformed)?;
     if len == -1 && sigil == b'$' {
         return Ok(Some((Value::Null, 0)));
     }
     let len = usize::try_from(len).map_err(|_| ReplyError::Malformed)?;
-    let end = len.checked_add(2).filter(|_| len <= len_max).ok_or(ReplyError::Limit)?;
-    let Some(framed) = rest.get(..end) else { return Ok(None) };
-    let [data @ .., b'\r', b'\n'] = framed else { return Err(ReplyError::Malformed) };
+    let end = len
+        .checked_add(2)
+        .filter(|_| len <= len_max)
+        .ok_or(ReplyError::Limit)?;
+    let Some(framed) = rest.get(..end) else {
+        return Ok(None);
+    };
+    let [data @ .., b'\r', b'\n'] = framed else {
+        return Err(ReplyError::Malformed);
+    };
     let value = match (sigil, data) {
         (b'$', data) => Value::Bulk(data.to_vec()),
         (b'!', data) => Value::Error(data.to_vec()),
-        (_, [a, b, c, b':', text @ ..]) => {
-            Value::Verbatim { format: [*a, *b, *c], data: text.to_vec() }
-        }
+        (_, [a, b, c, b':', text @ ..]) => Value::Verbatim {
+            format: [*a, *b, *c],
+            data: text.to_vec(),
+        },
         _ => return Err(ReplyError::Malformed),
     };
     Ok(Some((value, end)))
@@ -285,7 +325,10 @@ fn scalar(sigil: u8, line: &[u8]) -> Result<Value, ReplyError> {
         (b'+', text) => Some(Value::Simple(text.to_vec())),
         (b'-', text) => Some(Value::Error(text.to_vec())),
         (b':', digits) => integer::parse(digits).map(Value::Integer),
-        (b',', text) => std::str::from_utf8(text).ok().and_then(|s| s.parse().ok()).map(Value::Double),
+        (b',', text) => std::str::from_utf8(text)
+            .ok()
+            .and_then(|s| s.parse().ok())
+            .map(Value::Double),
         (b'#', b"t") => Some(Value::Boolean(true)),
         (b'#', b"f") => Some(Value::Boolean(false)),
         (b'(', text) => {
