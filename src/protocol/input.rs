@@ -467,8 +467,9 @@ impl Input {
 /// Reads a sigil (not looked at), a canonical number of few digits, CR and one more byte.
 #[inline(always)]
 fn length_line(line: &[u8]) -> Line {
-    let mut value = 0;
+    let mut value = 0usize;
     let mut at = 1;
+    // Wrapping, for the digits are too few to overflow and this is the hottest loop.
     loop {
         let Some(&byte) = line.get(at) else {
             return Line::Partial;
@@ -480,7 +481,7 @@ fn length_line(line: &[u8]) -> Line {
         if at > FAST_DIGITS_MAX || (at > 1 && value == 0) {
             return Line::Odd;
         }
-        value = value * 10 + usize::from(digit);
+        value = value.wrapping_mul(10).wrapping_add(usize::from(digit));
         at += 1;
     }
     if at == 1 || line[at] != b'\r' {
