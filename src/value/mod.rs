@@ -8,6 +8,7 @@ pub mod crc16;
 pub mod crc64;
 pub mod glob;
 pub mod hash;
+pub mod listpack;
 pub mod number;
 
 /// A value as it is moved into or out of a keyspace entry.
