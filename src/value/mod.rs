@@ -10,6 +10,7 @@ pub mod glob;
 pub mod hash;
 pub mod listpack;
 pub mod number;
+pub mod table;
 
 /// A value as it is moved into or out of a keyspace entry.
 #[derive(Clone, Debug)]
