@@ -137,7 +137,7 @@ fn ziplist_integer(encoding: u8, reader: &mut Reader<'_>) -> Result<i64, CodecEr
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     type Pairs = Vec<(Vec<u8>, Vec<u8>)>;

@@ -21,6 +21,8 @@ mod legacy;
 mod lzf;
 mod payload;
 mod primitive;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use dump::{DUMP_VERSION_MAX, RestoreError, dump, restore};
 pub use frame::{Frame, Progress, Unit};
