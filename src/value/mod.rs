@@ -1,1 +1,2 @@
 //! value
+pub mod table;
