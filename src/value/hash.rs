@@ -1,5 +1,568 @@
-//! The hash data type.
+//! The hash data type: fields, each with a value, in one of two encodings.
+//!
+//! A small hash is a [`Listpack`] of field, value, field, value in the order of insertion. It turns
+//! into a [`Table`] under exactly Redis's conditions (`OBJECT ENCODING` shows which it is, and DUMP
+//! carries it), and never back.
+//!
+//! In the table each field is one allocation:
+//!
+//! ```text
+//!  +---------------------------------+-------+-------+
+//!  | field length, 7 bits a byte, LE | field | value |
+//!  +---------------------------------+-------+-------+
+//! ```
 
-/// A hash: fields, each with a value.
-#[derive(Clone, Debug, Default)]
-pub struct Hash {}
+#[cfg(test)]
+mod tests;
+
+use super::HashSeed;
+use super::listpack::{Element, Listpack};
+use super::table::{Slot, Table};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+/// When a hash leaves the listpack encoding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HashLimits {
+    /// `hash-max-listpack-entries`: the most fields.
+    pub entries_max: usize,
+    /// `hash-max-listpack-value`: the longest field or value, in bytes.
+    pub value_len_max: usize,
+}
+
+impl Default for HashLimits {
+    fn default() -> Self {
+        Self {
+            entries_max: 128,
+            value_len_max: 64,
+        }
+    }
+}
+
+/// Why a listpack from outside is no hash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum HashError {
+    /// No field: Redis never stores an empty hash.
+    #[error("hash is empty")]
+    Empty,
+    /// The last field has no value.
+    #[error("hash has a field without a value")]
+    Odd,
+    /// A field is there twice.
+    #[error("hash has a duplicate field")]
+    Duplicate,
+}
+
+/// A hash.
+#[derive(Clone)]
+pub struct Hash(Encoding);
+
+#[derive(Clone)]
+enum Encoding {
+    Listpack(Listpack),
+    Table(Box<Fields>),
+}
+
+/// A field and its value, as they are stored.
+pub type Pair<'a> = (Element<'a>, Element<'a>);
+
+impl Hash {
+    /// An empty hash, in the listpack encoding.
+    pub fn new() -> Self {
+        Self(Encoding::Listpack(Listpack::new()))
+    }
+
+    /// Takes a listpack of fields and values, and converts it if it holds more than the limit of
+    /// fields. As in Redis, the length of fields and values is not checked here.
+    pub fn from_listpack(
+        listpack: Listpack,
+        limits: &HashLimits,
+        seed: &HashSeed,
+    ) -> Result<Self, HashError> {
+        let len = listpack.len();
+        if len == 0 {
+            return Err(HashError::Empty);
+        }
+        if !len.is_multiple_of(2) {
+            return Err(HashError::Odd);
+        }
+        // Not by searching for each: the limit may be set high, and the sender may be hostile.
+        let mut seen = BTreeSet::new();
+        for field in listpack.iter().step_by(2) {
+            let text = match field {
+                Element::Int(_) => Cow::Owned(field.to_vec()),
+                Element::Bytes(bytes) => Cow::Borrowed(bytes),
+            };
+            if !seen.insert(text) {
+                return Err(HashError::Duplicate);
+            }
+        }
+        let mut hash = Self(Encoding::Listpack(listpack));
+        if len / 2 > limits.entries_max {
+            hash.convert(seed);
+        }
+        Ok(hash)
+    }
+
+    /// The name that OBJECT ENCODING reports.
+    pub fn encoding(&self) -> &'static str {
+        match &self.0 {
+            Encoding::Listpack(_) => "listpack",
+            Encoding::Table(_) => "hashtable",
+        }
+    }
+
+    /// The listpack, if that is the encoding.
+    pub fn as_listpack(&self) -> Option<&Listpack> {
+        match &self.0 {
+            Encoding::Listpack(listpack) => Some(listpack),
+            Encoding::Table(_) => None,
+        }
+    }
+
+    /// Number of fields.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Encoding::Listpack(listpack) => listpack.len() / 2,
+            Encoding::Table(fields) => fields.table.len(),
+        }
+    }
+
+    /// Whether there is no field.
+    pub fn is_empty(&self) -> bool {
+        match &self.0 {
+            Encoding::Listpack(listpack) => listpack.is_empty(),
+            Encoding::Table(fields) => fields.table.is_empty(),
+        }
+    }
+
+    /// The value of `field`.
+    #[inline]
+    pub fn get(&self, field: &[u8]) -> Option<Element<'_>> {
+        match &self.0 {
+            Encoding::Listpack(listpack) => listpack.get(listpack.next(listpack.find(field, 1)?)?),
+            Encoding::Table(fields) => Some(Element::Bytes(fields.find(field)?.parts().1)),
+        }
+    }
+
+    /// Whether `field` is there.
+    #[inline]
+    pub fn contains(&self, field: &[u8]) -> bool {
+        match &self.0 {
+            Encoding::Listpack(listpack) => listpack.find(field, 1).is_some(),
+            Encoding::Table(fields) => fields.find(field).is_some(),
+        }
+    }
+
+    /// To be called with all fields and values that a command is about to set, before the first
+    /// is: converts if there are too many, if one is too long, or if together they could grow the
+    /// listpack above 1 GiB (Redis's `hashTypeTryConversion`; duplicates among them count).
+    pub fn prepare<'a>(
+        &mut self,
+        args: impl ExactSizeIterator<Item = &'a [u8]>,
+        limits: &HashLimits,
+        seed: &HashSeed,
+    ) {
+        let Encoding::Listpack(listpack) = &self.0 else {
+            return;
+        };
+        if args.len() / 2 > limits.entries_max || !listpack_takes(listpack, args, limits) {
+            self.convert(seed);
+        }
+    }
+
+    /// Sets `field`; true if it is new. Converts when this passes a limit.
+    pub fn set(
+        &mut self,
+        field: &[u8],
+        value: &[u8],
+        limits: &HashLimits,
+        seed: &HashSeed,
+    ) -> bool {
+        if let Encoding::Listpack(listpack) = &self.0
+            && !listpack_takes(listpack, [field, value].into_iter(), limits)
+        {
+            self.convert(seed);
+        }
+        let listpack = match &mut self.0 {
+            Encoding::Listpack(listpack) => listpack,
+            Encoding::Table(fields) => return fields.set(field, value),
+        };
+        let found = listpack.find(field, 1);
+        if let Some(position) = found.and_then(|found| listpack.next(found)) {
+            listpack.replace(position, value);
+            return false;
+        }
+        listpack.push_back(field);
+        listpack.push_back(value);
+        if listpack.len() / 2 > limits.entries_max {
+            self.convert(seed);
+        }
+        true
+    }
+
+    /// Removes `field`; whether it was there. A hash that is left empty is the caller's to remove.
+    pub fn delete(&mut self, field: &[u8]) -> bool {
+        match &mut self.0 {
+            Encoding::Listpack(listpack) => match listpack.find(field, 1) {
+                Some(position) => listpack.delete(position, 2) == 2,
+                None => false,
+            },
+            Encoding::Table(fields) => fields.delete(field),
+        }
+    }
+
+    /// All fields with their values: a listpack's in the order of insertion, a table's in none.
+    pub fn iter(&self) -> impl Iterator<Item = Pair<'_>> {
+        match &self.0 {
+            Encoding::Listpack(listpack) => {
+                let mut elements = listpack.iter();
+                Either::Left(std::iter::from_fn(move || {
+                    Some((elements.next()?, elements.next()?))
+                }))
+            }
+            Encoding::Table(fields) => Either::Right(fields.table.iter().map(Field::pair)),
+        }
+    }
+
+    /// Some field, chosen by the random number `r`. `None` only if there is none.
+    pub fn random(&self, r: u64) -> Option<Pair<'_>> {
+        match &self.0 {
+            Encoding::Listpack(listpack) => {
+                let index = below(r, listpack.len() / 2)?;
+                let field = listpack.seek(i64::try_from(index * 2).ok()?)?;
+                Some((listpack.get(field)?, listpack.get(listpack.next(field)?)?))
+            }
+            Encoding::Table(fields) => fields.table.random(r).map(Field::pair),
+        }
+    }
+
+    /// Calls `f` with `count` random fields, each drawn from all of them (HRANDFIELD with a
+    /// negative count). `next` gives random numbers.
+    pub fn random_repeated<'a>(
+        &'a self,
+        count: usize,
+        mut next: impl FnMut() -> u64,
+        mut f: impl FnMut(Pair<'a>),
+    ) {
+        match &self.0 {
+            Encoding::Listpack(_) => {
+                // One walk instead of one per draw.
+                let pairs: Vec<_> = self.iter().collect();
+                for _ in 0..count {
+                    below(next(), pairs.len())
+                        .into_iter()
+                        .for_each(|index| f(pairs[index]));
+                }
+            }
+            Encoding::Table(fields) => {
+                for _ in 0..count {
+                    fields
+                        .table
+                        .random(next())
+                        .map(Field::pair)
+                        .into_iter()
+                        .for_each(&mut f);
+                }
+            }
+        }
+    }
+
+    /// Calls `f` with `count` different random fields, or with all if there are fewer (HRANDFIELD
+    /// with a positive count). `next` gives random numbers.
+    ///
+    /// Takes time and memory for `count` fields, or at most for three times as many.
+    pub fn random_distinct<'a>(
+        &'a self,
+        count: usize,
+        mut next: impl FnMut() -> u64,
+        mut f: impl FnMut(Pair<'a>),
+    ) {
+        let len = self.len();
+        if count >= len {
+            return self.iter().for_each(f);
+        }
+        if let Encoding::Table(fields) = &self.0
+            && count < len / 3
+        {
+            return fields.random_distinct(count, &mut next, &mut f);
+        }
+        shuffle_out(self.iter().collect(), count, &mut next, &mut f);
+    }
+
+    /// One step of HSCAN: calls `f` with about `count` fields and returns the next cursor, 0 at the
+    /// end. Begin with 0. What is in the hash from the first step to the last is given at least
+    /// once. A listpack is given whole, whatever the cursor.
+    pub fn scan(&self, cursor: u64, count: usize, mut f: impl FnMut(Pair<'_>)) -> u64 {
+        match &self.0 {
+            Encoding::Listpack(_) => {
+                self.iter().for_each(f);
+                0
+            }
+            Encoding::Table(fields) => fields.scan(cursor, count, &mut f),
+        }
+    }
+
+    /// Allocated bytes, this struct included. Estimates what the allocator rounds up.
+    pub fn memory(&self) -> usize {
+        let inside = match &self.0 {
+            Encoding::Listpack(listpack) => allocated(listpack.memory()),
+            Encoding::Table(fields) => {
+                allocated(size_of::<Fields>()) + fields.table.memory() + fields.field_bytes
+            }
+        };
+        size_of::<Self>() + inside
+    }
+
+    /// Takes the hash apart: every step of the iterator frees about a thousand fields at most, and
+    /// gives how many. Dropping a hash of millions of fields at once would stall its shard.
+    pub fn into_garbage(self) -> Box<dyn Iterator<Item = usize> + Send> {
+        match self.0 {
+            Encoding::Listpack(listpack) => Box::new(std::iter::once(listpack.len() / 2)),
+            Encoding::Table(fields) => {
+                Box::new(fields.table.into_segments().map(|segment| segment.count()))
+            }
+        }
+    }
+
+    fn convert(&mut self, seed: &HashSeed) {
+        let Encoding::Listpack(listpack) = &self.0 else {
+            return;
+        };
+        let mut fields = Box::new(Fields::new(*seed));
+        let mut elements = listpack.iter();
+        while let (Some(field), Some(value)) = (elements.next(), elements.next()) {
+            field.with_bytes(|field| value.with_bytes(|value| fields.set(field, value)));
+        }
+        self.0 = Encoding::Table(fields);
+    }
+}
+
+impl Default for Hash {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Hash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.encoding())?;
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+/// Whether these fields and values may be put into this listpack.
+fn listpack_takes<'a>(
+    listpack: &Listpack,
+    mut args: impl Iterator<Item = &'a [u8]>,
+    limits: &HashLimits,
+) -> bool {
+    let total = args.try_fold(0usize, |total, arg| {
+        (arg.len() <= limits.value_len_max).then(|| total.saturating_add(arg.len()))
+    });
+    total.is_some_and(|total| listpack.fits(total))
+}
+
+/// Gives the first `count` of a random permutation (Fisher and Yates).
+fn shuffle_out<T: Copy>(
+    mut all: Vec<T>,
+    count: usize,
+    next: &mut impl FnMut() -> u64,
+    f: &mut impl FnMut(T),
+) {
+    for at in 0..count.min(all.len()) {
+        let chosen = at + below(next(), all.len() - at).unwrap_or(0);
+        all.swap(at, chosen);
+        f(all[at]);
+    }
+}
+
+/// A number below `len` from 64 random bits, without the cost and bias of a remainder; `None` if
+/// there is none.
+fn below(r: u64, len: usize) -> Option<usize> {
+    let scaled = (u128::from(r) * len as u128) >> 64;
+    usize::try_from(scaled).ok().filter(|&index| index < len)
+}
+
+/// What the allocator takes for `len` bytes: jemalloc's size classes, four to a doubling.
+fn allocated(len: usize) -> usize {
+    match len {
+        0 => 0,
+        1..=8 => 8,
+        9..=128 => len.next_multiple_of(16),
+        _ => len.next_multiple_of(1 << (len - 1).ilog2().saturating_sub(2)),
+    }
+}
+
+/// The table encoding.
+struct Fields {
+    table: Table<Field>,
+    seed: HashSeed,
+    /// Allocated bytes of all fields.
+    field_bytes: usize,
+}
+
+impl Fields {
+    fn new(seed: HashSeed) -> Self {
+        Self {
+            table: Table::new(),
+            seed,
+            field_bytes: 0,
+        }
+    }
+
+    #[inline]
+    fn find(&self, field: &[u8]) -> Option<&Field> {
+        let hash = self.seed.hash(field);
+        self.table.find(hash, |other| other.field() == field)
+    }
+
+    fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
+        let seed = self.seed;
+        let new = Field::new(field, value);
+        self.field_bytes += new.memory();
+        let place = self.table.entry(
+            seed.hash(field),
+            |other| other.field() == field,
+            |other| seed.hash(other.field()),
+        );
+        match place {
+            Slot::Occupied(place) => {
+                self.field_bytes -= place.element.memory();
+                *place.element = new;
+                false
+            }
+            Slot::Vacant(place) => {
+                place.insert(new);
+                true
+            }
+        }
+    }
+
+    fn delete(&mut self, field: &[u8]) -> bool {
+        let seed = self.seed;
+        let removed = self.table.remove(
+            seed.hash(field),
+            |other| other.field() == field,
+            |other| seed.hash(other.field()),
+        );
+        self.field_bytes -= removed.as_ref().map_or(0, Field::memory);
+        removed.is_some()
+    }
+
+    fn scan(&self, cursor: u64, count: usize, f: &mut impl FnMut(Pair<'_>)) -> u64 {
+        let order = |field: &Field| {
+            let [low, high, ..] = self.seed.hash(field.field()).to_le_bytes();
+            u16::from_le_bytes([low, high])
+        };
+        self.table
+            .scan(cursor, count, order, |field| f(field.pair()))
+    }
+
+    fn random_distinct<'a>(
+        &'a self,
+        count: usize,
+        next: &mut impl FnMut() -> u64,
+        f: &mut impl FnMut(Pair<'a>),
+    ) {
+        // Told apart by their address. Less than a third of all, so that a draw is mostly new.
+        let mut drawn = BTreeSet::new();
+        let draws_max = count.saturating_mul(32);
+        for _ in 0..draws_max {
+            if drawn.len() == count {
+                return;
+            }
+            let Some(field) = self.table.random(next()) else {
+                return;
+            };
+            if drawn.insert(std::ptr::from_ref(field).addr()) {
+                f(field.pair());
+            }
+        }
+        // Only with a poor source of random numbers.
+        let missing = count - drawn.len();
+        let rest = self.table.iter().filter(|field| {
+            let address = std::ptr::from_ref(*field).addr();
+            !drawn.contains(&address)
+        });
+        rest.take(missing).for_each(|field| f(field.pair()));
+    }
+}
+
+impl Clone for Fields {
+    fn clone(&self) -> Self {
+        let seed = self.seed;
+        let mut copy = Self::new(seed);
+        copy.field_bytes = self.field_bytes;
+        for field in self.table.iter() {
+            let hash = seed.hash(field.field());
+            copy.table
+                .insert(hash, field.clone(), |other| seed.hash(other.field()));
+        }
+        copy
+    }
+}
+
+/// A field with its value; the layout is at the top of this file.
+#[derive(Clone)]
+struct Field(Box<[u8]>);
+
+impl Field {
+    fn new(field: &[u8], value: &[u8]) -> Self {
+        let len_bytes = (field.len() | 1).ilog2() as usize / 7 + 1;
+        let mut bytes = Vec::with_capacity(len_bytes + field.len() + value.len());
+        let mut rest = field.len();
+        while rest > 0x7F {
+            bytes.push((rest & 0x7F) as u8 | 0x80);
+            rest >>= 7;
+        }
+        bytes.push(rest as u8);
+        bytes.extend_from_slice(field);
+        bytes.extend_from_slice(value);
+        Self(bytes.into_boxed_slice())
+    }
+
+    #[inline]
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let (mut len, mut at) = (0, 0);
+        loop {
+            let byte = self.0[at];
+            len |= usize::from(byte & 0x7F) << (7 * at);
+            at += 1;
+            if byte & 0x80 == 0 {
+                return self.0[at..].split_at(len);
+            }
+        }
+    }
+
+    #[inline]
+    fn field(&self) -> &[u8] {
+        self.parts().0
+    }
+
+    fn pair(&self) -> Pair<'_> {
+        let (field, value) = self.parts();
+        (Element::Bytes(field), Element::Bytes(value))
+    }
+
+    fn memory(&self) -> usize {
+        allocated(self.0.len())
+    }
+}
+
+/// One of two iterators over the same items.
+enum Either<A, B> {
+    Left(A),
+    Right(B),
+}
+
+impl<T, A: Iterator<Item = T>, B: Iterator<Item = T>> Iterator for Either<A, B> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        match self {
+            Self::Left(iter) => iter.next(),
+            Self::Right(iter) => iter.next(),
+        }
+    }
+}

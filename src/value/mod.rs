@@ -6,6 +6,7 @@
 pub mod crc16;
 pub mod glob;
 pub mod hash;
+pub mod listpack;
 pub mod number;
 pub mod table;
 
