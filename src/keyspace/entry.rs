@@ -39,6 +39,9 @@ pub const INLINE_LEN_MAX: usize = 1024;
 /// Longest string that reports `embstr`, in bytes (`OBJ_ENCODING_EMBSTR_SIZE_LIMIT`).
 const EMBSTR_LEN_MAX: usize = 44;
 
+/// Elements of a collection that are freed at once; a larger one is freed in slices.
+const FREE_AT_ONCE_MAX: usize = 512;
+
 const ORDER_SHIFT: u32 = 48;
 const EXPIRY_TAG: usize = 1;
 const ADDRESS: usize = (1 << ORDER_SHIFT) - 1 - 7;
@@ -360,7 +363,7 @@ impl Entry {
         let value = match self.form() & FORM_MASK {
             FORM_HEAP => self.heap_string().capacity,
             FORM_HASH => match self.value() {
-                ValueRef::Hash(hash) => size_of::<Hash>() + hash.memory(),
+                ValueRef::Hash(hash) => hash.memory(),
                 _ => 0,
             },
             _ => 0,
@@ -371,6 +374,22 @@ impl Entry {
 
 /// Writing.
 impl Entry {
+    /// Whether dropping the entry takes longer than a shard may stall. Touches one cache line
+    /// unless it is a collection.
+    pub(super) fn is_slow_to_free(&self) -> bool {
+        match self.form() & FORM_MASK {
+            FORM_HASH => self.hash_len() > FREE_AT_ONCE_MAX,
+            _ => false,
+        }
+    }
+
+    fn hash_len(&self) -> usize {
+        match self.value() {
+            ValueRef::Hash(hash) => hash.len(),
+            _ => 0,
+        }
+    }
+
     /// The hash, to be changed in place. `None` for any other type.
     pub fn hash_mut(&mut self) -> Option<&mut Hash> {
         if self.form() & FORM_MASK != FORM_HASH {
@@ -706,17 +725,6 @@ unsafe fn read_varint(at: *const u8) -> (usize, usize) {
         }
     }
 }
-
-/// Until `Hash` has them.
-trait Placeholder {
-    fn encoding(&self) -> &'static str {
-        "listpack"
-    }
-    fn memory(&self) -> usize {
-        0
-    }
-}
-impl Placeholder for Hash {}
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@
 
 use hashbrown::HashTable;
 use hashbrown::hash_table;
-use std::mem;
+use std::{iter, mem, vec};
 
 /// Buckets of a full-grown segment.
 const BUCKETS_MAX: usize = 1024;
@@ -283,10 +283,19 @@ impl<T, N: Note<T>> Table<T, N> {
     }
 
     /// Takes the table apart segment by segment, so that a huge one can be freed in slices.
-    pub fn into_segments(self) -> impl Iterator<Item = hash_table::IntoIter<T>> + use<T, N> {
-        self.segments
-            .into_values()
-            .map(|segment| segment.table.into_iter())
+    pub fn into_segments(self) -> IntoSegments<T, N> {
+        IntoSegments(self.segments.into_values())
+    }
+}
+
+/// The segments of a table taken apart: an iterator over their elements for each.
+pub struct IntoSegments<T, N = ()>(iter::Flatten<vec::IntoIter<Vec<Segment<T, N>>>>);
+
+impl<T, N> Iterator for IntoSegments<T, N> {
+    type Item = hash_table::IntoIter<T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.next().map(|segment| segment.table.into_iter())
     }
 }
 
@@ -746,7 +755,7 @@ impl<S> Arena<S> {
         self.chunks.iter_mut().flatten()
     }
 
-    fn into_values(self) -> impl Iterator<Item = S> {
+    fn into_values(self) -> iter::Flatten<vec::IntoIter<Vec<S>>> {
         self.chunks.into_iter().flatten()
     }
 
