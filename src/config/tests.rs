@@ -284,6 +284,7 @@ fn config_set_refuses_bad_values_with_redis_texts() {
         &["maxclients", "-1"],
         "argument must be between 1 and 4294967295 inclusive",
     );
+    set_fails(&["slave-priority", "abc"], integer);
     for text in ["abc", " 5", "+5", "", "05", "-0", "99999999999999999999"] {
         set_fails(&["timeout", text], integer);
     }
@@ -314,6 +315,10 @@ fn config_set_refuses_bad_values_with_redis_texts() {
         &["shutdown-on-sigint", "foo"],
         &format!("{one_of}default, save, nosave, now, force"),
     );
+}
+
+#[test]
+fn config_set_refuses_bad_words_and_texts_with_redis_texts() {
     let both = "shutdown options SAVE and NOSAVE can't be used simultaneously";
     set_fails(&["shutdown-on-sigint", "save nosave"], both);
     set_fails(&["save", "1 2  3 4"], "Invalid save parameters");
@@ -358,7 +363,6 @@ fn config_set_refuses_bad_values_with_redis_texts() {
     set_fails(&["proc-title-template", "{foo}"], template);
     let hostname = "Hostnames may only contain alphanumeric characters, hyphens or dots";
     set_fails(&["cluster-announce-hostname", "a b"], hostname);
-    set_fails(&["slave-priority", "abc"], integer);
 }
 
 #[test]
@@ -448,6 +452,10 @@ fn the_command_line_is_read_as_redis_server_reads_it() {
     assert_eq!(port(&["--port", "7000"]), 7000);
     assert_eq!(port(&["--port 7000"]), 7000);
     assert_eq!(port(&["--PORT", "7000", "--port", "7001"]), 7001);
+}
+
+#[test]
+fn several_words_may_be_given_as_arguments_or_quoted_as_one() {
     let upstream = Some(Upstream {
         host: "127.0.0.1".to_owned(),
         port: 7000,
@@ -577,23 +585,26 @@ fn includes_are_read_in_place_with_patterns_sorted_and_a_depth_limit() {
     );
 }
 
+fn expect(
+    files: &[(&'static str, &'static str)],
+    args: &[&str],
+    place: &str,
+    line: &str,
+    why: &str,
+) {
+    let head = format!(
+        "\n*** FATAL CONFIG FILE ERROR (Banyan {}) ***\n",
+        env!("CARGO_PKG_VERSION")
+    );
+    assert_eq!(
+        error(files, args),
+        format!("{head}{place}\n>>> '{line}'\n{why}"),
+        "{args:?}"
+    );
+}
+
 #[test]
 fn a_bad_line_stops_the_start_with_file_line_and_reason() {
-    let expect = |files: &[(&'static str, &'static str)],
-                  args: &[&str],
-                  place: &str,
-                  line: &str,
-                  why: &str| {
-        let head = format!(
-            "\n*** FATAL CONFIG FILE ERROR (Banyan {}) ***\n",
-            env!("CARGO_PKG_VERSION")
-        );
-        assert_eq!(
-            error(files, args),
-            format!("{head}{place}\n>>> '{line}'\n{why}"),
-            "{args:?}"
-        );
-    };
     let bad = "Bad directive or wrong number of arguments";
     let arity = "wrong number of arguments";
     let at = "Reading the configuration file, at line";
@@ -623,6 +634,13 @@ fn a_bad_line_stops_the_start_with_file_line_and_reason() {
         "port x",
         integer,
     );
+}
+
+#[test]
+fn a_bad_flag_stops_the_start_with_the_flag_and_reason() {
+    let bad = "Bad directive or wrong number of arguments";
+    let arity = "wrong number of arguments";
+    let integer = "argument couldn't be parsed into an integer";
     let flags = "Reading the command line";
     expect(&[], &["--port", "abc"], flags, "port \"abc\"", integer);
     expect(&[], &["--nosuch", "1"], flags, "--nosuch", bad);
