@@ -17,7 +17,10 @@ fn only(accepted: bool, reason: &'static str) -> Checked {
 
 pub(super) fn no_save(value: &Value) -> Checked {
     let empty = matches!(value, Value::Save(points) if points.is_empty());
-    only(empty, "snapshots to disk are not supported yet, only save \"\" is accepted")
+    only(
+        empty,
+        "snapshots to disk are not supported yet, only save \"\" is accepted",
+    )
 }
 
 pub(super) fn no_appendonly(value: &Value) -> Checked {
@@ -26,7 +29,10 @@ pub(super) fn no_appendonly(value: &Value) -> Checked {
 }
 
 pub(super) fn no_maxmemory(value: &Value) -> Checked {
-    only(*value == Value::Number(0), "eviction is not supported yet, only maxmemory 0 is accepted")
+    only(
+        *value == Value::Number(0),
+        "eviction is not supported yet, only maxmemory 0 is accepted",
+    )
 }
 
 pub(super) fn no_events(value: &Value) -> Checked {
@@ -36,7 +42,10 @@ pub(super) fn no_events(value: &Value) -> Checked {
 
 /// Ignoring a file of users would leave the server more open than its owner believes.
 pub(super) fn no_aclfile(value: &Value) -> Checked {
-    only(text_of(value).is_empty(), "ACL files are not supported yet, only aclfile \"\" is accepted")
+    only(
+        text_of(value).is_empty(),
+        "ACL files are not supported yet, only aclfile \"\" is accepted",
+    )
 }
 
 pub(super) fn dbfilename(value: &Value) -> Checked {
@@ -46,17 +55,26 @@ pub(super) fn dbfilename(value: &Value) -> Checked {
 
 pub(super) fn appendfilename(value: &Value) -> Checked {
     only(!text_of(value).is_empty(), "appendfilename can't be empty")?;
-    only(!text_of(value).contains('/'), "appendfilename can't be a path, just a filename")
+    only(
+        !text_of(value).contains('/'),
+        "appendfilename can't be a path, just a filename",
+    )
 }
 
 pub(super) fn appenddirname(value: &Value) -> Checked {
     only(!text_of(value).is_empty(), "appenddirname can't be empty")?;
-    only(!text_of(value).contains('/'), "appenddirname can't be a path, just a dirname")
+    only(
+        !text_of(value).contains('/'),
+        "appenddirname can't be a path, just a dirname",
+    )
 }
 
 pub(super) fn hostname(value: &Value) -> Checked {
     let text = text_of(value);
-    only(text.len() < 256, "Hostnames must be less than 256 characters")?;
+    only(
+        text.len() < 256,
+        "Hostnames must be less than 256 characters",
+    )?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
     let reason = "Hostnames may only contain alphanumeric characters, hyphens or dots";
     only(text.bytes().all(plain), reason)
@@ -64,8 +82,15 @@ pub(super) fn hostname(value: &Value) -> Checked {
 
 /// `{variable}`s of a process title; only Redis's own are known.
 pub(super) fn proc_title_template(value: &Value) -> Checked {
-    const KNOWN: [&str; 7] =
-        ["title", "listen-addr", "server-mode", "port", "tls-port", "unixsocket", "config-file"];
+    const KNOWN: [&str; 7] = [
+        "title",
+        "listen-addr",
+        "server-mode",
+        "port",
+        "tls-port",
+        "unixsocket",
+        "config-file",
+    ];
     const REASON: &str = "template format is invalid or contains unknown variables";
     let mut rest = text_of(value);
     while let Some((_, tail)) = rest.split_once('{') {

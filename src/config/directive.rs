@@ -147,9 +147,11 @@ impl Directive {
     pub(super) fn load(&self, config: &Config) -> Value {
         match self.slot {
             Slot::Field { load, .. } => load(config),
-            Slot::Stored => {
-                config.stored.get(self.name).cloned().unwrap_or_else(|| self.default_value())
-            }
+            Slot::Stored => config
+                .stored
+                .get(self.name)
+                .cloned()
+                .unwrap_or_else(|| self.default_value()),
         }
     }
 
@@ -165,7 +167,11 @@ impl Directive {
         match self.slot {
             Slot::Field { store, .. } => {
                 let stored = store(config, value);
-                assert!(stored, "{}: the field's type disagrees with its kind", self.name);
+                assert!(
+                    stored,
+                    "{}: the field's type disagrees with its kind",
+                    self.name
+                );
             }
             Slot::Stored => {
                 config.stored.insert(self.name, value);

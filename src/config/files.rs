@@ -36,7 +36,10 @@ impl Files for Disk {
     fn list(&mut self, directory: &str) -> io::Result<Vec<String>> {
         let entries = std::fs::read_dir(directory)?;
         // A name that is not UTF-8 cannot be written in an include line.
-        Ok(entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
+        Ok(entries
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect())
     }
 }
 
@@ -45,8 +48,8 @@ pub(super) fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?', '['])
 }
 
-/// The existing paths that match a pattern, sorted; like glob(3), wildcards match neither `/` nor a leading dot. What
-/// cannot be listed matches nothing.
+/// The existing paths that match a pattern, sorted; like glob(3), wildcards match neither `/` nor a
+/// leading dot. What cannot be listed matches nothing.
 pub(super) fn expand(pattern: &str, files: &mut dyn Files) -> Vec<String> {
     let (root, relative) = match pattern.strip_prefix('/') {
         Some(rest) => ("/", rest),
@@ -62,7 +65,9 @@ pub(super) fn expand(pattern: &str, files: &mut dyn Files) -> Vec<String> {
             }
             let directory = if path.is_empty() { "." } else { &path };
             let mut names = files.list(directory).unwrap_or_default();
-            names.retain(|name| name.starts_with('.') == part.starts_with('.') && is_match(part, name));
+            names.retain(|name| {
+                name.starts_with('.') == part.starts_with('.') && is_match(part, name)
+            });
             names.sort();
             next.extend(names.iter().map(|name| join(&path, name)));
         }
@@ -73,7 +78,11 @@ pub(super) fn expand(pattern: &str, files: &mut dyn Files) -> Vec<String> {
 
 fn is_match(pattern: &str, name: &str) -> bool {
     // The shell negates a class with `!`, Redis's own patterns with `^`.
-    glob::matches(pattern.replace("[!", "[^").as_bytes(), name.as_bytes(), false)
+    glob::matches(
+        pattern.replace("[!", "[^").as_bytes(),
+        name.as_bytes(),
+        false,
+    )
 }
 
 fn join(path: &str, name: &str) -> String {

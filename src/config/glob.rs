@@ -1,7 +1,9 @@
-//! Glob patterns over directive names and file names: `*`, `?`, `[a-z]`, `[^a]`, `\` before a literal byte.
+//! Glob patterns over directive names and file names: `*`, `?`, `[a-z]`, `[^a]`, `\` before a
+//! literal byte.
 
-/// Whether `text` matches `pattern`, ignoring ASCII case if `ignore_case`. Takes at most pattern × text steps: a star
-/// is retried from the last one only, which is enough because everything else matches exactly one byte.
+/// Whether `text` matches `pattern`, ignoring ASCII case if `ignore_case`. Takes at most pattern ×
+/// text steps: a star is retried from the last one only, which is enough because everything else
+/// matches exactly one byte.
 pub fn matches(pattern: &[u8], text: &[u8], ignore_case: bool) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
@@ -12,7 +14,9 @@ pub fn matches(pattern: &[u8], text: &[u8], ignore_case: bool) -> bool {
                 p += 1;
                 continue;
             }
-            Some(_) => text.get(t).and_then(|byte| match_one(&pattern[p..], *byte, ignore_case)),
+            Some(_) => text
+                .get(t)
+                .and_then(|byte| match_one(&pattern[p..], *byte, ignore_case)),
             None if t == text.len() => return true,
             None => None,
         };
@@ -33,7 +37,13 @@ pub fn matches(pattern: &[u8], text: &[u8], ignore_case: bool) -> bool {
 
 /// How many pattern bytes were used if the pattern's first element matches `byte`.
 fn match_one(pattern: &[u8], byte: u8, ignore_case: bool) -> Option<usize> {
-    let fold = |b: u8| if ignore_case { b.to_ascii_lowercase() } else { b };
+    let fold = |b: u8| {
+        if ignore_case {
+            b.to_ascii_lowercase()
+        } else {
+            b
+        }
+    };
     match pattern {
         [b'?', ..] => Some(1),
         [b'[', ..] => class(pattern, fold(byte), &fold),
@@ -80,12 +90,33 @@ mod tests {
 
     #[test]
     fn stars_question_marks_classes_and_escapes_match_as_in_redis() {
-        let yes = [("*", ""), ("max*", "maxmemory"), ("m?x*y", "maxmemory"), ("[mn]ax", "max"), ("[^a]ax", "max")];
-        for (pattern, text) in yes.into_iter().chain([("[l-n]ax", "max"), ("[n-l]ax", "max"), (r"a\*", "a*")]) {
-            assert!(matches(pattern.as_bytes(), text.as_bytes(), false), "{pattern} {text}");
+        let yes = [
+            ("*", ""),
+            ("max*", "maxmemory"),
+            ("m?x*y", "maxmemory"),
+            ("[mn]ax", "max"),
+            ("[^a]ax", "max"),
+        ];
+        for (pattern, text) in
+            yes.into_iter()
+                .chain([("[l-n]ax", "max"), ("[n-l]ax", "max"), (r"a\*", "a*")])
+        {
+            assert!(
+                matches(pattern.as_bytes(), text.as_bytes(), false),
+                "{pattern} {text}"
+            );
         }
-        for (pattern, text) in [("max", "maxi"), ("[^m]ax", "max"), ("", "a"), ("*a?", "ba"), (r"\*", "a")] {
-            assert!(!matches(pattern.as_bytes(), text.as_bytes(), false), "{pattern} {text}");
+        for (pattern, text) in [
+            ("max", "maxi"),
+            ("[^m]ax", "max"),
+            ("", "a"),
+            ("*a?", "ba"),
+            (r"\*", "a"),
+        ] {
+            assert!(
+                !matches(pattern.as_bytes(), text.as_bytes(), false),
+                "{pattern} {text}"
+            );
         }
         assert!(matches(b"PORT*", b"port", true));
         assert!(!matches(b"PORT*", b"port", false));
@@ -94,6 +125,10 @@ mod tests {
     #[test]
     fn many_stars_take_no_exponential_time() {
         let pattern = b"*a".repeat(200);
-        assert!(!matches(&[&pattern[..], b"b"].concat(), &b"a".repeat(2000), false));
+        assert!(!matches(
+            &[&pattern[..], b"b"].concat(),
+            &b"a".repeat(2000),
+            false
+        ));
     }
 }

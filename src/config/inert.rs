@@ -1,4 +1,5 @@
-//! Directives of Redis 7.2 that mean nothing here: accepted, kept, shown by CONFIG GET, and reported once at start.
+//! Directives of Redis 7.2 that mean nothing here: accepted, kept, shown by CONFIG GET, and
+//! reported once at start.
 
 use super::checks;
 use super::directive::Change::{Immutable, Mutable};
@@ -122,7 +123,8 @@ pub(super) static INERT: &[Directive] = &[
     free("cluster-node-timeout", Int(0, I64), "15000"),
     free("cluster-require-full-coverage", Bool, "yes"),
     alias("cluster-slave-no-failover", free("cluster-replica-no-failover", Bool, "no")),
-    alias("cluster-slave-validity-factor", free("cluster-replica-validity-factor", Int(0, I32), "10")),
+    alias("cluster-slave-validity-factor",
+        free("cluster-replica-validity-factor", Int(0, I32), "10")),
     free("cluster-migration-barrier", Int(0, I32), "1"),
     free("cluster-allow-replica-migration", Bool, "yes"),
     free("cluster-allow-reads-when-down", Bool, "no"),

@@ -1,10 +1,9 @@
-//! What a directive's value may be, how it is parsed, and how CONFIG GET and a configuration file show it.
+//! What a directive's value may be, how it is parsed, and how CONFIG GET and a configuration file
+//! show it.
 
 use std::borrow::Cow;
 
-use super::value::{
-    OUTPUT_LIMITS_DEFAULT, OutputLimit, OutputLimits, SavePoint, Upstream, Value,
-};
+use super::value::{OUTPUT_LIMITS_DEFAULT, OutputLimit, OutputLimits, SavePoint, Upstream, Value};
 use super::words::quote;
 
 /// Why a value is refused: Redis's text, without a prefix.
@@ -25,7 +24,8 @@ pub enum Kind {
     Bool,
     /// A decimal number between both bounds.
     Int(i64, i64),
-    /// Bytes between both bounds, with an optional unit: `k`, `kb`, `m`, `mb`, `g`, `gb` (a bare `k` is 1000).
+    /// Bytes between both bounds, with an optional unit: `k`, `kb`, `m`, `mb`, `g`, `gb` (a bare
+    /// `k` is 1000).
     Memory(u64, u64),
     /// Bytes, or a percentage up to `100%`, kept as a negative number.
     MemoryOrPercent,
@@ -65,7 +65,10 @@ impl Kind {
     /// Whether a value may be several words.
     pub fn is_multiple(self) -> bool {
         use Kind::*;
-        matches!(self, Choices(_) | Save | OutputLimits | Addresses | Upstream | OomScores | Percentiles)
+        matches!(
+            self,
+            Choices(_) | Save | OutputLimits | Addresses | Upstream | OomScores | Percentiles
+        )
     }
 
     /// What `--help` calls the value.
@@ -98,7 +101,9 @@ impl Kind {
         if self.is_multiple() {
             return self.parse_words(words, current);
         }
-        let [word] = words else { return Err(WRONG_ARITY.into()) };
+        let [word] = words else {
+            return Err(WRONG_ARITY.into());
+        };
         match self {
             Self::Bool => match () {
                 () if word.eq_ignore_ascii_case(b"yes") => Ok(Value::Bool(true)),
@@ -139,8 +144,14 @@ impl Kind {
             Self::Choices(names) => choices(names, listed).map(Value::Choices),
             Self::Save => save(listed).map(Value::Save),
             Self::OutputLimits => output_limits(words, current).map(Value::OutputLimits),
-            Self::Addresses if words.len() > BIND_MAX => Err("Too many bind addresses specified.".into()),
-            Self::Addresses => listed.iter().map(|word| utf8(word)).collect::<Result<_, _>>().map(Value::Words),
+            Self::Addresses if words.len() > BIND_MAX => {
+                Err("Too many bind addresses specified.".into())
+            }
+            Self::Addresses => listed
+                .iter()
+                .map(|word| utf8(word))
+                .collect::<Result<_, _>>()
+                .map(Value::Words),
             Self::Upstream => upstream(words).map(Value::Upstream),
             Self::OomScores => oom_scores(words).map(Value::Numbers),
             _ => percentiles(listed).map(Value::Percentiles),
@@ -167,20 +178,24 @@ impl Kind {
             Value::OutputLimits(limits) => format_limits(limits).into_bytes(),
             Value::Upstream(None) => Vec::new(),
             Value::Upstream(Some(Upstream { host, port })) => format!("{host} {port}").into_bytes(),
-            Value::Save(points) => join(points, |point| format!("{} {}", point.seconds, point.changes)),
+            Value::Save(points) => join(points, |point| {
+                format!("{} {}", point.seconds, point.changes)
+            }),
             Value::Numbers(numbers) => join(numbers, i64::to_string),
             Value::Percentiles(percentiles) => join(percentiles, |p| trimmed(*p)),
             Value::Cpus(cpus) => format_cpus(cpus).into_bytes(),
         }
     }
 
-    /// The lines of a rewritten configuration file, each with whether it must be there even if the old file has no such
-    /// line. No lines: the file must not mention the directive.
+    /// The lines of a rewritten configuration file, each with whether it must be there even if the
+    /// old file has no such line. No lines: the file must not mention the directive.
     pub fn rewrite(self, name: &str, value: &Value, default: &Value) -> Vec<(String, bool)> {
         let changed = value != default;
         let text = self.format(value);
         match (self, value) {
-            (Self::OptionalText | Self::Secret | Self::Upstream, _) if text.is_empty() => Vec::new(),
+            (Self::OptionalText | Self::Secret | Self::Upstream, _) if text.is_empty() => {
+                Vec::new()
+            }
             (Self::Addresses, _) if !changed => Vec::new(),
             (Self::Memory(..) | Self::MemoryOrPercent, Value::Number(bytes)) if *bytes >= 0 => {
                 vec![(format!("{name} {}", with_unit(*bytes)), changed)]
@@ -190,13 +205,18 @@ impl Kind {
             }
             (Self::Directory, _) => vec![(format!("{name} {}", quote(&text)), true)],
             // Always written: a later version, or Redis itself, may have another default.
-            (Self::Save, Value::Save(points)) if !points.is_empty() => {
-                points.iter().map(|p| (format!("{name} {} {}", p.seconds, p.changes), true)).collect()
-            }
+            (Self::Save, Value::Save(points)) if !points.is_empty() => points
+                .iter()
+                .map(|p| (format!("{name} {} {}", p.seconds, p.changes), true))
+                .collect(),
             (Self::OutputLimits, Value::OutputLimits(limits)) => rewrite_limits(name, limits),
             _ => {
                 let force = changed || matches!(self, Self::Save | Self::Percentiles);
-                let text = if text.is_empty() { "\"\"".into() } else { String::from_utf8_lossy(&text) };
+                let text = if text.is_empty() {
+                    "\"\"".into()
+                } else {
+                    String::from_utf8_lossy(&text)
+                };
                 vec![(format!("{name} {text}"), force)]
             }
         }
@@ -204,7 +224,12 @@ impl Kind {
 }
 
 fn join<T>(items: &[T], show: impl Fn(&T) -> String) -> Vec<u8> {
-    items.iter().map(show).collect::<Vec<_>>().join(" ").into_bytes()
+    items
+        .iter()
+        .map(show)
+        .collect::<Vec<_>>()
+        .join(" ")
+        .into_bytes()
 }
 
 fn utf8(word: &[u8]) -> Result<String, Reason> {
@@ -242,7 +267,11 @@ fn memory(word: &[u8]) -> Option<u64> {
         b"gb" => 1 << 30,
         _ => return None,
     };
-    std::str::from_utf8(digits).ok()?.parse::<u64>().ok()?.checked_mul(factor)
+    std::str::from_utf8(digits)
+        .ok()?
+        .parse::<u64>()
+        .ok()?
+        .checked_mul(factor)
 }
 
 fn memory_or_percent(word: &[u8]) -> Result<Value, Reason> {
@@ -261,7 +290,10 @@ fn with_unit(bytes: i128) -> String {
     [(30, "gb"), (20, "mb"), (10, "kb")]
         .into_iter()
         .find(|(shift, _)| bytes != 0 && bytes % (1 << shift) == 0)
-        .map_or_else(|| bytes.to_string(), |(shift, unit)| format!("{}{unit}", bytes >> shift))
+        .map_or_else(
+            || bytes.to_string(),
+            |(shift, unit)| format!("{}{unit}", bytes >> shift),
+        )
 }
 
 fn within(number: i128, min: i128, max: i128) -> Result<Value, Reason> {
@@ -273,9 +305,15 @@ fn within(number: i128, min: i128, max: i128) -> Result<Value, Reason> {
 }
 
 fn choice(names: &'static [&'static str], word: &[u8]) -> Result<&'static str, Reason> {
-    let found = names.iter().find(|name| name.as_bytes().eq_ignore_ascii_case(word));
+    let found = names
+        .iter()
+        .find(|name| name.as_bytes().eq_ignore_ascii_case(word));
     found.copied().ok_or_else(|| {
-        format!("argument(s) must be one of the following: {}", names.join(", ")).into()
+        format!(
+            "argument(s) must be one of the following: {}",
+            names.join(", ")
+        )
+        .into()
     })
 }
 
@@ -283,7 +321,10 @@ fn choices(names: &'static [&'static str], words: &[&[u8]]) -> Result<Vec<&'stat
     if words.is_empty() {
         choice(names, b"")?;
     }
-    let mut chosen = words.iter().map(|word| choice(names, word)).collect::<Result<Vec<_>, _>>()?;
+    let mut chosen = words
+        .iter()
+        .map(|word| choice(names, word))
+        .collect::<Result<Vec<_>, _>>()?;
     if chosen.contains(&"save") && chosen.contains(&"nosave") {
         return Err("shutdown options SAVE and NOSAVE can't be used simultaneously".into());
     }
@@ -299,12 +340,19 @@ fn number_in<T: std::str::FromStr>(word: &[u8]) -> Option<T> {
 }
 
 fn save(words: &[&[u8]]) -> Result<Vec<SavePoint>, Reason> {
-    let (pairs, []) = words.as_chunks::<2>() else { return Err("Invalid save parameters".into()) };
+    let (pairs, []) = words.as_chunks::<2>() else {
+        return Err("Invalid save parameters".into());
+    };
     let points = pairs.iter().map(|[seconds, changes]| {
         let seconds = number_in(seconds).filter(|seconds| *seconds >= 1)?;
-        Some(SavePoint { seconds, changes: number_in(changes)? })
+        Some(SavePoint {
+            seconds,
+            changes: number_in(changes)?,
+        })
     });
-    points.collect::<Option<_>>().ok_or_else(|| "Invalid save parameters".into())
+    points
+        .collect::<Option<_>>()
+        .ok_or_else(|| "Invalid save parameters".into())
 }
 
 fn output_limits(words: &[&[u8]], current: &Value) -> Result<OutputLimits, Reason> {
@@ -320,22 +368,35 @@ fn output_limits(words: &[&[u8]], current: &Value) -> Result<OutputLimits, Reaso
             b"normal" => &mut limits.normal,
             b"slave" | b"replica" => &mut limits.replica,
             b"pubsub" => &mut limits.pubsub,
-            _ => return Err("Invalid client class specified in buffer limit configuration.".into()),
+            _ => {
+                return Err("Invalid client class specified in buffer limit configuration.".into());
+            }
         };
         let parsed = (memory(hard), memory(soft), number_in::<u32>(seconds));
         let (Some(hard_bytes), Some(soft_bytes), Some(soft_seconds)) = parsed else {
             let text = "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
             return Err(text.into());
         };
-        *limit = OutputLimit { hard_bytes, soft_bytes, soft_seconds };
+        *limit = OutputLimit {
+            hard_bytes,
+            soft_bytes,
+            soft_seconds,
+        };
     }
     Ok(limits)
 }
 
 fn format_limits(limits: &OutputLimits) -> String {
-    let classes = [("normal", limits.normal), ("slave", limits.replica), ("pubsub", limits.pubsub)];
+    let classes = [
+        ("normal", limits.normal),
+        ("slave", limits.replica),
+        ("pubsub", limits.pubsub),
+    ];
     let texts = classes.map(|(class, limit)| {
-        format!("{class} {} {} {}", limit.hard_bytes, limit.soft_bytes, limit.soft_seconds)
+        format!(
+            "{class} {} {} {}",
+            limit.hard_bytes, limit.soft_bytes, limit.soft_seconds
+        )
     });
     texts.join(" ")
 }
@@ -350,25 +411,35 @@ fn rewrite_limits(name: &str, limits: &OutputLimits) -> Vec<(String, bool)> {
     let lines = classes.map(|(class, limit, default)| {
         let hard = with_unit(limit.hard_bytes.into());
         let soft = with_unit(limit.soft_bytes.into());
-        (format!("{name} {class} {hard} {soft} {}", limit.soft_seconds), limit != default)
+        (
+            format!("{name} {class} {hard} {soft} {}", limit.soft_seconds),
+            limit != default,
+        )
     });
     lines.into()
 }
 
 fn upstream(words: &[&[u8]]) -> Result<Option<Upstream>, Reason> {
-    let [host, port] = words else { return Err(WRONG_ARITY.into()) };
+    let [host, port] = words else {
+        return Err(WRONG_ARITY.into());
+    };
     if host.eq_ignore_ascii_case(b"no") && port.eq_ignore_ascii_case(b"one") {
         return Ok(None);
     }
     let port = number_in(port).ok_or("Invalid master port")?;
-    Ok(Some(Upstream { host: utf8(host)?, port }))
+    Ok(Some(Upstream {
+        host: utf8(host)?,
+        port,
+    }))
 }
 
 fn oom_scores(words: &[&[u8]]) -> Result<Vec<i64>, Reason> {
     if words.len() != 3 {
         return Err(WRONG_ARITY.into());
     }
-    let scores = words.iter().map(|word| number_in(word).filter(|score| (-2000..=2000).contains(score)));
+    let scores = words
+        .iter()
+        .map(|word| number_in(word).filter(|score| (-2000..=2000).contains(score)));
     scores.collect::<Option<_>>().ok_or_else(|| {
         "Invalid oom-score-adj-values, elements must be between -2000 and 2000.".into()
     })
@@ -378,9 +449,11 @@ fn percentiles(words: &[&[u8]]) -> Result<Vec<f64>, Reason> {
     let mut percentiles = Vec::with_capacity(words.len());
     for word in words {
         let percentile = number_in::<f64>(word).filter(|p| !p.is_nan());
-        let percentile = percentile.ok_or("Invalid latency-tracking-info-percentiles parameters")?;
+        let percentile =
+            percentile.ok_or("Invalid latency-tracking-info-percentiles parameters")?;
         if !(0.0..=100.0).contains(&percentile) {
-            let text = "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
+            let text =
+                "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
             return Err(text.into());
         }
         percentiles.push(percentile);
@@ -390,7 +463,10 @@ fn percentiles(words: &[&[u8]]) -> Result<Vec<f64>, Reason> {
 
 /// C's `%f` without trailing zeros.
 fn trimmed(number: f64) -> String {
-    format!("{number:.6}").trim_end_matches('0').trim_end_matches('.').to_owned()
+    format!("{number:.6}")
+        .trim_end_matches('0')
+        .trim_end_matches('.')
+        .to_owned()
 }
 
 /// The classes in Redis's canonical order, with `A` for all of them.
@@ -404,9 +480,18 @@ fn events(word: &[u8]) -> Result<String, Reason> {
     if all {
         text.push('A');
     } else {
-        text.extend(EVENT_CLASSES.chars().chain(['n']).filter(|class| word.contains(&(*class as u8))));
+        text.extend(
+            EVENT_CLASSES
+                .chars()
+                .chain(['n'])
+                .filter(|class| word.contains(&(*class as u8))),
+        );
     }
-    text.extend(['K', 'E', 'm'].into_iter().filter(|class| word.contains(&(*class as u8))));
+    text.extend(
+        ['K', 'E', 'm']
+            .into_iter()
+            .filter(|class| word.contains(&(*class as u8))),
+    );
     Ok(text)
 }
 
@@ -435,4 +520,91 @@ fn format_cpus(cpus: &[u16]) -> String {
         one => one.iter().map(u16::to_string).collect(),
     });
     texts.collect::<Vec<_>>().join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(kind: Kind, text: &str) -> Result<Value, Reason> {
+        let words: Vec<&[u8]> = match kind.is_multiple() {
+            true => text.as_bytes().split(|byte| *byte == b' ').collect(),
+            false => vec![text.as_bytes()],
+        };
+        kind.parse(&words, &Value::Bool(false))
+    }
+
+    fn shown(kind: Kind, text: &str) -> String {
+        let value = parsed(kind, text).expect("valid");
+        String::from_utf8(kind.format(&value)).expect("utf-8")
+    }
+
+    #[test]
+    fn values_are_shown_in_redis_canonical_form() {
+        // Event classes as redis-server 7.0.15 shows them.
+        let events = [
+            ("nA", "A"),
+            ("mnKEg", "gnKEm"),
+            ("tdxe$lshzgKE", "AKE"),
+            ("xn", "xn"),
+        ];
+        for (text, canonical) in events {
+            assert_eq!(shown(Kind::Events, text), canonical);
+        }
+        assert_eq!(
+            shown(Kind::Percentiles, "50.5 99.9999999 0 100.0 1e1"),
+            "50.5 100 0 100 10"
+        );
+        assert_eq!(shown(Kind::Memory(0, u64::MAX), "2Gb"), "2147483648");
+        assert_eq!(shown(Kind::Memory(0, u64::MAX), "3k"), "3000");
+        assert_eq!(shown(Kind::Memory(0, u64::MAX), ""), "0");
+        assert_eq!(shown(Kind::Octal(0o777), "0755"), "755");
+        assert_eq!(shown(Kind::Cpus, "8, 0-2,1,3"), "0-3,8");
+        assert_eq!(
+            shown(
+                Kind::Choices(&["default", "save", "now"]),
+                "now default now"
+            ),
+            "now"
+        );
+        assert_eq!(shown(Kind::Save, "3600 1 300 100"), "3600 1 300 100");
+    }
+
+    #[test]
+    fn save_points_need_pairs_with_a_positive_time() {
+        for text in ["1", "0 1", "1 -1", "a 1", "1  1", "1 1 "] {
+            assert!(parsed(Kind::Save, text).is_err(), "{text}");
+        }
+        assert_eq!(parsed(Kind::Save, ""), Ok(Value::Save(Vec::new())));
+    }
+
+    #[test]
+    fn a_rewritten_file_has_one_line_per_save_point_and_the_largest_exact_unit() {
+        let save = parsed(Kind::Save, "3600 1 300 100").expect("valid");
+        let lines = Kind::Save.rewrite("save", &save, &Value::Save(Vec::new()));
+        assert_eq!(
+            lines,
+            [
+                ("save 3600 1".to_owned(), true),
+                ("save 300 100".to_owned(), true)
+            ]
+        );
+        let units = [
+            (3 << 30, "3gb"),
+            (5 << 20, "5mb"),
+            (1 << 10, "1kb"),
+            (1025, "1025"),
+            (0, "0"),
+        ];
+        for (bytes, text) in units {
+            assert_eq!(with_unit(bytes), text);
+        }
+    }
+
+    #[test]
+    fn cpu_lists_that_are_open_reversed_or_too_large_are_refused() {
+        for text in ["3-1", "1-", "-1", "a", "1,,2", "8192", "0-99999"] {
+            assert!(parsed(Kind::Cpus, text).is_err(), "{text}");
+        }
+    }
 }

@@ -11,8 +11,11 @@ use super::{StartError, words};
 const INCLUDE_DEPTH_MAX: usize = 16;
 const BAD_DIRECTIVE: &str = "Bad directive or wrong number of arguments";
 /// Directives of old Redis versions that Redis 7 still reads over.
-const OBSOLETE: [&str; 3] =
-    ["list-max-ziplist-entries", "list-max-ziplist-value", "lua-replicate-commands"];
+const OBSOLETE: [&str; 3] = [
+    "list-max-ziplist-entries",
+    "list-max-ziplist-value",
+    "lua-replicate-commands",
+];
 
 /// Where a line of configuration was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,10 +35,16 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::File { path, line } if path == "-" => {
-                write!(f, "Reading the configuration file, at line {line} of standard input")
+                write!(
+                    f,
+                    "Reading the configuration file, at line {line} of standard input"
+                )
             }
             Self::File { path, line } => {
-                write!(f, "Reading the configuration file, at line {line} of {path}")
+                write!(
+                    f,
+                    "Reading the configuration file, at line {line} of {path}"
+                )
             }
             Self::CommandLine => write!(f, "Reading the command line"),
         }
@@ -52,7 +61,11 @@ pub(super) struct Loader<'f> {
 
 impl<'f> Loader<'f> {
     pub(super) fn new(files: &'f mut dyn Files) -> Self {
-        Self { config: Config::default(), no_effect: Vec::new(), files }
+        Self {
+            config: Config::default(),
+            no_effect: Vec::new(),
+            files,
+        }
     }
 
     /// Reads a file, or standard input for `-`.
@@ -62,13 +75,19 @@ impl<'f> Loader<'f> {
 
     fn nested(&mut self, path: &str, depth: usize) -> Result<(), StartError> {
         let text = self.files.read(path);
-        let text = text.map_err(|error| StartError::File { path: path.to_owned(), error })?;
+        let text = text.map_err(|error| StartError::File {
+            path: path.to_owned(),
+            error,
+        })?;
         for (index, line) in text.split(|byte| *byte == b'\n').enumerate() {
             let line = line.trim_ascii();
             if line.is_empty() || line.starts_with(b"#") {
                 continue;
             }
-            let place = Place::File { path: path.to_owned(), line: index + 1 };
+            let place = Place::File {
+                path: path.to_owned(),
+                line: index + 1,
+            };
             match words::split(line) {
                 Ok(words) => self.line(&words, line, &place, depth)?,
                 Err(words::UnbalancedQuotes) => {
@@ -88,13 +107,18 @@ impl<'f> Loader<'f> {
         place: &Place,
         depth: usize,
     ) -> Result<(), StartError> {
-        let Some((name, values)) = words.split_first() else { return Ok(()) };
+        let Some((name, values)) = words.split_first() else {
+            return Ok(());
+        };
         if name.eq_ignore_ascii_case(b"include") {
-            let [path] = values else { return Err(refused(place, line, BAD_DIRECTIVE.into())) };
+            let [path] = values else {
+                return Err(refused(place, line, BAD_DIRECTIVE.into()));
+            };
             return self.include(path, line, place, depth);
         }
         let values: Vec<&[u8]> = values.iter().map(Vec::as_slice).collect();
-        self.directive(name, &values).map_err(|reason| refused(place, line, reason))
+        self.directive(name, &values)
+            .map_err(|reason| refused(place, line, reason))
     }
 
     fn include(
@@ -109,13 +133,19 @@ impl<'f> Loader<'f> {
             return Err(refused(place, line, reason.into()));
         }
         let Ok(path) = std::str::from_utf8(path) else {
-            return Err(refused(place, line, "the path of an include must be valid UTF-8".into()));
+            return Err(refused(
+                place,
+                line,
+                "the path of an include must be valid UTF-8".into(),
+            ));
         };
         let paths = match files::is_pattern(path) {
             true => files::expand(path, self.files),
             false => vec![path.to_owned()],
         };
-        paths.iter().try_for_each(|path| self.nested(path, depth + 1))
+        paths
+            .iter()
+            .try_for_each(|path| self.nested(path, depth + 1))
     }
 
     fn directive(&mut self, name: &[u8], values: &[&[u8]]) -> Result<(), Reason> {
@@ -165,5 +195,9 @@ impl<'f> Loader<'f> {
 
 pub(super) fn refused(place: &Place, line: &[u8], reason: Reason) -> StartError {
     let line = String::from_utf8_lossy(line).into_owned();
-    StartError::Directive { place: place.clone(), line, reason }
+    StartError::Directive {
+        place: place.clone(),
+        line,
+        reason,
+    }
 }

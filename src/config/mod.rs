@@ -1,11 +1,12 @@
-//! Configuration: ONE table of directives ([`table`]) drives the configuration file, the command line, `--help`, and
-//! CONFIG GET, SET and REWRITE.
+//! Configuration: ONE table of directives (`table.rs`) drives the configuration file, the command
+//! line, `--help`, and CONFIG GET, SET and REWRITE.
 //!
-//! [`Config`] has one documented, typed field per directive that has an effect. The text forms are Redis's: what CONFIG
-//! GET answers is what CONFIG SET and a file accept. Directives of Redis 7.2 that mean nothing here keep their value
-//! only to show it.
+//! [`Config`] has one documented, typed field per directive that has an effect. The text forms are
+//! Redis's: what CONFIG GET answers is what CONFIG SET and a file accept. Directives of Redis 7.2
+//! that mean nothing here keep their value only to show it.
 //!
-//! Nothing here touches a file but [`files::Disk`]; the shell applies what changed and writes the rewritten file.
+//! Nothing here touches a file but [`files::Disk`]; the shell applies what changed and writes the
+//! rewritten file.
 
 mod checks;
 mod command_line;
@@ -50,8 +51,8 @@ pub enum Start {
 pub struct Launch {
     /// All values.
     pub config: Config,
-    /// The configuration file as named on the command line, for CONFIG REWRITE; make it absolute before changing the
-    /// directory.
+    /// The configuration file as named on the command line, for CONFIG REWRITE; make it absolute
+    /// before changing the directory.
     pub file: Option<String>,
     /// Directives that were set but have no effect here, each once; to be reported in one line.
     pub no_effect: Vec<&'static str>,
@@ -115,8 +116,9 @@ pub enum SetError {
 }
 
 impl Config {
-    /// CONFIG GET: names and values that match any of the patterns, each once, in the table's order for each pattern. A
-    /// name without wildcards is answered as it was spelled, and finds hidden directives and aliases too.
+    /// CONFIG GET: names and values that match any of the patterns, each once, in the table's order
+    /// for each pattern. A name without wildcards is answered as it was spelled, and finds hidden
+    /// directives and aliases too.
     pub fn get(&self, patterns: &[&[u8]]) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut found: Vec<&'static str> = Vec::new();
         let mut reply = Vec::new();
@@ -135,7 +137,10 @@ impl Config {
                     }
                     continue;
                 }
-                for name in [Some(directive.name), directive.alias].into_iter().flatten() {
+                for name in [Some(directive.name), directive.alias]
+                    .into_iter()
+                    .flatten()
+                {
                     if !directive.hidden && glob::matches(pattern, name.as_bytes(), true) {
                         add(directive, name, name.as_bytes());
                     }
@@ -150,8 +155,9 @@ impl Config {
         directive.kind.format(&directive.load(self))
     }
 
-    /// CONFIG SET: `args` are names and values in turn. All are set, or none. Returns the directives whose values
-    /// changed, for the shell to apply; where applying fails, keep the old `Config` and answer [`SetError::Failed`].
+    /// CONFIG SET: `args` are names and values in turn. All are set, or none. Returns the
+    /// directives whose values changed, for the shell to apply; where applying fails, keep the old
+    /// `Config` and answer [`SetError::Failed`].
     ///
     /// # Errors
     /// Redis's error replies.
@@ -160,11 +166,16 @@ impl Config {
         args: &[&[u8]],
         context: SetContext,
     ) -> Result<Vec<&'static Directive>, SetError> {
-        let (pairs, []) = args.as_chunks::<2>() else { return Err(SetError::Syntax) };
+        let (pairs, []) = args.as_chunks::<2>() else {
+            return Err(SetError::Syntax);
+        };
         let mut chosen: Vec<(&'static str, &'static Directive, &[u8])> = Vec::new();
         for [name, value] in pairs {
             let directive = find(name).ok_or_else(|| SetError::Unknown(lossy(name)))?;
-            let failed = |reason: &'static str| SetError::Failed { name: lossy(name), reason: reason.into() };
+            let failed = |reason: &'static str| SetError::Failed {
+                name: lossy(name),
+                reason: reason.into(),
+            };
             self.permit(directive, context).map_err(failed)?;
             if context.loading && directive.is_refused_while_loading() {
                 return Err(SetError::Loading);
@@ -182,7 +193,10 @@ impl Config {
                 true => value.split(|byte| *byte == b' ').collect(),
                 false => vec![value],
             };
-            let failed = |reason| SetError::Failed { name: name.to_owned(), reason };
+            let failed = |reason| SetError::Failed {
+                name: name.to_owned(),
+                reason,
+            };
             directive.set(&mut new, &words).map_err(failed)?;
             if directive.load(&new) != directive.load(self) && !changed.contains(&directive) {
                 changed.push(directive);

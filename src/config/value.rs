@@ -35,8 +35,8 @@ pub enum Value {
 pub trait Field: Sized {
     /// The field's value for formatting.
     fn to_value(&self) -> Value;
-    /// Takes over a value that the directive's kind parsed; `None` if the kind and the field's type disagree, which
-    /// is a mistake in the table that a test finds.
+    /// Takes over a value that the directive's kind parsed; `None` if the kind and the field's type
+    /// disagree, which is a mistake in the table that a test finds.
     fn from_value(value: Value) -> Option<Self>;
 }
 
@@ -57,8 +57,9 @@ macro_rules! fields {
 }
 
 fields! {
-    Bool(bool), Text(String), Bytes(Vec<u8>), Words(Vec<String>), OutputLimits(OutputLimits), Upstream(Option<Upstream>),
-    Save(Vec<SavePoint>), Percentiles(Vec<f64>), Cpus(Vec<u16>),
+    Bool(bool), Text(String), Bytes(Vec<u8>), Words(Vec<String>),
+    OutputLimits(OutputLimits), Upstream(Option<Upstream>), Save(Vec<SavePoint>),
+    Percentiles(Vec<f64>), Cpus(Vec<u16>),
 }
 
 macro_rules! number_fields {
@@ -90,7 +91,10 @@ pub trait Named: Copy + Sized + 'static {
 }
 
 macro_rules! named {
-    ($(#[doc = $doc:literal] $name:ident { $($(#[doc = $vdoc:literal])+ $variant:ident = $text:literal),+ $(,)? })+) => {$(
+    ($(
+        #[doc = $doc:literal]
+        $name:ident { $($(#[doc = $vdoc:literal])+ $variant:ident = $text:literal),+ $(,)? }
+    )+) => {$(
         #[doc = $doc]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $name {
@@ -215,9 +219,21 @@ pub struct OutputLimits {
 
 /// Redis's defaults; also what a rewritten file need not mention.
 pub const OUTPUT_LIMITS_DEFAULT: OutputLimits = OutputLimits {
-    normal: OutputLimit { hard_bytes: 0, soft_bytes: 0, soft_seconds: 0 },
-    replica: OutputLimit { hard_bytes: 256 << 20, soft_bytes: 64 << 20, soft_seconds: 60 },
-    pubsub: OutputLimit { hard_bytes: 32 << 20, soft_bytes: 8 << 20, soft_seconds: 60 },
+    normal: OutputLimit {
+        hard_bytes: 0,
+        soft_bytes: 0,
+        soft_seconds: 0,
+    },
+    replica: OutputLimit {
+        hard_bytes: 256 << 20,
+        soft_bytes: 64 << 20,
+        soft_seconds: 60,
+    },
+    pubsub: OutputLimit {
+        hard_bytes: 32 << 20,
+        soft_bytes: 8 << 20,
+        soft_seconds: 60,
+    },
 };
 
 /// The node that this one replicates.

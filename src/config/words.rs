@@ -4,8 +4,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnbalancedQuotes;
 
-/// Splits a line into words. Words may be bare, in `"double quotes"` with the escapes `\n \r \t \b \a \xHH` and `\`
-/// before any other byte, or in `'single quotes'` where only `\'` is an escape.
+/// Splits a line into words. Words may be bare, in `"double quotes"` with the escapes `\n \r \t \b
+/// \a \xHH` and `\` before any other byte, or in `'single quotes'` where only `\'` is an escape.
 ///
 /// # Errors
 /// A quote that is not closed, or that is closed right before another byte than a blank.
@@ -29,7 +29,11 @@ fn next_word(mut rest: &[u8]) -> Result<(Vec<u8>, &[u8]), UnbalancedQuotes> {
         match byte {
             b' ' | b'\n' | b'\r' | b'\t' | 0 => break,
             b'"' | b'\'' => {
-                rest = if byte == b'"' { double(tail, &mut word)? } else { single(tail, &mut word)? };
+                rest = if byte == b'"' {
+                    double(tail, &mut word)?
+                } else {
+                    single(tail, &mut word)?
+                };
                 if rest.first().is_some_and(|next| !is_blank(*next)) {
                     return Err(UnbalancedQuotes);
                 }
@@ -97,10 +101,13 @@ fn single<'a>(mut rest: &'a [u8], word: &mut Vec<u8>) -> Result<&'a [u8], Unbala
 }
 
 fn hex(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    char::from(byte)
+        .to_digit(16)
+        .and_then(|digit| u8::try_from(digit).ok())
 }
 
-/// The word in double quotes, so that [`split`] gives it back; the same text that redis-server writes.
+/// The word in double quotes, so that [`split`] gives it back; the same text that redis-server
+/// writes.
 pub fn quote(word: &[u8]) -> String {
     let mut out = String::with_capacity(word.len() + 2);
     out.push('"');
@@ -127,7 +134,10 @@ mod tests {
 
     fn words(line: &str) -> Vec<String> {
         let words = split(line.as_bytes()).expect("balanced");
-        words.into_iter().map(|word| String::from_utf8(word).expect("utf-8")).collect()
+        words
+            .into_iter()
+            .map(|word| String::from_utf8(word).expect("utf-8"))
+            .collect()
     }
 
     #[test]
