@@ -71,6 +71,12 @@ impl Reply {
         &self.out
     }
 
+    /// Takes what was written and goes on writing into `buffer`, which must be empty.
+    pub fn swap(&mut self, buffer: Vec<u8>) -> Vec<u8> {
+        debug_assert!(buffer.is_empty(), "a recycled buffer is cleared");
+        std::mem::replace(&mut self.out, buffer)
+    }
+
     /// Moves the buffer out; the writer is empty after.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)

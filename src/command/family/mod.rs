@@ -1,0 +1,9 @@
+//! The rows of the command table and the commands themselves, one file or folder per family.
+
+pub mod connection;
+pub mod strings;
+
+use super::table::Command;
+
+/// All families.
+pub static ALL: &[&[Command]] = &[connection::COMMANDS, strings::COMMANDS];

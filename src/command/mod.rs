@@ -1,0 +1,435 @@
+//! Commands: what they are (`table`), what they may touch (`Ctx`), what they leave behind (`Effects`).
+//!
+//! A data command runs synchronously to its end against one [`Keyspace`]: a shard's own, or the
+//! scratch keyspace into which a transaction's home puts the entries lent to it. It cannot tell the
+//! difference, so each command is written once and is atomic across shards by construction.
+//!
+//! **Architecture invariant:** nothing here names a shard's queues, a connection, a socket or a clock.
+
+pub mod effects;
+pub mod error;
+pub mod family;
+pub mod session;
+pub mod settings;
+pub mod table;
+pub mod watched;
+
+pub use effects::Effects;
+pub use error::Error;
+pub use settings::Settings;
+pub use table::{Command, Flags};
+
+use crate::keyspace::{Db, Entry, Keyspace, SetExpiry};
+use crate::protocol::{Args, Reply};
+use crate::value::hash::Hash;
+use crate::value::{Kind, Value, ValueRef};
+use watched::Watched;
+
+/// How a data command ends: its reply was written, or this error is the reply.
+pub type Outcome = Result<(), Error>;
+
+/// One shard's answer to a command that runs everywhere; the home merges them.
+#[derive(Debug)]
+pub enum Part {
+    Done,
+    Count(u64),
+    Keys(Vec<Box<[u8]>>),
+    Digest([u8; 20]),
+    /// A random key of a shard that holds `count`; `roll` is uniform, to choose among shards.
+    Candidate {
+        count: u64,
+        roll: u64,
+        key: Box<[u8]>,
+    },
+    Failed(Error),
+}
+
+/// A small seeded generator (SplitMix64): randomness is an input of the core.
+#[derive(Clone, Debug)]
+pub struct Rng(u64);
+
+impl Rng {
+    /// Starts from a seed.
+    pub fn new(seed: u64) -> Self {
+        Rng(seed)
+    }
+
+    /// The next 64 random bits.
+    pub fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// Counters of one shard's data commands, plain integers.
+#[derive(Clone, Debug, Default)]
+pub struct DataStats {
+    pub keyspace_hits: u64,
+    pub keyspace_misses: u64,
+    pub expired_keys: u64,
+}
+
+/// What data commands read and count besides the keyspace; one per shard.
+pub struct DataState {
+    pub settings: Settings,
+    pub stats: DataStats,
+    pub rng: Rng,
+    pub watched: Watched,
+}
+
+/// On whose behalf a command runs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// A client of a primary: expired keys are deleted and the deletion is propagated.
+    Primary,
+    /// A client of a replica: expired keys are hidden, never deleted by a read.
+    Replica,
+    /// The upstream's stream: no key is ever seen as expired.
+    Upstream,
+}
+
+/// Everything one data command may touch.
+pub struct Ctx<'a> {
+    pub keyspace: &'a mut Keyspace,
+    /// Selected database.
+    pub db: usize,
+    /// Wall clock, milliseconds; one value for a whole command or transaction.
+    pub now_ms: u64,
+    pub reply: &'a mut Reply,
+    pub effects: &'a mut Effects,
+    pub state: &'a mut DataState,
+    pub origin: Origin,
+    /// This shard's number and the number of shards, for SCAN's cursor.
+    pub shard: (u32, u32),
+    /// Set by NO-TOUCH: reads leave the access clock alone.
+    pub no_touch: bool,
+    dirty: u64,
+    propagation: Propagation,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Propagation {
+    /// As received, if anything changed.
+    Verbatim,
+    /// The command said itself what to send.
+    Done,
+}
+
+/// The parts of a [`Ctx`] that outlive a command.
+pub struct Env<'a> {
+    pub keyspace: &'a mut Keyspace,
+    pub reply: &'a mut Reply,
+    pub effects: &'a mut Effects,
+    pub state: &'a mut DataState,
+    pub db: usize,
+    pub now_ms: u64,
+    pub origin: Origin,
+    pub shard: (u32, u32),
+    pub no_touch: bool,
+}
+
+impl<'a> Ctx<'a> {
+    /// A context for one command.
+    pub fn new(env: Env<'a>) -> Self {
+        let Env {
+            keyspace,
+            reply,
+            effects,
+            state,
+            db,
+            now_ms,
+            origin,
+            shard,
+            no_touch,
+        } = env;
+        Ctx {
+            keyspace,
+            db,
+            now_ms,
+            reply,
+            effects,
+            state,
+            origin,
+            shard,
+            no_touch,
+            dirty: 0,
+            propagation: Propagation::Verbatim,
+        }
+    }
+
+    /// The selected database.
+    pub fn database(&mut self) -> &mut Db {
+        self.keyspace.db_mut(self.db)
+    }
+
+    /// Deletes `key` if its time has come (on a primary), and says whether it may be seen.
+    fn is_live(&mut self, db: usize, key: &[u8]) -> bool {
+        let Some(entry) = self.keyspace.db(db).get(key) else {
+            return false;
+        };
+        if self.origin == Origin::Upstream || !entry.is_expired(self.now_ms) {
+            return true;
+        }
+        if self.origin == Origin::Primary {
+            self.expire(db, key);
+        }
+        false
+    }
+
+    /// Deletes an expired key and propagates the deletion.
+    pub fn expire(&mut self, db: usize, key: &[u8]) {
+        if self.keyspace.db_mut(db).remove(key).is_some() {
+            let name: &[u8] = if self.state.settings.lazy_expire {
+                b"UNLINK"
+            } else {
+                b"DEL"
+            };
+            self.effects.request(db as u32, &[name, key]);
+            self.state.stats.expired_keys += 1;
+            self.state.watched.touch(db, key);
+        }
+    }
+
+    fn settle(&mut self, db: usize, key: &[u8]) {
+        if self.keyspace.db(db).expires() > 0 {
+            self.is_live(db, key);
+        }
+    }
+
+    fn hides(&self, entry: &Entry) -> bool {
+        self.origin == Origin::Replica && entry.is_expired(self.now_ms)
+    }
+
+    /// Looks a key up for reading: counts a hit or a miss and moves the access clock.
+    pub fn find(&mut self, key: &[u8]) -> Option<&Entry> {
+        self.find_and_reply(key).0
+    }
+
+    /// As [`Ctx::find`], with the reply beside it, so that it can be written from the borrowed entry.
+    pub fn find_and_reply(&mut self, key: &[u8]) -> (Option<&Entry>, &mut Reply) {
+        let db = self.db;
+        self.settle(db, key);
+        let now_ms = self.now_ms;
+        let hides = self.origin == Origin::Replica;
+        let database = self.keyspace.db_mut(db);
+        let found = if self.no_touch {
+            database.get(key)
+        } else {
+            database.get_touch(key)
+        };
+        let found = found.filter(|entry| !(hides && entry.is_expired(now_ms)));
+        match found {
+            Some(_) => self.state.stats.keyspace_hits += 1,
+            None => self.state.stats.keyspace_misses += 1,
+        }
+        (found, self.reply)
+    }
+
+    /// Looks a key up without counting or touching anything (OBJECT, TTL's second look …).
+    pub fn peek(&mut self, key: &[u8]) -> Option<&Entry> {
+        self.peek_in(self.db, key)
+    }
+
+    /// As [`Ctx::peek`], in another database.
+    pub fn peek_in(&mut self, db: usize, key: &[u8]) -> Option<&Entry> {
+        self.settle(db, key);
+        let hides = self
+            .keyspace
+            .db(db)
+            .get(key)
+            .is_some_and(|entry| self.hides(entry));
+        if hides {
+            None
+        } else {
+            self.keyspace.db(db).get(key)
+        }
+    }
+
+    /// Looks a key up for writing. On a replica an expired key is removed first, locally.
+    pub fn find_mut(&mut self, key: &[u8]) -> Option<&mut Entry> {
+        self.prepare_write(self.db, key);
+        self.keyspace.db_mut(self.db).get_mut(key)
+    }
+
+    /// Makes sure that an expired `key` is out of the way of a write.
+    pub fn prepare_write(&mut self, db: usize, key: &[u8]) {
+        if self.keyspace.db(db).expires() == 0 || self.is_live(db, key) {
+            return;
+        }
+        if self.origin == Origin::Replica {
+            self.keyspace.db_mut(db).remove(key);
+        }
+    }
+
+    /// Whether `key` exists, for a write.
+    pub fn exists_for_write(&mut self, key: &[u8]) -> bool {
+        self.prepare_write(self.db, key);
+        self.keyspace.db(self.db).get(key).is_some()
+    }
+
+    /// A string for reading.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the key holds another type.
+    pub fn find_string(&mut self, key: &[u8]) -> Result<Option<&Entry>, Error> {
+        match self.find(key) {
+            Some(entry) if entry.kind() != Kind::String => Err(Error::WrongType),
+            found => Ok(found),
+        }
+    }
+
+    /// A string for reading, with the reply beside it.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the key holds another type.
+    pub fn find_string_and_reply(
+        &mut self,
+        key: &[u8],
+    ) -> Result<(Option<&Entry>, &mut Reply), Error> {
+        match self.find_and_reply(key) {
+            (Some(entry), _) if entry.kind() != Kind::String => Err(Error::WrongType),
+            found => Ok(found),
+        }
+    }
+
+    /// A hash for reading, with the reply beside it.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the key holds another type.
+    pub fn find_hash_and_reply(
+        &mut self,
+        key: &[u8],
+    ) -> Result<(Option<&Hash>, &mut Reply), Error> {
+        match self.find_and_reply(key) {
+            (None, reply) => Ok((None, reply)),
+            (Some(entry), reply) => match entry.value() {
+                ValueRef::Hash(hash) => Ok((Some(hash), reply)),
+                _ => Err(Error::WrongType),
+            },
+        }
+    }
+
+    /// A hash for reading.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the key holds another type.
+    pub fn find_hash(&mut self, key: &[u8]) -> Result<Option<&Hash>, Error> {
+        match self.find(key).map(Entry::value) {
+            None => Ok(None),
+            Some(ValueRef::Hash(hash)) => Ok(Some(hash)),
+            Some(_) => Err(Error::WrongType),
+        }
+    }
+
+    /// A hash for writing.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the key holds another type.
+    pub fn find_hash_mut(&mut self, key: &[u8]) -> Result<Option<&mut Hash>, Error> {
+        match self.find_mut(key) {
+            None => Ok(None),
+            Some(entry) => entry.hash_mut().map(Some).ok_or(Error::WrongType),
+        }
+    }
+
+    /// Checks the type of `key` for a write without borrowing it.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the key exists with another type.
+    pub fn check_kind(&mut self, key: &[u8], kind: Kind) -> Result<bool, Error> {
+        self.prepare_write(self.db, key);
+        match self.keyspace.db(self.db).get(key) {
+            None => Ok(false),
+            Some(entry) if entry.kind() == kind => Ok(true),
+            Some(_) => Err(Error::WrongType),
+        }
+    }
+
+    /// Stores a string under `key`, over whatever was there.
+    pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: SetExpiry) {
+        self.database().set_string(key, value, expiry);
+    }
+
+    /// Stores a new value of any type under `key`, over whatever was there.
+    pub fn set_value(&mut self, key: &[u8], value: Value, expire_at_ms: Option<u64>) {
+        self.database().insert(Entry::new(key, value, expire_at_ms));
+    }
+
+    /// Removes a key; whether it was there.
+    pub fn remove(&mut self, key: &[u8]) -> bool {
+        self.prepare_write(self.db, key);
+        self.database().remove(key).is_some()
+    }
+
+    /// Says that `key` of the selected database was changed, `n` changes counted.
+    pub fn changed(&mut self, key: &[u8], n: u64) {
+        self.changed_in(self.db, key, n);
+    }
+
+    /// As [`Ctx::changed`], in another database.
+    pub fn changed_in(&mut self, db: usize, key: &[u8], n: u64) {
+        self.dirty += n;
+        self.state.watched.touch(db, key);
+    }
+
+    /// Counts changes that touch no watched key (FLUSHALL of nothing, PUBLISH …).
+    pub fn count_dirty(&mut self, n: u64) {
+        self.dirty += n;
+    }
+
+    /// Propagates this request instead of the one received. May be called several times.
+    pub fn propagate_as(&mut self, args: &[&[u8]]) {
+        self.propagation = Propagation::Done;
+        self.effects.request(self.db as u32, args);
+    }
+
+    /// Propagates nothing by itself.
+    pub fn propagate_nothing(&mut self) {
+        self.propagation = Propagation::Done;
+    }
+
+    /// The options in force.
+    pub fn settings(&self) -> &Settings {
+        &self.state.settings
+    }
+}
+
+/// What running a command did, for the caller's statistics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ran {
+    /// Changes counted (`rdb_changes_since_last_save`).
+    pub dirty: u64,
+    /// The reply is an error.
+    pub failed: bool,
+}
+
+/// Runs one data command: its reply, its effects, its error. The caller has opened a unit.
+pub fn run(
+    handler: fn(&mut Ctx<'_>, Args<'_>) -> Outcome,
+    env: Env<'_>,
+    args: Args<'_>,
+    verbatim: Option<&[u8]>,
+) -> Ran {
+    let mut ctx = Ctx::new(env);
+    let mark = ctx.reply.len();
+    let outcome = handler(&mut ctx, args);
+    let failed = outcome.is_err();
+    if let Err(error) = outcome {
+        ctx.reply.truncate(mark);
+        ctx.reply.error(&error.to_string());
+    }
+    let dirty = ctx.dirty;
+    if dirty > 0 && ctx.propagation == Propagation::Verbatim && ctx.effects.enabled() {
+        match verbatim {
+            Some(bytes) => ctx.effects.verbatim(ctx.db as u32, bytes),
+            None => {
+                let args: Vec<&[u8]> = args.iter().collect();
+                ctx.effects.request(ctx.db as u32, &args);
+            }
+        }
+    }
+    Ran { dirty, failed }
+}

@@ -1,0 +1,20 @@
+//! The settings that commands read; each shard holds its own copy.
+
+use crate::value::hash::HashLimits;
+
+/// Data settings, refreshed when the configuration changes.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Number of databases.
+    pub databases: usize,
+    /// Longest string, bytes (`proto-max-bulk-len`).
+    pub string_len_max: usize,
+    /// Thresholds of the listpack form of hashes.
+    pub hash_limits: HashLimits,
+    /// Deletes triggered by the server are propagated as UNLINK (`lazyfree-lazy-expire`).
+    pub lazy_expire: bool,
+    /// `DEL` acts as `UNLINK` (`lazyfree-lazy-user-del`).
+    pub lazy_user_del: bool,
+    /// Seed of the hash functions of large values; an input of the process.
+    pub seed: crate::value::HashSeed,
+}

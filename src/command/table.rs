@@ -1,0 +1,362 @@
+//! The sole declaration of every command: dispatch, arity, flags, key positions, ACL categories and
+//! documentation all come from here. One row file per family keeps each list short.
+
+use std::sync::OnceLock;
+
+use hashbrown::HashMap;
+
+use super::session::SessionOp;
+use super::{Ctx, Outcome, Part, family};
+use crate::protocol::{Args, Reply};
+
+/// Bits of `COMMAND INFO`'s flags, named as there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Flags(pub u32);
+
+impl Flags {
+    pub const NONE: Flags = Flags(0);
+    pub const WRITE: Flags = Flags(1 << 0);
+    pub const READONLY: Flags = Flags(1 << 1);
+    pub const DENYOOM: Flags = Flags(1 << 2);
+    pub const ADMIN: Flags = Flags(1 << 3);
+    pub const PUBSUB: Flags = Flags(1 << 4);
+    pub const NOSCRIPT: Flags = Flags(1 << 5);
+    pub const BLOCKING: Flags = Flags(1 << 6);
+    pub const LOADING: Flags = Flags(1 << 7);
+    pub const STALE: Flags = Flags(1 << 8);
+    pub const SKIP_MONITOR: Flags = Flags(1 << 9);
+    pub const SKIP_SLOWLOG: Flags = Flags(1 << 10);
+    pub const FAST: Flags = Flags(1 << 11);
+    pub const NO_AUTH: Flags = Flags(1 << 12);
+    pub const MAY_REPLICATE: Flags = Flags(1 << 13);
+    pub const NO_MULTI: Flags = Flags(1 << 14);
+    pub const MOVABLEKEYS: Flags = Flags(1 << 15);
+    pub const ALLOW_BUSY: Flags = Flags(1 << 16);
+    pub const NO_ASYNC_LOADING: Flags = Flags(1 << 17);
+    pub const NO_MANDATORY_KEYS: Flags = Flags(1 << 18);
+    pub const PROTECTED: Flags = Flags(1 << 19);
+    /// May write keys that its arguments do not name (not shown by COMMAND INFO).
+    pub const TOUCHES_ARBITRARY_KEYS: Flags = Flags(1 << 20);
+
+    /// Both sets.
+    pub const fn or(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// Whether any bit of `other` is set.
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// The names in COMMAND INFO's order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        const NAMES: [&str; 20] = [
+            "write",
+            "readonly",
+            "denyoom",
+            "admin",
+            "pubsub",
+            "noscript",
+            "blocking",
+            "loading",
+            "stale",
+            "skip_monitor",
+            "skip_slowlog",
+            "fast",
+            "no_auth",
+            "may_replicate",
+            "no_multi",
+            "movablekeys",
+            "allow_busy",
+            "no_async_loading",
+            "no_mandatory_keys",
+            "protected",
+        ];
+        NAMES
+            .iter()
+            .enumerate()
+            .filter(move |(bit, _)| self.0 & (1 << bit) != 0)
+            .map(|(_, n)| *n)
+    }
+}
+
+/// Where a command's keys are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Keys {
+    /// It names no key.
+    None,
+    /// Arguments `first..=last` in steps; a negative `last` counts from the end (-1: the last).
+    Range { first: u8, last: i8, step: u8 },
+    /// `at` holds the number of keys that follow it; `extra` is a further single key (a
+    /// destination), or 0.
+    Counted { at: u8, extra: u8 },
+}
+
+/// How a command's key is accessed, for COMMAND INFO's key specifications and for lock modes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyAccess {
+    /// `RO access`.
+    Read,
+    /// `RO` without looking at the value (EXISTS, TTL …).
+    Inspect,
+    /// `RW access update` or the like: reads and writes.
+    ReadWrite,
+    /// `OW update`: overwrites whatever is there.
+    Overwrite,
+    /// `RM delete`.
+    Remove,
+}
+
+/// Documentation of a command, in our words.
+#[derive(Clone, Copy, Debug)]
+pub struct Doc {
+    pub summary: &'static str,
+    pub since: &'static str,
+    pub group: &'static str,
+    pub complexity: &'static str,
+}
+
+/// What runs a command.
+#[derive(Clone, Copy)]
+pub enum Run {
+    /// Runs against the database that holds its keys, synchronously to its end.
+    Data(fn(&mut Ctx<'_>, Args<'_>) -> Outcome),
+    /// Needs every shard, under whole-shard locks: `part` on each, `merge` at home.
+    Everywhere {
+        check: fn(&super::Settings, Args<'_>) -> Outcome,
+        part: fn(&mut Ctx<'_>, Args<'_>) -> Part,
+        merge: fn(Vec<Part>, Args<'_>, &mut Reply) -> Outcome,
+    },
+    /// Belongs to the connection or the server; the shard runs it at home.
+    Session(SessionOp),
+    /// Only a container of subcommands.
+    Container,
+}
+
+/// One command, or one subcommand of a container.
+#[derive(Clone, Copy)]
+pub struct Command {
+    /// Lower case; a subcommand's own word only (`id` of `client`).
+    pub name: &'static str,
+    /// Full name as in errors and COMMAND: `client|id`.
+    pub full_name: &'static str,
+    /// Number of arguments with the name; negative: at least that many.
+    pub arity: i16,
+    pub flags: Flags,
+    /// ACL categories beyond those that follow from the flags, e.g. `@string`.
+    pub categories: &'static [&'static str],
+    pub keys: Keys,
+    pub access: KeyAccess,
+    pub doc: Doc,
+    pub run: Run,
+    pub subcommands: &'static [Command],
+    /// Hints for proxies, as in COMMAND INFO.
+    pub tips: &'static [&'static str],
+    /// Dense number, for per-command statistics; given when the table is first used.
+    pub number: u16,
+}
+
+impl std::fmt::Debug for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.full_name)
+    }
+}
+
+impl Command {
+    /// What a row leaves unsaid.
+    pub const ROW: Command = Command {
+        name: "",
+        full_name: "",
+        arity: 0,
+        flags: Flags::NONE,
+        categories: &[],
+        keys: Keys::None,
+        access: KeyAccess::Read,
+        doc: Doc {
+            summary: "",
+            since: "1.0.0",
+            group: "generic",
+            complexity: "O(1)",
+        },
+        run: Run::Container,
+        subcommands: &[],
+        tips: &[],
+        number: 0,
+    };
+
+    /// Whether `argc` arguments, the name included, are acceptable.
+    pub fn arity_fits(&self, argc: usize) -> bool {
+        let argc = argc as i64;
+        let arity = i64::from(self.arity);
+        if arity >= 0 {
+            argc == arity
+        } else {
+            argc >= -arity
+        }
+    }
+
+    /// Its place in statistics tables of [`count_with_subcommands`] entries.
+    #[inline]
+    pub fn number(&self) -> usize {
+        usize::from(self.number)
+    }
+
+    /// Whether it may change the dataset.
+    pub fn writes(&self) -> bool {
+        self.flags.has(Flags::WRITE)
+    }
+
+    /// Calls `f` with the index of every key among `args`; malformed counts yield none.
+    pub fn for_each_key(&self, args: Args<'_>, mut f: impl FnMut(usize)) {
+        match self.keys {
+            Keys::None => {}
+            Keys::Range { first, last, step } => {
+                let last = if last < 0 {
+                    args.len() as i64 + i64::from(last)
+                } else {
+                    i64::from(last)
+                };
+                let mut at = i64::from(first);
+                while at <= last && (at as usize) < args.len() {
+                    f(at as usize);
+                    at += i64::from(step);
+                }
+            }
+            Keys::Counted { at, extra } => {
+                if extra != 0 && usize::from(extra) < args.len() {
+                    f(usize::from(extra));
+                }
+                let count = args
+                    .get(usize::from(at))
+                    .and_then(crate::value::number::parse_i64);
+                let first = usize::from(at) + 1;
+                if let Some(count) = count.and_then(|c| usize::try_from(c).ok())
+                    && count <= args.len().saturating_sub(first)
+                {
+                    (first..first + count).for_each(f);
+                }
+            }
+        }
+    }
+}
+
+/// The second database that a request names, and which argument is its key there: MOVE and COPY DB.
+pub fn other_database(command: &Command, args: Args<'_>) -> Option<(usize, usize)> {
+    let number = |at: usize| {
+        let value = crate::value::number::parse_i64(args.get(at)?)?;
+        usize::try_from(value).ok()
+    };
+    match command.full_name {
+        "move" => Some((1, number(2)?)),
+        "copy" => {
+            let at = (3..args.len()).find(|at| args[*at].eq_ignore_ascii_case(b"db"))?;
+            Some((2, number(at + 1)?))
+        }
+        _ => None,
+    }
+}
+
+/// The shard to which a command without keys goes: SCAN's cursor says (see `family::keys`).
+pub fn cursor_shard(args: Args<'_>, shards: usize) -> usize {
+    let cursor = args
+        .get(1)
+        .and_then(|arg| std::str::from_utf8(arg).ok()?.parse::<u64>().ok());
+    cursor.map_or(0, |cursor| (cursor % shards as u64) as usize)
+}
+
+/// All top-level commands, by family and then as declared.
+pub fn all() -> impl Iterator<Item = &'static Command> {
+    index().top.iter()
+}
+
+/// Number of commands and subcommands: the size of a statistics table.
+pub fn count_with_subcommands() -> usize {
+    index().dense.len()
+}
+
+/// Every command and subcommand by its dense number.
+pub fn by_number(number: usize) -> &'static Command {
+    index().dense[number]
+}
+
+struct Index {
+    top: &'static [Command],
+    by_name: HashMap<&'static [u8], &'static Command, ahash::RandomState>,
+    dense: Vec<&'static Command>,
+}
+
+/// Numbers the rows of a list and, after them, those of their containers. The lists live as long as
+/// the process.
+fn numbered(rows: impl Iterator<Item = &'static Command>, next: &mut u16) -> &'static [Command] {
+    let mut list: Vec<Command> = rows.copied().collect();
+    for row in &mut list {
+        row.number = *next;
+        *next += 1;
+    }
+    for row in &mut list {
+        if !row.subcommands.is_empty() {
+            row.subcommands = numbered(row.subcommands.iter(), next);
+        }
+    }
+    list.leak()
+}
+
+fn index() -> &'static Index {
+    static INDEX: OnceLock<Index> = OnceLock::new();
+    INDEX.get_or_init(|| {
+        let mut next = 0;
+        let top = numbered(family::ALL.iter().flat_map(|rows| rows.iter()), &mut next);
+        // Names are ours, not a peer's: a fixed seed is no weakness.
+        let mut by_name = HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4));
+        let mut dense: Vec<&'static Command> = Vec::new();
+        for command in top {
+            assert!(
+                by_name.insert(command.name.as_bytes(), command).is_none(),
+                "declared twice"
+            );
+            dense.push(command);
+            dense.extend(command.subcommands);
+        }
+        dense.sort_by_key(|command| command.number);
+        Index {
+            top,
+            by_name,
+            dense,
+        }
+    })
+}
+
+/// Longest command name that is looked up.
+const NAME_LEN_MAX: usize = 32;
+
+/// Finds a top-level command, in any letter case.
+pub fn find(name: &[u8]) -> Option<&'static Command> {
+    let mut lower = [0u8; NAME_LEN_MAX];
+    let lower = lower.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    index().by_name.get(&*lower).copied()
+}
+
+/// Finds a subcommand of a container, in any letter case.
+pub fn find_subcommand(container: &'static Command, name: &[u8]) -> Option<&'static Command> {
+    container
+        .subcommands
+        .iter()
+        .find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_is_found_by_its_name_in_any_case() {
+        for command in all() {
+            let upper = command.name.to_ascii_uppercase();
+            assert!(std::ptr::eq(find(upper.as_bytes()).unwrap(), command));
+        }
+        assert!(find(b"no-such-command").is_none());
+        assert!(find(&[b'x'; 100]).is_none());
+    }
+}

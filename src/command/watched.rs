@@ -1,0 +1,159 @@
+//! Keys that clients WATCH, kept by the shard that owns them.
+//!
+//! Each watched key carries a version that every change bumps. WATCH hands the client the version it
+//! saw; EXEC asks the owner, under the transaction's lock, whether it still stands.
+
+use ahash::RandomState;
+use hashbrown::HashMap;
+
+/// One watched key.
+#[derive(Debug)]
+struct Watch {
+    watchers: u32,
+    version: u64,
+}
+
+/// What a client remembers of one key that it watches.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Version of the key when it was watched.
+    pub version: u64,
+    /// The key was there but past its expiry: its deletion is no change then.
+    pub expired: bool,
+}
+
+/// The watched keys of one shard.
+pub struct Watched {
+    keys: HashMap<(usize, Box<[u8]>), Watch, RandomState>,
+    version: u64,
+    /// Set while a transaction runs on lent entries: the owners, not we, hold the watches.
+    recorder: Option<Vec<(usize, Box<[u8]>)>>,
+}
+
+impl Watched {
+    /// No key is watched. `state` is seeded by the process, since keys come from peers.
+    pub fn new(state: RandomState) -> Self {
+        Watched {
+            keys: HashMap::with_hasher(state),
+            version: 0,
+            recorder: None,
+        }
+    }
+
+    /// A client begins to watch a key.
+    pub fn add(&mut self, db: usize, key: &[u8], expired: bool) -> Token {
+        let version = self.version;
+        let watch = self.keys.entry((db, key.into())).or_insert(Watch {
+            watchers: 0,
+            version,
+        });
+        watch.watchers += 1;
+        Token {
+            version: watch.version,
+            expired,
+        }
+    }
+
+    /// A client no longer watches a key.
+    pub fn remove(&mut self, db: usize, key: &[u8]) {
+        let id = (db, Box::from(key));
+        if let Some(watch) = self.keys.get_mut(&id) {
+            watch.watchers -= 1;
+            if watch.watchers == 0 {
+                self.keys.remove(&id);
+            }
+        }
+    }
+
+    /// Whether a key has changed since `token`.
+    pub fn is_dirty(&self, db: usize, key: &[u8], token: &Token) -> bool {
+        self.keys
+            .get(&(db, Box::from(key)))
+            .is_none_or(|watch| watch.version != token.version)
+    }
+
+    /// A key has changed.
+    #[inline]
+    pub fn touch(&mut self, db: usize, key: &[u8]) {
+        if !self.keys.is_empty() || self.recorder.is_some() {
+            self.touch_slow(db, key);
+        }
+    }
+
+    #[cold]
+    fn touch_slow(&mut self, db: usize, key: &[u8]) {
+        let id = (db, Box::from(key));
+        if let Some(recorder) = &mut self.recorder {
+            recorder.push(id);
+            return;
+        }
+        if let Some(watch) = self.keys.get_mut(&id) {
+            self.version += 1;
+            watch.version = self.version;
+        }
+    }
+
+    /// Touches the keys of `db` for which `present` holds (FLUSHDB, SWAPDB).
+    pub fn touch_all(&mut self, db: usize, mut present: impl FnMut(&[u8]) -> bool) {
+        self.version += 1;
+        let version = self.version;
+        for ((watched_db, key), watch) in &mut self.keys {
+            if *watched_db == db && present(key) {
+                watch.version = version;
+            }
+        }
+    }
+
+    /// From now on touches are noted instead of applied, until [`Watched::stop_recording`].
+    pub fn start_recording(&mut self) {
+        assert!(self.recorder.is_none(), "recordings do not nest");
+        self.recorder = Some(Vec::new());
+    }
+
+    /// Ends a recording and gives the keys touched.
+    pub fn stop_recording(&mut self) -> Vec<(usize, Box<[u8]>)> {
+        self.recorder.take().expect("a recording was started")
+    }
+
+    /// Number of watched keys.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether no key is watched.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_makes_exactly_the_tokens_before_it_dirty() {
+        let mut watched = Watched::new(RandomState::with_seeds(1, 2, 3, 4));
+        let before = watched.add(0, b"k", false);
+        watched.touch(0, b"other");
+        watched.touch(1, b"k");
+        assert!(!watched.is_dirty(0, b"k", &before));
+        watched.touch(0, b"k");
+        assert!(watched.is_dirty(0, b"k", &before));
+        let after = watched.add(0, b"k", false);
+        assert!(!watched.is_dirty(0, b"k", &after));
+        watched.remove(0, b"k");
+        watched.remove(0, b"k");
+        assert!(watched.is_empty());
+    }
+
+    #[test]
+    fn a_watch_that_is_gone_counts_as_dirty_and_never_reuses_a_version() {
+        let mut watched = Watched::new(RandomState::with_seeds(1, 2, 3, 4));
+        let token = watched.add(0, b"k", false);
+        watched.touch(0, b"k");
+        watched.remove(0, b"k");
+        assert!(watched.is_dirty(0, b"k", &token));
+        let fresh = watched.add(0, b"k", false);
+        assert_ne!(fresh.version, token.version);
+    }
+}

@@ -1,0 +1,203 @@
+//! One client connection: what the server remembers of it between commands.
+
+use crate::command::watched::Token;
+use crate::command::{Command, Flags};
+use crate::protocol::{Input, Reply, Version};
+
+use super::locks::TxId;
+use super::message::OwnedRequest;
+use super::run::Run;
+use super::shell::ConnId;
+
+/// Which output limits and which listings a connection falls under.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Class {
+    Normal,
+    Replica,
+    /// Our link to the upstream.
+    Upstream,
+}
+
+/// CLIENT REPLY.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReplyMode {
+    On,
+    Off,
+    /// The next command's reply is dropped.
+    SkipNext,
+    /// This command's reply is dropped.
+    Skip,
+}
+
+/// Commands queued by MULTI.
+#[derive(Default)]
+pub struct Multi {
+    pub queued: Vec<OwnedRequest>,
+    /// A queued command was refused: EXEC aborts.
+    pub failed: bool,
+    pub bytes: usize,
+}
+
+/// Why a connection's next command is not looked at yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Waiting {
+    /// It is not waiting.
+    No,
+    /// Its run is being executed on other shards.
+    Run,
+    /// Its transaction is under way.
+    Transaction(TxId),
+    /// WATCH waits for the owners' versions.
+    Watch { missing: u32 },
+    /// It asked every shard something.
+    Gather(u64),
+    /// The layer above will call `resume_client` (WAIT, PSYNC, REPLICAOF …); CLIENT UNBLOCK may end it
+    /// if `unblockable`.
+    Upper { unblockable: bool },
+    /// CLIENT PAUSE holds its next command back.
+    Paused,
+    /// DEBUG SLEEP, to the given monotonic nanosecond.
+    Sleep { until_ns: u64 },
+}
+
+/// A connection.
+pub struct Client {
+    pub conn: ConnId,
+    /// CLIENT ID.
+    pub id: u64,
+    pub class: Class,
+    /// `ip:port` of the peer, or the socket's path.
+    pub peer: String,
+    /// `ip:port` of our side.
+    pub local: String,
+    /// The peer is on a loopback address or a Unix socket, for protected mode.
+    pub is_local: bool,
+    pub input: Input,
+    pub reply: Reply,
+    /// Its output was put on the shard's list of this tick.
+    pub output_listed: bool,
+    pub db: usize,
+    pub authenticated: bool,
+    pub name: Vec<u8>,
+    pub lib_name: Vec<u8>,
+    pub lib_ver: Vec<u8>,
+    pub reply_mode: ReplyMode,
+    pub no_evict: bool,
+    pub no_touch: bool,
+    pub multi: Option<Multi>,
+    pub watched: Vec<(usize, Box<[u8]>, Token)>,
+    pub run: Run,
+    pub waiting: Waiting,
+    /// A request that has to wait for those before it.
+    pub deferred: Option<OwnedRequest>,
+    pub closing: bool,
+    pub created_ns: u64,
+    pub last_input_ns: u64,
+    pub last_command: Option<&'static Command>,
+    /// Last batches, by shard, that hold this client's writes.
+    pub wrote: Vec<(u32, u64)>,
+    /// It wrote in the current tick, locally.
+    pub wrote_now: bool,
+    /// Since when its output has been over the soft limit, monotonic nanoseconds.
+    pub soft_limit_since_ns: Option<u64>,
+    /// Reading is paused: too much is in flight or in the output queue.
+    pub read_paused: bool,
+    pub argv_bytes: usize,
+    pub total_net_in: u64,
+    pub total_net_out: u64,
+    pub total_commands: u64,
+    /// Port that a replica announced by REPLCONF, and the address.
+    pub replica_port: u16,
+    pub replica_ip: String,
+}
+
+impl Client {
+    /// A fresh connection.
+    pub fn new(conn: ConnId, id: u64, now_ns: u64) -> Self {
+        Client {
+            conn,
+            id,
+            class: Class::Normal,
+            peer: String::new(),
+            local: String::new(),
+            is_local: true,
+            input: Input::new(),
+            reply: Reply::new(Version::Resp2),
+            output_listed: false,
+            db: 0,
+            authenticated: true,
+            name: Vec::new(),
+            lib_name: Vec::new(),
+            lib_ver: Vec::new(),
+            reply_mode: ReplyMode::On,
+            no_evict: false,
+            no_touch: false,
+            multi: None,
+            watched: Vec::new(),
+            run: Run::default(),
+            waiting: Waiting::No,
+            deferred: None,
+            closing: false,
+            created_ns: now_ns,
+            last_input_ns: now_ns,
+            last_command: None,
+            wrote: Vec::new(),
+            wrote_now: false,
+            soft_limit_since_ns: None,
+            read_paused: false,
+            argv_bytes: 0,
+            total_net_in: 0,
+            total_net_out: 0,
+            total_commands: 0,
+            replica_port: 0,
+            replica_ip: String::new(),
+        }
+    }
+
+    /// Whether its next command may be looked at.
+    pub fn is_ready(&self) -> bool {
+        self.waiting == Waiting::No && !self.closing
+    }
+
+    /// Remembers that a batch of a shard holds one of its writes.
+    pub fn note_write(&mut self, shard: u32, number: u64) {
+        match self.wrote.iter_mut().find(|wrote| wrote.0 == shard) {
+            Some(wrote) => wrote.1 = wrote.1.max(number),
+            None => self.wrote.push((shard, number)),
+        }
+    }
+
+    /// CLIENT LIST's flags.
+    pub fn flag_letters(&self) -> String {
+        let mut letters = String::new();
+        match self.class {
+            Class::Replica => letters.push('S'),
+            Class::Upstream => letters.push('M'),
+            Class::Normal => {}
+        }
+        if self.multi.is_some() {
+            letters.push('x');
+        }
+        if matches!(self.waiting, Waiting::Upper { unblockable: true }) {
+            letters.push('b');
+        }
+        if self.closing {
+            letters.push('c');
+        }
+        if self.no_evict {
+            letters.push('e');
+        }
+        if self.no_touch {
+            letters.push('T');
+        }
+        if letters.is_empty() {
+            letters.push('N');
+        }
+        letters
+    }
+
+    /// Whether CLIENT PAUSE in its write-only form would hold `command` back.
+    pub fn pause_applies(&self, command: &Command) -> bool {
+        command.flags.has(Flags::WRITE.or(Flags::MAY_REPLICATE))
+    }
+}

@@ -1,0 +1,412 @@
+//! From a connection's bytes to a command that runs: parsing, the checks before a command, and the
+//! choice of where it runs.
+
+use std::sync::atomic::Ordering;
+
+use crate::command::table::{self, Flags, Run as Runs};
+use crate::command::{Command, session::SessionOp};
+use crate::protocol::{Args, Limits, ProtocolError, Reply};
+
+use super::Shard;
+use super::client::{Class, Client, ReplyMode, Waiting};
+use super::message::OwnedRequest;
+use super::parked::blocked;
+use super::shell::{ConnId, Shell};
+use super::transaction::Kind;
+
+/// Why a command is refused before it runs.
+pub(super) type Refusal = String;
+
+/// Queued commands of one MULTI may take this many bytes.
+const MULTI_BYTES_MAX: usize = 1 << 30;
+
+/// A parsed command with what was found of it in the table.
+#[derive(Clone, Copy)]
+pub(super) struct Parsed<'a> {
+    pub command: &'static Command,
+    pub args: Args<'a>,
+    pub raw: Option<&'a [u8]>,
+}
+
+impl Shard {
+    /// Runs a connection's commands until it has to wait or its input ends.
+    pub(super) fn serve(&mut self, shell: &mut dyn Shell, conn: ConnId) {
+        let Some(mut client) = self.take_client(conn) else {
+            return;
+        };
+        let mut input = std::mem::take(&mut client.input);
+        while client.is_ready() {
+            if let Some(request) = client.deferred.take() {
+                let parsed = Parsed {
+                    command: request.command,
+                    args: request.args(),
+                    raw: request.raw(),
+                };
+                self.dispatch(shell, &mut client, parsed);
+                continue;
+            }
+            if client.run.is_full() {
+                self.launch(shell, &mut client);
+                continue;
+            }
+            let limits = Limits {
+                authenticated: client.authenticated,
+                ..self.limits
+            };
+            match input.next(&limits) {
+                Ok(Some(request)) => {
+                    client.argv_bytes = request.args.iter().map(<[u8]>::len).sum();
+                    self.take_request(shell, &mut client, request.args, request.verbatim);
+                }
+                Ok(None) if client.run.is_empty() => break,
+                Ok(None) => self.launch(shell, &mut client),
+                Err(error) => self.protocol_error(&mut client, &error),
+            }
+        }
+        client.input = input;
+        self.put_client(shell, client);
+    }
+
+    fn protocol_error(&mut self, client: &mut Client, error: &ProtocolError) {
+        if matches!(error, ProtocolError::QueryBufferLimit) {
+            self.stats.query_buffer_limit_drops += 1;
+            tracing::warn!(
+                client = client.id,
+                "closing a client that overran its query buffer"
+            );
+        } else {
+            self.answer(client, |reply| reply.error(&format!("ERR {error}")));
+            self.stats.count_error("ERR");
+        }
+        self.close_client(client);
+    }
+
+    /// Writes a reply that is known at once, in its place among the run's.
+    pub(super) fn answer(&mut self, client: &mut Client, write: impl FnOnce(&mut Reply)) {
+        let silent = client.reply_mode != ReplyMode::On;
+        if client.run.is_empty() {
+            let mark = client.reply.len();
+            write(&mut client.reply);
+            if silent {
+                client.reply.truncate(mark);
+            }
+            self.list_output(client);
+        } else {
+            let mut reply = Reply::new(client.reply.version());
+            write(&mut reply);
+            client.run.push_ready(reply.bytes(), silent);
+        }
+    }
+
+    fn take_request(
+        &mut self,
+        shell: &mut dyn Shell,
+        client: &mut Client,
+        args: Args<'_>,
+        raw: Option<&[u8]>,
+    ) {
+        client.total_commands += 1;
+        match self.resolve(client, args) {
+            Ok(command) => self.dispatch(shell, client, Parsed { command, args, raw }),
+            Err(text) => self.refuse(client, None, &text),
+        }
+        if client.reply_mode == ReplyMode::Skip {
+            client.reply_mode = ReplyMode::On;
+        } else if client.reply_mode == ReplyMode::SkipNext {
+            client.reply_mode = ReplyMode::Skip;
+        }
+    }
+
+    /// Finds the command and checks its number of arguments.
+    fn resolve(&self, client: &mut Client, args: Args<'_>) -> Result<&'static Command, Refusal> {
+        let name = &args[0];
+        let command = match client.last_command {
+            // Pipelines repeat themselves.
+            Some(last) if last.name.as_bytes().eq_ignore_ascii_case(name) => last,
+            _ => table::find(name).ok_or_else(|| unknown_command(args))?,
+        };
+        client.last_command = Some(command);
+        let command = match (command.subcommands.is_empty(), args.get(1)) {
+            (false, Some(sub)) => table::find_subcommand(command, sub).ok_or_else(|| {
+                let sub = String::from_utf8_lossy(&sub[..sub.len().min(128)]);
+                let name = command.name.to_ascii_uppercase();
+                format!("ERR unknown subcommand '{sub}'. Try {name} HELP.")
+            })?,
+            _ => command,
+        };
+        if !command.arity_fits(args.len()) {
+            return Err(format!(
+                "ERR wrong number of arguments for '{}' command",
+                command.full_name
+            ));
+        }
+        Ok(command)
+    }
+
+    fn refuse(&mut self, client: &mut Client, command: Option<&Command>, text: &str) {
+        if let Some(multi) = &mut client.multi {
+            multi.failed = true;
+        }
+        if let Some(command) = command {
+            self.stats.commands[command.number()].rejected += 1;
+        }
+        self.stats.count_error(crate::command::Error::code(text));
+        self.answer(client, |reply| reply.error(text));
+    }
+
+    /// The checks that Redis makes before every command, in its order.
+    fn admit(&self, client: &Client, command: &Command) -> Result<(), &'static str> {
+        if client.class == Class::Upstream {
+            return Ok(());
+        }
+        if !client.authenticated && !command.flags.has(Flags::NO_AUTH) {
+            return Err("NOAUTH Authentication required.");
+        }
+        let shared = &self.shared;
+        if command.writes() {
+            let replica = shared.is_replica.load(Ordering::Relaxed);
+            if !replica
+                && self.config.min_replicas_to_write > 0
+                && self.config.min_replicas_max_lag > 0
+                && shared.good_replicas.load(Ordering::Relaxed) < self.config.min_replicas_to_write
+            {
+                return Err("NOREPLICAS Not enough good replicas to write.");
+            }
+            if replica && self.config.replica_read_only {
+                return Err("READONLY You can't write against a read only replica.");
+            }
+        }
+        if shared.stale.load(Ordering::Relaxed)
+            && !self.config.replica_serve_stale_data
+            && !command.flags.has(Flags::STALE)
+        {
+            return Err(
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to \
+                'no'.",
+            );
+        }
+        if shared.loading.load(Ordering::Relaxed) && !command.flags.has(Flags::LOADING) {
+            return Err("LOADING Redis is loading the dataset in memory");
+        }
+        Ok(())
+    }
+
+    /// Decides what becomes of a command.
+    fn dispatch(&mut self, shell: &mut dyn Shell, client: &mut Client, parsed: Parsed<'_>) {
+        let Parsed { command, args, raw } = parsed;
+        if let Err(text) = self.admit(client, command) {
+            self.refuse(client, Some(command), text);
+            return;
+        }
+        if client.multi.is_some() && !runs_inside_multi(command) {
+            self.queue(client, parsed);
+            return;
+        }
+        if self.is_paused(client, command) {
+            if client.run.is_empty() {
+                client.deferred = Some(OwnedRequest::new(command, client.db, args, raw));
+                client.waiting = Waiting::Paused;
+                self.paused_clients.push(client.conn);
+            } else {
+                self.defer(shell, client, parsed);
+            }
+            return;
+        }
+        match command.run {
+            Runs::Data(_) => self.dispatch_data(shell, client, parsed),
+            Runs::Session(op) if client.run.is_empty() || joins_a_run(op) => {
+                self.session(shell, client, op, parsed);
+            }
+            Runs::Everywhere { check, .. } if client.run.is_empty() => {
+                match check(&self.data.settings, args) {
+                    Ok(()) => self.dispatch_everywhere(shell, client, parsed),
+                    Err(error) => {
+                        self.stats.commands[command.number()].failed += 1;
+                        self.refuse(client, None, &error.to_string());
+                    }
+                }
+            }
+            Runs::Session(_) | Runs::Everywhere { .. } => self.defer(shell, client, parsed),
+            Runs::Container => {
+                let text = format!(
+                    "ERR wrong number of arguments for '{}' command",
+                    command.full_name
+                );
+                self.refuse(client, Some(command), &text);
+            }
+        }
+    }
+
+    /// Waits for the run before it.
+    fn defer(&mut self, shell: &mut dyn Shell, client: &mut Client, parsed: Parsed<'_>) {
+        let Parsed { command, args, raw } = parsed;
+        assert!(client.deferred.is_none(), "one command waits at a time");
+        client.deferred = Some(OwnedRequest::new(command, client.db, args, raw));
+        self.launch(shell, client);
+    }
+
+    fn queue(&mut self, client: &mut Client, parsed: Parsed<'_>) {
+        let Parsed { command, args, raw } = parsed;
+        if command.flags.has(Flags::NO_MULTI) {
+            self.refuse(
+                client,
+                Some(command),
+                "ERR Command not allowed inside a transaction",
+            );
+            return;
+        }
+        let request = OwnedRequest::new(command, client.db, args, raw);
+        let multi = client.multi.as_mut().expect("the caller has checked");
+        multi.bytes += request.data.len();
+        if multi.bytes > MULTI_BYTES_MAX {
+            self.stats.query_buffer_limit_drops += 1;
+            self.close_client(client);
+            return;
+        }
+        multi.queued.push(request);
+        self.answer(client, |reply| reply.simple("QUEUED"));
+    }
+
+    fn is_paused(&self, client: &Client, command: &Command) -> bool {
+        let until = self.shared.pause_until_ms.load(Ordering::Relaxed);
+        until > self.now.unix_ms
+            && client.class == Class::Normal
+            && !matches!(command.run, Runs::Session(SessionOp::ClientUnpause))
+            && (!self.shared.pause_writes_only.load(Ordering::Relaxed)
+                || client.pause_applies(command)
+                || matches!(command.run, Runs::Session(SessionOp::Exec)))
+    }
+
+    /// The shard that holds all of a command's keys; `None` if they are on several.
+    pub(super) fn owner_of(&self, command: &Command, args: Args<'_>) -> Option<usize> {
+        if self.shared.shards == 1 {
+            return Some(0);
+        }
+        if command.keys == table::Keys::None {
+            return Some(table::cursor_shard(args, self.shared.shards));
+        }
+        let (mut owner, mut several) = (None, false);
+        command.for_each_key(args, |at| {
+            let shard = self.shared.owner(&args[at]);
+            several |= owner.is_some_and(|first| first != shard);
+            owner = Some(shard);
+        });
+        // Without keys (a malformed count) the command only makes its error, anywhere.
+        if several {
+            None
+        } else {
+            Some(owner.unwrap_or(self.id))
+        }
+    }
+
+    fn dispatch_data(&mut self, shell: &mut dyn Shell, client: &mut Client, parsed: Parsed<'_>) {
+        let Parsed { command, args, raw } = parsed;
+        let Some(owner) = self.owner_of(command, args) else {
+            if client.run.is_empty() {
+                let request = OwnedRequest::new(command, client.db, args, raw);
+                self.begin_transaction(shell, client, Kind::Command, vec![request]);
+            } else {
+                self.defer(shell, client, parsed);
+            }
+            return;
+        };
+        let here = owner == self.id && client.run.is_empty() && self.may_run_now(command, args);
+        if !here {
+            self.add_to_run(client, command, owner, args, raw);
+            return;
+        }
+        let silent = client.reply_mode != ReplyMode::On;
+        let mark = client.reply.len();
+        let done = self.execute(
+            &mut client.reply,
+            command,
+            client.db,
+            client.no_touch,
+            args,
+            raw,
+        );
+        if silent {
+            client.reply.truncate(mark);
+        }
+        if done.dirty > 0 && !client.wrote_now {
+            client.wrote_now = true;
+            self.wrote_now.push(client.conn);
+        }
+        self.list_output(client);
+    }
+
+    /// Whether no lock stops a command on this shard.
+    #[inline]
+    pub(super) fn may_run_now(&self, command: &Command, args: Args<'_>) -> bool {
+        self.locks.is_idle()
+            || !(self.locks.whole_claimed()
+                || blocked(command, args, |key, writes| self.locks.blocks(key, writes)))
+    }
+
+    fn dispatch_everywhere(
+        &mut self,
+        shell: &mut dyn Shell,
+        client: &mut Client,
+        parsed: Parsed<'_>,
+    ) {
+        let Parsed { command, args, raw } = parsed;
+        let request = OwnedRequest::new(command, client.db, args, raw);
+        if self.shared.shards > 1 || !self.locks.is_idle() {
+            self.begin_transaction(shell, client, Kind::Command, vec![request]);
+            return;
+        }
+        let part = self.run_part(&request);
+        let mark = client.reply.len();
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.begin_unit();
+        let wrote = self.merge_parts(&request, vec![part], &mut client.reply, &mut effects);
+        effects.end_unit();
+        self.effects = effects;
+        if client.reply_mode != ReplyMode::On {
+            client.reply.truncate(mark);
+        }
+        if wrote && !client.wrote_now {
+            client.wrote_now = true;
+            self.wrote_now.push(client.conn);
+        }
+        self.list_output(client);
+    }
+}
+
+/// Commands that MULTI does not queue.
+fn runs_inside_multi(command: &Command) -> bool {
+    matches!(
+        command.run,
+        Runs::Session(
+            SessionOp::Exec
+                | SessionOp::Discard
+                | SessionOp::Multi
+                | SessionOp::Watch
+                | SessionOp::Quit
+                | SessionOp::Reset
+        )
+    )
+}
+
+/// Commands whose reply is known at once and that nothing can observe: they need not wait for the
+/// run before them.
+fn joins_a_run(op: SessionOp) -> bool {
+    matches!(op, SessionOp::Ping | SessionOp::Echo | SessionOp::Select)
+}
+
+/// Redis's text for a command that is not there.
+fn unknown_command(args: Args<'_>) -> Refusal {
+    const SHOWN_MAX: usize = 128;
+    let shown = |bytes: &[u8], max: usize| {
+        String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned()
+    };
+    let mut rest = String::new();
+    for arg in args.iter().skip(1) {
+        if rest.len() >= SHOWN_MAX {
+            break;
+        }
+        rest.push_str(&format!("'{}' ", shown(arg, SHOWN_MAX - rest.len())));
+    }
+    let name = shown(&args[0], SHOWN_MAX);
+    format!("ERR unknown command '{name}', with args beginning with: {rest}")
+}

@@ -1,0 +1,58 @@
+//! Questions to every shard that need no lock: each answers from its own state as it stands.
+
+use crate::command::DataStats;
+
+use super::clients::{Kill, ListFilter};
+use super::stats::{KeyspaceLine, ShardStats};
+
+/// A question.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// CLIENT LIST lines.
+    ClientList(ListFilter),
+    /// CLIENT KILL; the caller is spared or closed by its home.
+    ClientKill(Kill),
+    /// CLIENT UNBLOCK id, with an error or as by timeout.
+    ClientUnblock { id: u64, error: bool },
+    /// Figures for INFO.
+    Stats,
+    /// CONFIG RESETSTAT.
+    ResetStats,
+    /// Look at the shared state again (CLIENT UNPAUSE, CONFIG SET).
+    Refresh,
+    /// DEBUG POPULATE: this shard's part of keys `prefix:0..count`.
+    Populate {
+        count: u64,
+        prefix: Vec<u8>,
+        size: Option<usize>,
+    },
+}
+
+/// An answer.
+#[derive(Debug)]
+pub enum Answer {
+    Done,
+    Lines(Vec<(u64, String)>),
+    Count(u64),
+    Stats(Box<ShardFigures>),
+}
+
+/// One shard's part of INFO.
+#[derive(Clone, Debug, Default)]
+pub struct ShardFigures {
+    pub shard: u32,
+    pub stats: ShardStats,
+    pub data: DataStats,
+    pub keyspace: Vec<KeyspaceLine>,
+    pub clients: u64,
+    pub blocked: u64,
+    pub replicas: u64,
+    pub watched_keys: u64,
+    pub watching_clients: u64,
+    pub max_input_bytes: u64,
+    pub max_output_bytes: u64,
+    pub batches: u64,
+    pub stream_bytes: u64,
+    pub locked: u64,
+    pub parked: u64,
+}

@@ -1,0 +1,396 @@
+//! Key locks and the whole-shard lock of one shard.
+//!
+//! Only multi-shard transactions hold locks; a single-shard command merely waits while its key is
+//! locked or queued for. A transaction's id orders it: a request that would wait behind a *younger*
+//! conflicting one (a larger id) is refused, and its home withdraws it everywhere and comes back with a new id.
+//! So every wait is by a larger id on a smaller one, and there is no deadlock.
+
+use std::collections::VecDeque;
+
+use ahash::RandomState;
+use hashbrown::HashMap;
+
+/// Number of a transaction: unique, ascending over the whole process.
+pub type TxId = u64;
+
+/// How a key or a shard is locked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    Shared,
+    Exclusive,
+}
+
+impl Mode {
+    fn conflicts(self, other: Mode) -> bool {
+        self == Mode::Exclusive || other == Mode::Exclusive
+    }
+}
+
+/// What a transaction asks of one shard.
+#[derive(Clone, Debug)]
+pub enum Claim {
+    /// These keys; a key named twice takes the stronger mode.
+    Keys(Vec<(Box<[u8]>, Mode)>),
+    /// The whole shard.
+    Whole(Mode),
+}
+
+/// The answer to a claim.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    Granted,
+    /// Wait: [`Locks::grant_waiting`] will report it.
+    Queued,
+    /// A younger conflicting transaction is there: withdraw and retry.
+    Refused,
+}
+
+#[derive(Default)]
+struct KeyLock {
+    /// Granted and waiting requests, in arrival order; ids of conflicting neighbours ascend.
+    requests: VecDeque<(TxId, Mode)>,
+}
+
+struct Claimed {
+    claim: Claim,
+    granted: bool,
+}
+
+/// The locks of one shard.
+pub struct Locks {
+    keys: HashMap<Box<[u8]>, KeyLock, RandomState>,
+    whole: VecDeque<(TxId, Mode)>,
+    claims: HashMap<TxId, Claimed, RandomState>,
+}
+
+impl Locks {
+    /// No lock is held. `state` is seeded by the process, since keys come from peers.
+    pub fn new(state: RandomState) -> Self {
+        Locks {
+            keys: HashMap::with_hasher(state.clone()),
+            whole: VecDeque::new(),
+            claims: HashMap::with_hasher(state),
+        }
+    }
+
+    /// Whether nothing is locked or waited for: the test on the hot path.
+    #[inline]
+    pub fn is_idle(&self) -> bool {
+        self.claims.is_empty()
+    }
+
+    /// Number of transactions that hold or wait for something.
+    pub fn len(&self) -> usize {
+        self.claims.len()
+    }
+
+    /// Whether nothing is locked.
+    pub fn is_empty(&self) -> bool {
+        self.claims.is_empty()
+    }
+
+    /// Whether a single-shard command with this key must wait. Readers pass shared locks.
+    pub fn blocks(&self, key: &[u8], writes: bool) -> bool {
+        if self.is_idle() {
+            return false;
+        }
+        let mode = if writes {
+            Mode::Exclusive
+        } else {
+            Mode::Shared
+        };
+        let conflict = |requests: &VecDeque<(TxId, Mode)>| {
+            requests.iter().any(|(_, held)| held.conflicts(mode))
+        };
+        conflict(&self.whole)
+            || self
+                .keys
+                .get(key)
+                .is_some_and(|lock| conflict(&lock.requests))
+    }
+
+    /// Whether expiry and eviction must leave a key alone.
+    pub fn holds(&self, key: &[u8]) -> bool {
+        !self.is_idle() && (!self.whole.is_empty() || self.keys.contains_key(key))
+    }
+
+    /// Whether any whole-shard lock is held or waited for: no new command is admitted.
+    pub fn whole_claimed(&self) -> bool {
+        !self.whole.is_empty()
+    }
+
+    /// Claims locks for a transaction.
+    pub fn claim(&mut self, id: TxId, claim: Claim) -> Verdict {
+        assert!(
+            !self.claims.contains_key(&id),
+            "a transaction claims a shard once"
+        );
+        if self.would_wait_on_younger(id, &claim) {
+            return Verdict::Refused;
+        }
+        match &claim {
+            Claim::Whole(mode) => self.whole.push_back((id, *mode)),
+            Claim::Keys(keys) => {
+                for (key, mode) in keys {
+                    let lock = self.keys.entry(key.clone()).or_default();
+                    match lock.requests.iter_mut().find(|request| request.0 == id) {
+                        Some(mine) if *mode == Mode::Exclusive => mine.1 = Mode::Exclusive,
+                        Some(_) => {}
+                        None => lock.requests.push_back((id, *mode)),
+                    }
+                }
+            }
+        }
+        self.claims.insert(
+            id,
+            Claimed {
+                claim,
+                granted: false,
+            },
+        );
+        if self.try_grant(id) {
+            Verdict::Granted
+        } else {
+            Verdict::Queued
+        }
+    }
+
+    fn would_wait_on_younger(&self, id: TxId, claim: &Claim) -> bool {
+        let younger = |requests: &VecDeque<(TxId, Mode)>, mode: Mode| {
+            requests
+                .iter()
+                .any(|(other, held)| *other > id && held.conflicts(mode))
+        };
+        match claim {
+            Claim::Whole(mode) => {
+                younger(&self.whole, *mode)
+                    || self
+                        .claims
+                        .iter()
+                        .any(|(other, claimed)| match &claimed.claim {
+                            Claim::Keys(keys) => {
+                                *other > id && keys.iter().any(|(_, held)| held.conflicts(*mode))
+                            }
+                            Claim::Whole(_) => false,
+                        })
+            }
+            Claim::Keys(keys) => keys.iter().any(|(key, mode)| {
+                younger(&self.whole, *mode)
+                    || self
+                        .keys
+                        .get(key)
+                        .is_some_and(|lock| younger(&lock.requests, *mode))
+            }),
+        }
+    }
+
+    /// Grants `id` if nothing older conflicts.
+    fn try_grant(&mut self, id: TxId) -> bool {
+        let clear = |requests: &VecDeque<(TxId, Mode)>, mode: Mode| {
+            !requests
+                .iter()
+                .any(|(other, held)| *other < id && held.conflicts(mode))
+        };
+        let claimed = &self.claims[&id];
+        let free = match &claimed.claim {
+            Claim::Whole(mode) => {
+                clear(&self.whole, *mode)
+                    && !self
+                        .claims
+                        .iter()
+                        .any(|(other, claimed)| match &claimed.claim {
+                            Claim::Keys(keys) => {
+                                *other < id && keys.iter().any(|(_, held)| held.conflicts(*mode))
+                            }
+                            Claim::Whole(_) => false,
+                        })
+            }
+            Claim::Keys(keys) => keys.iter().all(|(key, mode)| {
+                clear(&self.whole, *mode)
+                    && self
+                        .keys
+                        .get(key)
+                        .is_some_and(|lock| clear(&lock.requests, *mode))
+            }),
+        };
+        if free {
+            self.claims
+                .get_mut(&id)
+                .expect("the claim was just looked up")
+                .granted = true;
+        }
+        free
+    }
+
+    /// Whether a single-shard command must wait for a lock that is actually held: the test for
+    /// commands that have waited already, which go before claims that are still queued.
+    pub fn held_against(&self, key: &[u8], writes: bool) -> bool {
+        let mode = if writes {
+            Mode::Exclusive
+        } else {
+            Mode::Shared
+        };
+        let conflict = |requests: &VecDeque<(TxId, Mode)>| {
+            requests
+                .iter()
+                .any(|(id, held)| held.conflicts(mode) && self.claims[id].granted)
+        };
+        conflict(&self.whole)
+            || self
+                .keys
+                .get(key)
+                .is_some_and(|lock| conflict(&lock.requests))
+    }
+
+    /// Whether a whole-shard lock is held exclusively.
+    pub fn whole_held(&self) -> bool {
+        self.whole
+            .iter()
+            .any(|(id, mode)| *mode == Mode::Exclusive && self.claims[id].granted)
+    }
+
+    /// Whether `id` was granted here and not yet released.
+    pub fn is_granted(&self, id: TxId) -> bool {
+        self.claims.get(&id).is_some_and(|claimed| claimed.granted)
+    }
+
+    /// Releases or withdraws a transaction. Call [`Locks::grant_waiting`] once the single-shard
+    /// commands that waited have had their turn.
+    pub fn release(&mut self, id: TxId) {
+        let Some(claimed) = self.claims.remove(&id) else {
+            return;
+        };
+        match claimed.claim {
+            Claim::Whole(_) => self.whole.retain(|request| request.0 != id),
+            Claim::Keys(keys) => {
+                for (key, _) in keys {
+                    if let Some(lock) = self.keys.get_mut(&key) {
+                        lock.requests.retain(|request| request.0 != id);
+                        if lock.requests.is_empty() {
+                            self.keys.remove(&key);
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Grants what can now be granted; gives the ids, oldest first.
+    pub fn grant_waiting(&mut self) -> Vec<TxId> {
+        if self.claims.is_empty() {
+            return Vec::new();
+        }
+        let mut waiting: Vec<TxId> = self
+            .claims
+            .iter()
+            .filter(|(_, c)| !c.granted)
+            .map(|(id, _)| *id)
+            .collect();
+        waiting.sort_unstable();
+        waiting.retain(|id| self.try_grant(*id));
+        waiting
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn locks() -> Locks {
+        Locks::new(RandomState::with_seeds(1, 2, 3, 4))
+    }
+
+    fn keys(names: &[&str], mode: Mode) -> Claim {
+        Claim::Keys(names.iter().map(|n| (n.as_bytes().into(), mode)).collect())
+    }
+
+    #[test]
+    fn an_older_request_behind_a_younger_one_is_refused() {
+        let mut locks = locks();
+        assert_eq!(
+            locks.claim(5, keys(&["a"], Mode::Exclusive)),
+            Verdict::Granted
+        );
+        assert_eq!(
+            locks.claim(4, keys(&["a"], Mode::Exclusive)),
+            Verdict::Refused
+        );
+        assert_eq!(
+            locks.claim(6, keys(&["a", "b"], Mode::Exclusive)),
+            Verdict::Queued
+        );
+        locks.release(5);
+        assert_eq!(locks.grant_waiting(), [6]);
+        locks.release(6);
+        assert_eq!(locks.grant_waiting(), [0; 0]);
+        assert!(locks.is_idle());
+    }
+
+    #[test]
+    fn readers_share_and_a_waiting_writer_is_not_overtaken() {
+        let mut locks = locks();
+        assert_eq!(locks.claim(1, keys(&["a"], Mode::Shared)), Verdict::Granted);
+        assert_eq!(locks.claim(2, keys(&["a"], Mode::Shared)), Verdict::Granted);
+        assert_eq!(
+            locks.claim(3, keys(&["a"], Mode::Exclusive)),
+            Verdict::Queued
+        );
+        assert_eq!(locks.claim(4, keys(&["a"], Mode::Shared)), Verdict::Queued);
+        assert!(locks.blocks(b"a", false));
+        locks.release(1);
+        assert_eq!(locks.grant_waiting(), [0; 0]);
+        locks.release(2);
+        assert_eq!(locks.grant_waiting(), [3]);
+        locks.release(3);
+        assert_eq!(locks.grant_waiting(), [4]);
+        assert!(!locks.blocks(b"a", false));
+        assert!(locks.blocks(b"a", true));
+    }
+
+    #[test]
+    fn the_whole_lock_waits_for_key_locks_and_stops_later_ones() {
+        let mut locks = locks();
+        assert_eq!(
+            locks.claim(1, keys(&["a"], Mode::Exclusive)),
+            Verdict::Granted
+        );
+        assert_eq!(
+            locks.claim(2, Claim::Whole(Mode::Exclusive)),
+            Verdict::Queued
+        );
+        assert_eq!(locks.claim(3, keys(&["b"], Mode::Shared)), Verdict::Queued);
+        assert!(locks.blocks(b"zzz", false));
+        locks.release(1);
+        assert_eq!(locks.grant_waiting(), [2]);
+        locks.release(2);
+        assert_eq!(locks.grant_waiting(), [3]);
+        assert!(!locks.blocks(b"zzz", true));
+    }
+
+    #[test]
+    fn a_withdrawn_request_leaves_no_trace() {
+        let mut locks = locks();
+        locks.claim(1, keys(&["a"], Mode::Exclusive));
+        assert_eq!(
+            locks.claim(2, keys(&["a", "c"], Mode::Exclusive)),
+            Verdict::Queued
+        );
+        locks.release(2);
+        assert_eq!(locks.grant_waiting(), [0; 0]);
+        locks.release(1);
+        assert!(locks.is_idle() && locks.keys.is_empty());
+    }
+
+    #[test]
+    fn a_key_named_twice_takes_the_stronger_mode() {
+        let mut locks = locks();
+        let claim = Claim::Keys(vec![
+            (b"a".as_slice().into(), Mode::Shared),
+            (b"a".as_slice().into(), Mode::Exclusive),
+        ]);
+        assert_eq!(locks.claim(1, claim), Verdict::Granted);
+        assert!(locks.blocks(b"a", false));
+        locks.release(1);
+        assert!(locks.is_idle());
+    }
+}

@@ -1,0 +1,233 @@
+//! What shards say to each other. All of a tick's messages for one peer travel in one [`Envelope`].
+
+use crate::command::watched::Token;
+use crate::command::{Command, Part};
+use crate::keyspace::Entry;
+use crate::protocol::{Args, Span, Version};
+
+use super::gather::{Answer, Question};
+use super::locks::{Mode, TxId};
+use super::shell::ConnId;
+
+/// One tick's messages from one shard to another.
+#[derive(Default)]
+pub struct Envelope {
+    /// Sender.
+    pub from: u32,
+    /// Number of the sender's last published batch: covers every write reported here.
+    pub published: u64,
+    /// Request bytes and reply bytes that the items refer to.
+    pub data: Vec<u8>,
+    /// Argument spans within `data`.
+    pub spans: Vec<Span>,
+    pub items: Vec<Item>,
+}
+
+/// An envelope is closed and another begun beyond this many bytes, so that 32-bit offsets reach.
+pub const ENVELOPE_BYTES_MAX: usize = 64 << 20;
+
+/// One message.
+pub enum Item {
+    /// Run a command whose keys all live at the receiver.
+    Run(RunItem),
+    /// The reply to a [`RunItem`].
+    Reply(ReplyItem),
+    /// Lock these keys, or the whole shard, and lend their entries.
+    Claim { tx: TxId, claim: Box<ClaimRequest> },
+    /// The locks are granted; here are the entries.
+    Grant { tx: TxId, grant: Box<Grant> },
+    /// A younger transaction is in the way, or the claim was withdrawn as asked.
+    Refused { tx: TxId },
+    /// Forget a claim that has not been granted.
+    Withdraw { tx: TxId },
+    /// Take the entries back and unlock.
+    Release { tx: TxId, release: Box<Release> },
+    /// Under a whole-shard lock: lend these entries for one command.
+    Fetch { tx: TxId, keys: Vec<KeyRef> },
+    /// The entries asked for.
+    Fetched {
+        tx: TxId,
+        entries: Vec<Option<Entry>>,
+    },
+    /// Under a whole-shard lock: take entries back, keep the lock.
+    Return { tx: TxId, release: Box<Release> },
+    /// Under a whole-shard lock: run this shard's part of a command.
+    Part {
+        tx: TxId,
+        request: Box<OwnedRequest>,
+    },
+    /// The part's result.
+    PartDone { tx: TxId, part: Part },
+    /// Begin to watch a key.
+    Watch {
+        conn: ConnId,
+        db: usize,
+        key: Box<[u8]>,
+    },
+    /// What to remember of it.
+    Watching {
+        conn: ConnId,
+        db: usize,
+        key: Box<[u8]>,
+        token: Token,
+    },
+    /// Stop watching.
+    Unwatch { db: usize, key: Box<[u8]> },
+    /// A question to every shard.
+    Ask { token: u64, question: Box<Question> },
+    /// One shard's answer.
+    Answer { token: u64, answer: Box<Answer> },
+    /// A command of the upstream's stream, in order.
+    Apply(ApplyItem),
+    /// The receiver has applied everything up to this number.
+    Applied { upto: u64 },
+    /// For the layer above: replication's own messages.
+    Upper(Box<dyn std::any::Any + Send>),
+}
+
+/// A single-shard command on its way to its owner.
+pub struct RunItem {
+    pub conn: ConnId,
+    /// The connection's run, and the command's place in it.
+    pub run: u32,
+    pub index: u32,
+    pub db: u32,
+    pub version: Version,
+    pub no_touch: bool,
+    pub command: &'static Command,
+    /// Where the arguments' spans are.
+    pub spans: (u32, u32),
+    /// Where the verbatim request is; empty if there is none.
+    pub verbatim: (u32, u32),
+}
+
+/// A reply on its way home.
+pub struct ReplyItem {
+    pub conn: ConnId,
+    pub run: u32,
+    pub index: u32,
+    /// The command changed something: WAIT must cover the sender's batch.
+    pub wrote: bool,
+    pub failed: bool,
+    pub range: (u32, u32),
+}
+
+/// A command of the upstream's stream.
+pub struct ApplyItem {
+    pub db: u32,
+    pub number: u64,
+    pub command: &'static Command,
+    pub spans: (u32, u32),
+    pub verbatim: (u32, u32),
+}
+
+/// One key of a transaction.
+#[derive(Clone, Debug)]
+pub struct KeyRef {
+    pub db: usize,
+    pub key: Box<[u8]>,
+    pub mode: Mode,
+}
+
+/// What a transaction wants of one shard.
+#[derive(Clone)]
+pub enum ClaimRequest {
+    Keys {
+        keys: Vec<KeyRef>,
+        watched: Vec<(usize, Box<[u8]>, Token)>,
+        now_ms: u64,
+    },
+    Whole {
+        mode: Mode,
+        watched: Vec<(usize, Box<[u8]>, Token)>,
+        now_ms: u64,
+    },
+}
+
+/// What a shard lends.
+pub struct Grant {
+    /// In the order of the claim's keys. A shared key's entry is a copy.
+    pub entries: Vec<Option<Entry>>,
+    /// A watched key has changed.
+    pub dirty: bool,
+}
+
+/// What a shard gets back.
+#[derive(Default)]
+pub struct Release {
+    pub entries: Vec<(usize, Entry)>,
+    /// Keys that the transaction changed, for their watchers.
+    pub touched: Vec<(usize, Box<[u8]>)>,
+    /// Keys whose copy expired at the home, which has propagated the deletion.
+    pub expired: Vec<(usize, Box<[u8]>)>,
+}
+
+/// A request that outlives the input buffer that it came in.
+#[derive(Clone)]
+pub struct OwnedRequest {
+    pub command: &'static Command,
+    pub db: usize,
+    pub data: Vec<u8>,
+    pub spans: Vec<Span>,
+    /// `data` is the canonical request.
+    pub verbatim: bool,
+}
+
+impl OwnedRequest {
+    /// Copies a request.
+    pub fn new(command: &'static Command, db: usize, args: Args<'_>, raw: Option<&[u8]>) -> Self {
+        let mut data = Vec::new();
+        let mut spans = Vec::with_capacity(args.len());
+        append_request(&mut data, &mut spans, args, raw);
+        OwnedRequest {
+            command,
+            db,
+            data,
+            spans,
+            verbatim: raw.is_some(),
+        }
+    }
+
+    /// Its arguments.
+    pub fn args(&self) -> Args<'_> {
+        Args::new(&self.data, &self.spans)
+    }
+
+    /// Its canonical bytes, if they are at hand.
+    pub fn raw(&self) -> Option<&[u8]> {
+        self.verbatim.then_some(&self.data)
+    }
+}
+
+/// Appends a request's bytes to `data` and its spans, relative to `data`, to `spans`.
+pub fn append_request(
+    data: &mut Vec<u8>,
+    spans: &mut Vec<Span>,
+    args: Args<'_>,
+    raw: Option<&[u8]>,
+) {
+    let base = data.len();
+    match raw {
+        Some(raw) => {
+            data.extend_from_slice(raw);
+            let origin = raw.as_ptr() as usize;
+            for arg in args.iter() {
+                // Every argument lies within the verbatim bytes.
+                let start = base + (arg.as_ptr() as usize - origin);
+                spans.push(Span {
+                    start: start as u32,
+                    len: arg.len() as u32,
+                });
+            }
+        }
+        None => {
+            for arg in args.iter() {
+                spans.push(Span {
+                    start: data.len() as u32,
+                    len: arg.len() as u32,
+                });
+                data.extend_from_slice(arg);
+            }
+        }
+    }
+}

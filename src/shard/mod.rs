@@ -1,0 +1,379 @@
+//! The state machine of one core: its share of the keyspace, its connections, its part in
+//! transactions.
+//!
+//! A tick (DESIGN.md, section 2) runs: ready connections, mailboxes, background slices, **publish**, then the flush of
+//! messages and replies. Publish comes before every flush, so no effect is visible outside its shard before it has
+//! its place in the merged order.
+//!
+//! **Architecture invariants:** no socket, thread, clock or random source is named here; commands run
+//! synchronously; nothing of replication is known but the [`shared::Stream`] that takes batches and the
+//! [`Event`]s that the layer above handles.
+
+mod background;
+pub mod client;
+pub mod clients;
+mod connection;
+mod debug;
+mod dispatch;
+pub mod gather;
+mod info;
+mod introspection;
+pub mod locks;
+pub mod message;
+mod multi;
+mod output;
+mod owner;
+mod parked;
+pub mod queue;
+pub mod run;
+mod server;
+mod session;
+pub mod shared;
+pub mod shell;
+pub mod stats;
+pub mod transaction;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ahash::RandomState;
+use hashbrown::HashMap;
+
+use crate::command::watched::Watched;
+use crate::command::{DataState, DataStats, Effects, Origin, Rng, Settings};
+use crate::config::Config;
+use crate::keyspace::{Keyspace, Seed};
+use crate::protocol::{Limits, Reply, Version};
+use client::Client;
+use locks::{Locks, TxId};
+use message::{Envelope, Item, OwnedRequest};
+use shared::Shared;
+use shell::{ConnId, Now, Shell};
+use stats::ShardStats;
+use transaction::Tx;
+
+/// Something that the layer above has to act on.
+pub enum Event {
+    /// A replication command of a client, which waits as [`client::Waiting::Upper`].
+    Command {
+        conn: ConnId,
+        op: crate::command::session::SessionOp,
+        request: OwnedRequest,
+    },
+    /// A connection that the layer above knows is gone.
+    Closed { conn: ConnId, class: client::Class },
+    /// A transaction begun by the layer above holds all its locks.
+    Granted { tx: TxId },
+    /// A transaction begun by the layer above has run.
+    Done { tx: TxId },
+    /// A message from the layer above of another shard.
+    Message {
+        from: u32,
+        body: Box<dyn std::any::Any + Send>,
+    },
+    /// Applied-upstream acknowledgement of a shard.
+    Applied { from: u32, upto: u64 },
+    /// A client that waited for the layer above was unblocked by CLIENT UNBLOCK.
+    Unblocked { conn: ConnId, error: bool },
+    /// The dataset was flushed (FLUSHALL): a snapshot under way must begin anew.
+    FlushedAll,
+}
+
+/// How long the shell may sleep.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sleep {
+    /// There is more to do at once.
+    Poll,
+    /// Nothing before this many milliseconds have passed.
+    ForMs(u64),
+    /// Everything ended: leave the loop.
+    Exit,
+}
+
+/// One shard.
+pub struct Shard {
+    pub id: usize,
+    pub shared: Arc<Shared>,
+    pub keyspace: Keyspace,
+    /// Where a transaction's lent entries live while it runs; empty between transactions.
+    scratch: Keyspace,
+    pub data: DataState,
+    pub effects: Effects,
+    locks: Locks,
+    parked: VecDeque<parked::Parked>,
+    claims: HashMap<TxId, owner::Lending, RandomState>,
+    txs: HashMap<TxId, Tx, RandomState>,
+    gathers: HashMap<u64, session::Gather, RandomState>,
+    next_token: u64,
+    /// Indexed by the connection's slot.
+    slots: Vec<Option<Box<Client>>>,
+    by_id: HashMap<u64, ConnId, RandomState>,
+    ready: Vec<ConnId>,
+    with_output: Vec<ConnId>,
+    paused_clients: Vec<ConnId>,
+    sleepers: Vec<ConnId>,
+    outboxes: Vec<Vec<Envelope>>,
+    pub events: Vec<Event>,
+    pub stats: ShardStats,
+    pub config: Arc<Config>,
+    config_version: u64,
+    limits: Limits,
+    strict: bool,
+    pub now: Now,
+    /// Number of batches published.
+    pub published: u64,
+    stream_bytes: u64,
+    wrote_now: Vec<ConnId>,
+    /// Highest number of the upstream's stream applied in this tick, to be acknowledged.
+    applied: Option<(u32, u64)>,
+    sink: Reply,
+    background: background::Background,
+}
+
+impl Shard {
+    /// A shard of a process. `entropy` seeds its random numbers.
+    pub fn new(id: usize, shared: Arc<Shared>, entropy: u64) -> Self {
+        let config = shared.config.get();
+        let seed = Seed(shared.process.seed);
+        let [a, b, c, d] = shared.process.seed;
+        let state = RandomState::with_seeds(a, b, c, d);
+        let databases = config.databases as usize;
+        let mut shard = Shard {
+            id,
+            keyspace: Keyspace::new(databases, &seed),
+            scratch: Keyspace::new(databases, &seed),
+            data: DataState {
+                settings: settings_of(&config, &shared),
+                stats: DataStats::default(),
+                rng: Rng::new(entropy),
+                watched: Watched::new(state.clone()),
+            },
+            effects: Effects::default(),
+            locks: Locks::new(state.clone()),
+            parked: VecDeque::new(),
+            claims: HashMap::with_hasher(state.clone()),
+            txs: HashMap::with_hasher(state.clone()),
+            gathers: HashMap::with_hasher(state.clone()),
+            next_token: 1,
+            slots: Vec::new(),
+            by_id: HashMap::with_hasher(state),
+            ready: Vec::new(),
+            with_output: Vec::new(),
+            paused_clients: Vec::new(),
+            sleepers: Vec::new(),
+            outboxes: (0..shared.shards).map(|_| Vec::new()).collect(),
+            events: Vec::new(),
+            stats: ShardStats::default(),
+            config_version: shared.config.version(),
+            limits: Limits::default(),
+            strict: true,
+            config,
+            now: Now::default(),
+            published: 0,
+            stream_bytes: 0,
+            wrote_now: Vec::new(),
+            applied: None,
+            sink: Reply::new(Version::Resp2),
+            background: background::Background::default(),
+            shared,
+        };
+        shard.apply_config();
+        shard
+    }
+
+    fn apply_config(&mut self) {
+        self.data.settings = settings_of(&self.config, &self.shared);
+        self.limits = Limits {
+            bulk_len_max: self.config.proto_max_bulk_len as usize,
+            query_buffer_max: self.config.client_query_buffer_limit as usize,
+            ..Limits::default()
+        };
+        self.strict = self.config.pipeline_order == crate::config::PipelineOrder::Strict;
+    }
+
+    /// Takes over a changed configuration; one relaxed load a tick if there is none.
+    pub fn refresh_config(&mut self) {
+        let version = self.shared.config.version();
+        if version != self.config_version {
+            self.config_version = version;
+            self.config = self.shared.config.get();
+            self.apply_config();
+        }
+    }
+
+    /// Sets the tick's time, before anything of the tick runs.
+    pub fn begin_tick(&mut self, now: Now) {
+        self.now = now;
+        self.stats.ticks += 1;
+        let clock = (now.unix_ms / 1000) as u32;
+        self.keyspace.set_clock(clock);
+        self.scratch.set_clock(clock);
+        self.refresh_config();
+    }
+
+    /// Runs ready connections and the mailbox until nothing more is to be done at once, then a
+    /// background slice. The layer above then handles [`Shard::events`] and calls
+    /// [`Shard::work`] again while there are any.
+    pub fn work(&mut self, shell: &mut dyn Shell) {
+        loop {
+            self.run_ready(shell);
+            self.drain_mailbox(shell);
+            self.drain_own_messages(shell);
+            if self.ready.is_empty() {
+                break;
+            }
+        }
+    }
+
+    fn run_ready(&mut self, shell: &mut dyn Shell) {
+        while !self.ready.is_empty() {
+            let mut ready = std::mem::take(&mut self.ready);
+            for conn in ready.drain(..) {
+                self.serve(shell, conn);
+            }
+            if self.ready.is_empty() {
+                self.ready = ready;
+            }
+        }
+    }
+
+    fn drain_mailbox(&mut self, shell: &mut dyn Shell) {
+        if self.shared.shards == 1 {
+            return;
+        }
+        let shared = self.shared.clone();
+        shared.mailboxes[self.id].drain(|envelope| self.receive(shell, envelope));
+    }
+
+    /// Messages to ourselves take the same path as others', without leaving the tick.
+    fn drain_own_messages(&mut self, shell: &mut dyn Shell) {
+        while !self.outboxes[self.id].is_empty() {
+            let envelopes = std::mem::take(&mut self.outboxes[self.id]);
+            for mut envelope in envelopes {
+                envelope.from = self.id as u32;
+                envelope.published = self.published + 1;
+                self.receive(shell, envelope);
+            }
+        }
+    }
+
+    /// Publishes the tick's effects, then lets everything out: messages first, then replies.
+    pub fn end_tick(&mut self, shell: &mut dyn Shell) {
+        self.drain_own_messages(shell);
+        self.publish();
+        self.flush_messages(shell);
+        self.flush_outputs(shell);
+    }
+
+    /// Hands the tick's effects to the merged stream.
+    pub fn publish(&mut self) {
+        if let Some(sealed) = self.effects.seal() {
+            self.published += 1;
+            self.stream_bytes += sealed.bytes.len() as u64;
+            self.shared
+                .stream
+                .publish(self.id as u32, self.published, sealed);
+        }
+        while let Some(conn) = self.wrote_now.pop() {
+            let number = self.published;
+            let id = self.id as u32;
+            if let Some(client) = self.client_mut(conn) {
+                client.wrote_now = false;
+                client.note_write(id, number);
+            }
+        }
+    }
+
+    fn flush_messages(&mut self, shell: &mut dyn Shell) {
+        for to in 0..self.outboxes.len() {
+            if self.outboxes[to].is_empty() {
+                continue;
+            }
+            assert_ne!(
+                to, self.id,
+                "messages to ourselves were handled in this tick"
+            );
+            let mut wake = false;
+            for mut envelope in std::mem::take(&mut self.outboxes[to]) {
+                envelope.from = self.id as u32;
+                envelope.published = self.published;
+                self.stats.messages += envelope.items.len() as u64;
+                wake |= self.shared.mailboxes[to].push(envelope);
+            }
+            if wake {
+                shell.wake(to);
+            }
+        }
+    }
+
+    /// Queues a message to a shard, this one included.
+    pub fn post(&mut self, to: usize, item: Item) {
+        self.outbox(to).items.push(item);
+    }
+
+    /// The envelope to a shard that is being filled.
+    fn outbox(&mut self, to: usize) -> &mut Envelope {
+        let outbox = &mut self.outboxes[to];
+        if outbox
+            .last()
+            .is_none_or(|last| last.data.len() > message::ENVELOPE_BYTES_MAX)
+        {
+            outbox.push(Envelope::default());
+        }
+        outbox.last_mut().expect("one was pushed")
+    }
+
+    /// Whether another tick is due at once.
+    pub fn has_work(&self) -> bool {
+        !self.ready.is_empty()
+            || !self.events.is_empty()
+            || (self.shared.shards > 1 && !self.shared.mailboxes[self.id].is_empty())
+    }
+
+    /// A connection, if it is still the one meant.
+    pub fn client(&self, conn: ConnId) -> Option<&Client> {
+        let client = self.slots.get(conn.index as usize)?.as_deref()?;
+        (client.conn == conn).then_some(client)
+    }
+
+    /// As [`Shard::client`], to change it.
+    pub fn client_mut(&mut self, conn: ConnId) -> Option<&mut Client> {
+        let client = self.slots.get_mut(conn.index as usize)?.as_deref_mut()?;
+        (client.conn == conn).then_some(client)
+    }
+
+    /// All connections of this shard.
+    pub fn clients(&self) -> impl Iterator<Item = &Client> {
+        self.slots.iter().filter_map(|slot| slot.as_deref())
+    }
+
+    /// On whose behalf ordinary clients' commands run.
+    pub fn origin(&self) -> Origin {
+        if self.shared.is_replica.load(Ordering::Relaxed) {
+            Origin::Replica
+        } else {
+            Origin::Primary
+        }
+    }
+
+    fn token(&mut self) -> u64 {
+        let token = self.next_token;
+        self.next_token += 1;
+        token
+    }
+}
+
+fn settings_of(config: &Config, shared: &Shared) -> Settings {
+    Settings {
+        databases: config.databases as usize,
+        string_len_max: config.proto_max_bulk_len as usize,
+        hash_limits: crate::value::hash::HashLimits {
+            entries_max: config.hash_max_listpack_entries as usize,
+            value_len_max: config.hash_max_listpack_value as usize,
+        },
+        lazy_expire: config.lazyfree_lazy_expire,
+        lazy_user_del: config.lazyfree_lazy_user_del,
+        seed: crate::value::HashSeed(shared.process.seed),
+    }
+}

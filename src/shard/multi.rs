@@ -1,0 +1,314 @@
+//! MULTI, EXEC, DISCARD, WATCH, UNWATCH.
+
+use crate::command::table::Run as Runs;
+use crate::command::watched::Token;
+use crate::protocol::{Args, Reply};
+
+use super::Shard;
+use super::client::{Client, Multi, ReplyMode, Waiting};
+use super::message::{Item, OwnedRequest};
+use super::parked::blocked;
+use super::shell::{ConnId, Shell};
+use super::transaction::Kind;
+
+impl Shard {
+    pub(super) fn multi(&mut self, client: &mut Client) {
+        if client.multi.is_some() {
+            self.answer(client, |reply| {
+                reply.error("ERR MULTI calls can not be nested")
+            });
+            return;
+        }
+        client.multi = Some(Multi::default());
+        self.answer(client, Reply::ok);
+    }
+
+    pub(super) fn discard(&mut self, client: &mut Client) {
+        if client.multi.take().is_none() {
+            self.answer(client, |reply| reply.error("ERR DISCARD without MULTI"));
+            return;
+        }
+        self.unwatch(client);
+        self.answer(client, Reply::ok);
+    }
+
+    /// Forgets all watched keys of a client.
+    pub(super) fn unwatch(&mut self, client: &mut Client) {
+        let watched = std::mem::take(&mut client.watched);
+        self.forget_watches(watched);
+    }
+
+    pub(super) fn exec(&mut self, shell: &mut dyn Shell, client: &mut Client) {
+        let Some(multi) = client.multi.take() else {
+            self.answer(client, |reply| reply.error("ERR EXEC without MULTI"));
+            return;
+        };
+        if multi.failed {
+            self.unwatch(client);
+            self.answer(client, |reply| {
+                reply.error("EXECABORT Transaction discarded because of previous errors.");
+            });
+            return;
+        }
+        if let Some(text) = self.refuses_transaction(&multi) {
+            self.unwatch(client);
+            self.answer(client, |reply| reply.error(text));
+            return;
+        }
+        let requests = with_selects(multi.queued, client.db, self.data.settings.databases);
+        if self.runs_here(client, &requests) {
+            self.exec_here(shell, client, &requests);
+        } else {
+            self.begin_transaction(shell, client, Kind::Exec, requests);
+        }
+    }
+
+    /// Conditions may have changed since the commands were queued.
+    fn refuses_transaction(&self, multi: &Multi) -> Option<&'static str> {
+        let writes = multi.queued.iter().any(|request| request.command.writes());
+        let replica = self
+            .shared
+            .is_replica
+            .load(std::sync::atomic::Ordering::Relaxed);
+        if writes && replica && self.config.replica_read_only {
+            return Some(
+                "EXECABORT Transaction discarded because of: READONLY You can't write against a \
+                 read only replica.",
+            );
+        }
+        None
+    }
+
+    /// Whether all keys, the watched ones included, are here and free.
+    fn runs_here(&self, client: &Client, requests: &[OwnedRequest]) -> bool {
+        let keys_here = |request: &OwnedRequest| match request.command.run {
+            Runs::Data(_) => {
+                let args = request.args();
+                self.owner_of(request.command, args) == Some(self.id)
+                    && (self.locks.is_idle()
+                        || !(self.locks.whole_claimed()
+                            || blocked(request.command, args, |key, writes| {
+                                self.locks.blocks(key, writes)
+                            })))
+            }
+            Runs::Everywhere { .. } => self.shared.shards == 1 && self.locks.is_idle(),
+            _ => true,
+        };
+        requests.iter().all(keys_here)
+            && client
+                .watched
+                .iter()
+                .all(|(_, key, _)| self.shared.owner(key) == self.id)
+    }
+
+    fn exec_here(&mut self, shell: &mut dyn Shell, client: &mut Client, requests: &[OwnedRequest]) {
+        let now_ms = self.now.unix_ms;
+        let dirty = client.watched.iter().any(|(db, key, token)| {
+            self.data.watched.is_dirty(*db, key, token)
+                || (!token.expired
+                    && self
+                        .keyspace
+                        .db(*db)
+                        .get(key)
+                        .is_some_and(|e| e.is_expired(now_ms)))
+        });
+        self.unwatch(client);
+        if dirty {
+            self.answer(client, Reply::null_array);
+            return;
+        }
+        let version = client.reply.version();
+        let mut reply = std::mem::replace(&mut client.reply, Reply::new(version));
+        let mark = reply.len();
+        reply.array(requests.len());
+        self.effects.begin_unit();
+        let mut wrote = false;
+        for request in requests {
+            wrote |= self.exec_one(client, request, &mut reply);
+        }
+        self.effects.end_unit();
+        reply.set_version(client.reply.version());
+        client.reply = reply;
+        if client.reply_mode != ReplyMode::On {
+            client.reply.truncate(mark);
+        }
+        if wrote && !client.wrote_now {
+            client.wrote_now = true;
+            self.wrote_now.push(client.conn);
+        }
+        self.list_output(client);
+        let _ = shell;
+    }
+
+    fn exec_one(&mut self, client: &mut Client, request: &OwnedRequest, reply: &mut Reply) -> bool {
+        match request.command.run {
+            Runs::Data(_) => {
+                let origin = self.origin();
+                let done = self.execute_in_unit(
+                    reply,
+                    request.command,
+                    request.db,
+                    client.no_touch,
+                    origin,
+                    request.args(),
+                    request.raw(),
+                );
+                done.dirty > 0
+            }
+            Runs::Everywhere { check, .. } => {
+                if let Err(error) = check(&self.data.settings, request.args()) {
+                    reply.error(&error.to_string());
+                    return false;
+                }
+                let part = self.run_part(request);
+                let mut effects = std::mem::take(&mut self.effects);
+                let wrote = self.merge_parts(request, vec![part], reply, &mut effects);
+                self.effects = effects;
+                wrote
+            }
+            _ => {
+                self.session_for_exec(client, request, reply);
+                false
+            }
+        }
+    }
+
+    /// A command of the session within a transaction that spans shards.
+    pub(super) fn session_in_exec(
+        &mut self,
+        conn: ConnId,
+        request: &OwnedRequest,
+        reply: &mut Reply,
+    ) {
+        let Some(mut client) = self.take_client(conn) else {
+            reply.null();
+            return;
+        };
+        self.session_for_exec(&mut client, request, reply);
+        let index = client.conn.index as usize;
+        self.slots[index] = Some(client);
+    }
+
+    /// Runs a session command whose reply is wanted now.
+    fn session_for_exec(&mut self, client: &mut Client, request: &OwnedRequest, reply: &mut Reply) {
+        let Runs::Session(op) = request.command.run else {
+            reply.error("ERR Command not allowed inside a transaction");
+            return;
+        };
+        // The reply is caught on its way to the connection.
+        let outside = std::mem::replace(&mut client.reply, Reply::new(reply.version()));
+        let listed = client.output_listed;
+        client.output_listed = true;
+        let mode = std::mem::replace(&mut client.reply_mode, ReplyMode::On);
+        let parsed = super::dispatch::Parsed {
+            command: request.command,
+            args: request.args(),
+            raw: request.raw(),
+        };
+        self.session_now(client, op, parsed);
+        if client.reply_mode == ReplyMode::On {
+            client.reply_mode = mode;
+        }
+        client.output_listed = listed;
+        reply.raw(client.reply.bytes());
+        let version = client.reply.version();
+        client.reply = outside;
+        client.reply.set_version(version);
+        reply.set_version(version);
+    }
+
+    pub(super) fn watch(&mut self, client: &mut Client, args: Args<'_>) {
+        if client.multi.is_some() {
+            self.answer(client, |reply| {
+                reply.error("ERR WATCH inside MULTI is not allowed")
+            });
+            return;
+        }
+        let db = client.db;
+        let mut missing = 0;
+        for key in args.iter().skip(1) {
+            if client
+                .watched
+                .iter()
+                .any(|(known_db, known, _)| *known_db == db && **known == *key)
+            {
+                continue;
+            }
+            let owner = self.shared.owner(key);
+            if owner == self.id {
+                let token = self.watch_here(db, key);
+                client.watched.push((db, key.into(), token));
+            } else {
+                missing += 1;
+                self.post(
+                    owner,
+                    Item::Watch {
+                        conn: client.conn,
+                        db,
+                        key: key.into(),
+                    },
+                );
+            }
+        }
+        if missing > 0 {
+            client.waiting = Waiting::Watch { missing };
+        } else {
+            self.answer(client, Reply::ok);
+        }
+    }
+
+    /// The owner's part of WATCH.
+    pub(super) fn watch_here(&mut self, db: usize, key: &[u8]) -> Token {
+        let now_ms = self.now.unix_ms;
+        let expired = self
+            .keyspace
+            .db(db)
+            .get(key)
+            .is_some_and(|entry| entry.is_expired(now_ms));
+        self.data.watched.add(db, key, expired)
+    }
+
+    pub(super) fn receive_watching(
+        &mut self,
+        conn: ConnId,
+        db: usize,
+        key: Box<[u8]>,
+        token: Token,
+        shell: &mut dyn Shell,
+    ) {
+        let Some(mut client) = self.take_client(conn) else {
+            self.forget_watches(vec![(db, key, token)]);
+            return;
+        };
+        client.watched.push((db, key, token));
+        if let Waiting::Watch { missing } = &mut client.waiting {
+            *missing -= 1;
+            if *missing == 0 {
+                client.waiting = Waiting::No;
+                self.answer(&mut client, Reply::ok);
+                self.list_ready(&client);
+            }
+        }
+        self.put_client(shell, client);
+    }
+}
+
+/// Gives each queued command the database that a SELECT before it chooses.
+fn with_selects(mut queued: Vec<OwnedRequest>, db: usize, databases: usize) -> Vec<OwnedRequest> {
+    use crate::command::session::SessionOp;
+    let mut current = db;
+    for request in &mut queued {
+        request.db = current;
+        match request.command.run {
+            Runs::Session(SessionOp::Select) => {
+                let args = request.args();
+                let chosen = args.get(1).and_then(crate::value::number::parse_i64);
+                let chosen = chosen.and_then(|db| usize::try_from(db).ok());
+                current = chosen.filter(|db| *db < databases).unwrap_or(current);
+            }
+            Runs::Session(SessionOp::Reset) => current = 0,
+            _ => {}
+        }
+    }
+    queued
+}

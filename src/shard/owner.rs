@@ -1,0 +1,286 @@
+//! The owner's side of transactions: locking, lending entries, taking them back.
+
+use crate::command::table;
+use crate::command::{Ctx, Effects, Env, Part};
+use crate::keyspace::Entry;
+use crate::protocol::{Reply, Version};
+use crate::value::Kind;
+
+use super::Shard;
+use super::locks::{Claim, Mode, TxId, Verdict};
+use super::message::{ClaimRequest, Envelope, Grant, Item, KeyRef, OwnedRequest, Release};
+use super::shell::Shell;
+
+/// A claim of some home, waiting or granted.
+pub(super) struct Lending {
+    home: usize,
+    request: ClaimRequest,
+}
+
+/// Strings up to this many bytes are copied to readers that share a lock; others are lent.
+const SHARED_COPY_BYTES_MAX: usize = 16 * 1024;
+
+impl Shard {
+    /// Handles everything another shard sent in one of its ticks.
+    pub(super) fn receive(&mut self, shell: &mut dyn Shell, mut envelope: Envelope) {
+        let items = std::mem::take(&mut envelope.items);
+        let from = envelope.from as usize;
+        for item in items {
+            match item {
+                Item::Run(item) => self.receive_run(&envelope, item),
+                Item::Reply(item) => self.receive_reply(&envelope, item, shell),
+                Item::Claim { tx, claim } => self.receive_claim(from, tx, *claim, shell),
+                Item::Grant { tx, grant } => self.receive_grant(from, tx, *grant, shell),
+                Item::Refused { tx } => self.receive_refusal(from, tx, shell),
+                Item::Withdraw { tx } => self.receive_withdraw(from, tx, shell),
+                Item::Release { tx, release } => {
+                    self.take_back(*release);
+                    self.unlock_for(tx, shell);
+                }
+                Item::Return { tx: _, release } => self.take_back(*release),
+                Item::Fetch { tx, keys } => {
+                    let entries = self.lend(&keys);
+                    self.post(from, Item::Fetched { tx, entries });
+                }
+                Item::Fetched { tx, entries } => self.receive_fetched(from, tx, entries, shell),
+                Item::Part { tx, request } => {
+                    let part = self.run_part(&request);
+                    self.post(from, Item::PartDone { tx, part });
+                }
+                Item::PartDone { tx, part } => self.receive_part(tx, part, shell),
+                Item::Watch { conn, db, key } => {
+                    let token = self.watch_here(db, &key);
+                    self.post(
+                        from,
+                        Item::Watching {
+                            conn,
+                            db,
+                            key,
+                            token,
+                        },
+                    );
+                }
+                Item::Watching {
+                    conn,
+                    db,
+                    key,
+                    token,
+                } => {
+                    self.receive_watching(conn, db, key, token, shell);
+                }
+                Item::Unwatch { db, key } => self.data.watched.remove(db, &key),
+                Item::Ask { token, question } => {
+                    let answer = Box::new(self.answer_question(*question, shell));
+                    self.post(from, Item::Answer { token, answer });
+                }
+                Item::Answer { token, answer } => self.receive_answer(token, *answer, shell),
+                Item::Apply(item) => self.receive_apply(&envelope, &item),
+                Item::Applied { upto } => {
+                    self.events.push(super::Event::Applied {
+                        from: from as u32,
+                        upto,
+                    });
+                }
+                Item::Upper(body) => {
+                    self.events.push(super::Event::Message {
+                        from: from as u32,
+                        body,
+                    });
+                }
+            }
+        }
+        if let Some((home, upto)) = self.applied.take() {
+            self.post(home as usize, Item::Applied { upto });
+        }
+    }
+
+    fn receive_claim(
+        &mut self,
+        home: usize,
+        tx: TxId,
+        request: ClaimRequest,
+        shell: &mut dyn Shell,
+    ) {
+        let claim = match &request {
+            ClaimRequest::Whole { mode, .. } => Claim::Whole(*mode),
+            ClaimRequest::Keys { keys, watched, .. } => Claim::Keys(
+                (keys
+                    .iter()
+                    .map(|key| (key.key.clone(), self.lock_mode(key))))
+                .chain(
+                    watched
+                        .iter()
+                        .map(|(_, key, _)| (key.clone(), Mode::Shared)),
+                )
+                .collect(),
+            ),
+        };
+        match self.locks.claim(tx, claim) {
+            Verdict::Refused => self.post(home, Item::Refused { tx }),
+            verdict => {
+                self.claims.insert(tx, Lending { home, request });
+                if verdict == Verdict::Granted {
+                    self.grant(shell, tx);
+                }
+            }
+        }
+    }
+
+    /// A reader shares a small string, of which it gets a copy; anything else is lent to it alone.
+    fn lock_mode(&self, key: &KeyRef) -> Mode {
+        if key.mode == Mode::Exclusive {
+            return Mode::Exclusive;
+        }
+        let small =
+            |entry: &Entry| entry.kind() == Kind::String && entry.memory() <= SHARED_COPY_BYTES_MAX;
+        match self.keyspace.db(key.db).get(&key.key) {
+            Some(entry) if !small(entry) => Mode::Exclusive,
+            _ => Mode::Shared,
+        }
+    }
+
+    /// Tells the home that its locks are held, and lends the entries.
+    pub(super) fn grant(&mut self, _shell: &mut dyn Shell, tx: TxId) {
+        let Some(lending) = self.claims.get(&tx) else {
+            return;
+        };
+        let home = lending.home;
+        let request = lending.request.clone();
+        let (keys, watched, now_ms) = match &request {
+            ClaimRequest::Keys {
+                keys,
+                watched,
+                now_ms,
+            } => (keys.as_slice(), watched, *now_ms),
+            ClaimRequest::Whole {
+                watched, now_ms, ..
+            } => (&[][..], watched, *now_ms),
+        };
+        let dirty = watched.iter().any(|(db, key, token)| {
+            self.data.watched.is_dirty(*db, key, token)
+                || (!token.expired
+                    && self
+                        .keyspace
+                        .db(*db)
+                        .get(key)
+                        .is_some_and(|e| e.is_expired(now_ms)))
+        });
+        let entries = self.lend(keys);
+        self.post(
+            home,
+            Item::Grant {
+                tx,
+                grant: Box::new(Grant { entries, dirty }),
+            },
+        );
+    }
+
+    /// Takes the entries out of the keyspace, or copies those that are only read.
+    fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
+        let mut entries = Vec::with_capacity(keys.len());
+        for key in keys {
+            // The same decision as when the claim was made could differ by now (the value may have
+            // grown before the grant): a copy is always right, only perhaps slower.
+            let copy = key.mode == Mode::Shared
+                && self
+                    .keyspace
+                    .db(key.db)
+                    .get(&key.key)
+                    .is_some_and(|e| e.kind() == Kind::String);
+            entries.push(if copy {
+                self.keyspace.db(key.db).get(&key.key).map(|entry| {
+                    let mut copy = Entry::new(&key.key, entry.to_value(), entry.expire_at());
+                    copy.set_access(entry.access());
+                    copy
+                })
+            } else {
+                self.keyspace.db_mut(key.db).remove(&key.key)
+            });
+        }
+        entries
+    }
+
+    /// Puts lent entries back and tells watchers what was changed.
+    fn take_back(&mut self, release: Release) {
+        for (db, entry) in release.entries {
+            self.keyspace.db_mut(db).insert(entry);
+        }
+        for (db, key) in release.expired {
+            self.keyspace.db_mut(db).remove(&key);
+        }
+        for (db, key) in release.touched {
+            self.data.watched.touch(db, &key);
+        }
+    }
+
+    fn unlock_for(&mut self, tx: TxId, shell: &mut dyn Shell) {
+        self.claims.remove(&tx);
+        self.locks.release(tx);
+        self.unlock(shell);
+    }
+
+    /// The home wants its claim back. If the grant is already on its way the home will return the
+    /// entries; otherwise the claim is gone and the home is told so.
+    fn receive_withdraw(&mut self, home: usize, tx: TxId, shell: &mut dyn Shell) {
+        if self.claims.contains_key(&tx) && !self.locks.is_granted(tx) {
+            self.unlock_for(tx, shell);
+            self.post(home, Item::Refused { tx });
+        }
+    }
+
+    /// This shard's part of a command that runs everywhere. Its effects are the home's business.
+    pub(super) fn run_part(&mut self, request: &OwnedRequest) -> Part {
+        let table::Run::Everywhere { part, .. } = request.command.run else {
+            unreachable!(
+                "only such commands have parts: {}",
+                request.command.full_name
+            )
+        };
+        if request.command.full_name == "flushall" {
+            self.events.push(super::Event::FlushedAll);
+        }
+        let origin = self.origin();
+        let mut nothing = Effects::default();
+        let mut reply = Reply::new(Version::Resp2);
+        nothing.begin_unit();
+        let mut ctx = Ctx::new(Env {
+            keyspace: &mut self.keyspace,
+            reply: &mut reply,
+            effects: &mut nothing,
+            state: &mut self.data,
+            db: request.db,
+            now_ms: self.now.unix_ms,
+            origin,
+            shard: (self.id as u32, self.shared.shards as u32),
+            no_touch: false,
+        });
+        part(&mut ctx, request.args())
+    }
+}
+
+impl Shard {
+    /// Applies a command of the upstream's stream.
+    fn receive_apply(&mut self, envelope: &Envelope, item: &super::message::ApplyItem) {
+        let spans = &envelope.spans[item.spans.0 as usize..][..item.spans.1 as usize];
+        let args = crate::protocol::Args::new(&envelope.data, spans);
+        self.apply(item.command, item.db as usize, args);
+        self.applied = Some((envelope.from, item.number));
+    }
+
+    /// Runs one command of the upstream's stream on this shard; its reply goes nowhere.
+    pub fn apply(
+        &mut self,
+        command: &'static crate::command::Command,
+        db: usize,
+        args: crate::protocol::Args<'_>,
+    ) -> bool {
+        let mut sink = std::mem::take(&mut self.sink);
+        sink.clear();
+        self.effects.begin_unit();
+        let origin = crate::command::Origin::Upstream;
+        let done = self.execute_in_unit(&mut sink, command, db, true, origin, args, None);
+        self.effects.end_unit();
+        self.sink = sink;
+        !done.failed
+    }
+}

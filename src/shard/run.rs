@@ -1,0 +1,398 @@
+//! Pipelined runs: single-shard commands of one connection that execute on their owners.
+//!
+//! A run gathers the commands that follow each other in a connection's input. They run on their shards
+//! at once; replies are put back in order. A connection has one run in flight, of at most
+//! [`RUN_COMMANDS_MAX`] commands, so what it has in flight is bounded and each run sees all before it.
+//!
+//! In strict pipeline order a run that writes on more than one shard becomes a transaction (without MULTI on
+//! the stream): its effects are published by the home in the order sent, before its keys are unlocked.
+
+use crate::command::{Command, Env, run as run_command};
+use crate::protocol::{Args, Reply, Span, Version};
+
+use super::Shard;
+use super::client::{Client, Waiting};
+use super::message::{Envelope, Item, OwnedRequest, ReplyItem, RunItem, append_request};
+use super::shell::Shell;
+use super::transaction::Kind;
+
+/// Commands in one run.
+pub const RUN_COMMANDS_MAX: usize = 1024;
+/// Request bytes in one run; a larger single request is a run by itself.
+pub const RUN_BYTES_MAX: usize = 1 << 20;
+
+/// One command of a run.
+pub struct Entry {
+    /// `None`: the reply was made at once (an error, PING).
+    pub command: Option<&'static Command>,
+    pub owner: u32,
+    pub db: u32,
+    pub no_touch: bool,
+    /// CLIENT REPLY OFF or SKIP was in force.
+    pub silent: bool,
+    pub version: Version,
+    spans: (u32, u32),
+    verbatim: (u32, u32),
+    /// Where its reply is in `replies`.
+    reply: (usize, usize),
+}
+
+/// A connection's run: being gathered, or in flight.
+#[derive(Default)]
+pub struct Run {
+    pub number: u32,
+    pub entries: Vec<Entry>,
+    data: Vec<u8>,
+    spans: Vec<Span>,
+    replies: Vec<u8>,
+    missing: u32,
+}
+
+impl Run {
+    /// Whether no command is gathered.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether no more should be added.
+    pub fn is_full(&self) -> bool {
+        self.entries.len() >= RUN_COMMANDS_MAX || self.data.len() >= RUN_BYTES_MAX
+    }
+
+    /// Bytes held, for CLIENT LIST.
+    pub fn bytes(&self) -> usize {
+        self.data.len() + self.replies.len()
+    }
+
+    fn clear(&mut self) {
+        self.number = self.number.wrapping_add(1);
+        self.entries.clear();
+        self.data.clear();
+        self.spans.clear();
+        self.replies.clear();
+        self.missing = 0;
+        // A run of huge values must not pin its memory.
+        self.data.shrink_to(RUN_BYTES_MAX);
+        self.replies.shrink_to(RUN_BYTES_MAX);
+    }
+
+    /// Adds a reply that is known already, in its place.
+    pub fn push_ready(&mut self, reply: &[u8], silent: bool) {
+        let at = (self.replies.len(), reply.len());
+        self.replies.extend_from_slice(reply);
+        self.entries.push(Entry {
+            command: None,
+            owner: 0,
+            db: 0,
+            no_touch: false,
+            silent,
+            version: Version::Resp2,
+            spans: (0, 0),
+            verbatim: (0, 0),
+            reply: at,
+        });
+    }
+
+    fn args(&self, entry: &Entry) -> Args<'_> {
+        Args::new(
+            &self.data,
+            &self.spans[entry.spans.0 as usize..][..entry.spans.1 as usize],
+        )
+    }
+
+    fn raw(&self, entry: &Entry) -> Option<&[u8]> {
+        let (start, len) = entry.verbatim;
+        (len > 0).then(|| &self.data[start as usize..][..len as usize])
+    }
+
+    /// The commands as requests of a transaction.
+    fn requests(&self) -> Vec<OwnedRequest> {
+        let commands = self
+            .entries
+            .iter()
+            .filter_map(|entry| Some((entry, entry.command?)));
+        commands
+            .map(|(entry, command)| {
+                OwnedRequest::new(
+                    command,
+                    entry.db as usize,
+                    self.args(entry),
+                    self.raw(entry),
+                )
+            })
+            .collect()
+    }
+}
+
+impl Shard {
+    /// Adds a command to the client's run.
+    pub(super) fn add_to_run(
+        &mut self,
+        client: &mut Client,
+        command: &'static Command,
+        owner: usize,
+        args: Args<'_>,
+        raw: Option<&[u8]>,
+    ) {
+        let silent = client.reply_mode != super::client::ReplyMode::On;
+        let run = &mut client.run;
+        let (first, start) = (run.spans.len() as u32, run.data.len() as u32);
+        append_request(&mut run.data, &mut run.spans, args, raw);
+        let verbatim = if raw.is_some() {
+            (start, run.data.len() as u32 - start)
+        } else {
+            (0, 0)
+        };
+        run.entries.push(Entry {
+            command: Some(command),
+            owner: owner as u32,
+            db: client.db as u32,
+            no_touch: client.no_touch,
+            silent,
+            version: client.reply.version(),
+            spans: (first, args.len() as u32),
+            verbatim,
+            reply: (0, 0),
+        });
+    }
+
+    /// Starts the gathered run.
+    pub(super) fn launch(&mut self, shell: &mut dyn Shell, client: &mut Client) {
+        if self.strict && self.writes_on_several(&client.run) {
+            let requests = client.run.requests();
+            self.begin_transaction(shell, client, Kind::Pipeline, requests);
+            return;
+        }
+        client.waiting = Waiting::Run;
+        client.run.missing = client
+            .run
+            .entries
+            .iter()
+            .filter(|e| e.command.is_some())
+            .count() as u32;
+        for index in 0..client.run.entries.len() {
+            let entry = &client.run.entries[index];
+            let Some(command) = entry.command else {
+                continue;
+            };
+            let owner = entry.owner as usize;
+            let (args, raw) = (client.run.args(entry), client.run.raw(entry));
+            let envelope = self.outbox(owner);
+            let (first, start) = (envelope.spans.len() as u32, envelope.data.len() as u32);
+            append_request(&mut envelope.data, &mut envelope.spans, args, raw);
+            let verbatim = match raw {
+                Some(raw) => (start, raw.len() as u32),
+                None => (0, 0),
+            };
+            envelope.items.push(Item::Run(RunItem {
+                conn: client.conn,
+                run: client.run.number,
+                index: index as u32,
+                db: entry.db,
+                version: entry.version,
+                no_touch: entry.no_touch,
+                command,
+                spans: (first, args.len() as u32),
+                verbatim,
+            }));
+        }
+        self.complete_run(client);
+    }
+
+    fn writes_on_several(&self, run: &Run) -> bool {
+        let mut writers = run
+            .entries
+            .iter()
+            .filter(|e| e.command.is_some_and(Command::writes));
+        let Some(first) = writers.next() else {
+            return false;
+        };
+        writers.any(|entry| entry.owner != first.owner)
+    }
+
+    /// Owner's side: a command arrives.
+    pub(super) fn receive_run(&mut self, envelope: &Envelope, item: RunItem) {
+        let from = envelope.from as usize;
+        let spans = &envelope.spans[item.spans.0 as usize..][..item.spans.1 as usize];
+        let args = Args::new(&envelope.data, spans);
+        if self.must_park(from, &item, args) {
+            self.park(from, item, envelope);
+        } else {
+            self.run_item(from, &item, &envelope.data, args);
+        }
+    }
+
+    /// Owner's side: runs a command and queues its reply.
+    pub(super) fn run_item(&mut self, from: usize, item: &RunItem, data: &[u8], args: Args<'_>) {
+        let (start, len) = item.verbatim;
+        let raw = (len > 0).then(|| &data[start as usize..][..len as usize]);
+        let buffer = std::mem::take(&mut self.outbox(from).data);
+        let at = buffer.len();
+        let mut reply = Reply::with_buffer(buffer, item.version);
+        let done = self.execute(
+            &mut reply,
+            item.command,
+            item.db as usize,
+            item.no_touch,
+            args,
+            raw,
+        );
+        let data = reply.take();
+        let range = (at as u32, (data.len() - at) as u32);
+        let envelope = self.outbox(from);
+        envelope.data = data;
+        envelope.items.push(Item::Reply(ReplyItem {
+            conn: item.conn,
+            run: item.run,
+            index: item.index,
+            wrote: done.dirty > 0,
+            failed: done.failed,
+            range,
+        }));
+    }
+
+    /// Runs a data command on this shard's keyspace, as a unit of its own.
+    pub(super) fn execute(
+        &mut self,
+        reply: &mut Reply,
+        command: &'static Command,
+        db: usize,
+        no_touch: bool,
+        args: Args<'_>,
+        raw: Option<&[u8]>,
+    ) -> crate::command::Ran {
+        let origin = self.origin();
+        self.effects.begin_unit();
+        let done = self.execute_in_unit(reply, command, db, no_touch, origin, args, raw);
+        self.effects.end_unit();
+        done
+    }
+
+    /// As [`Shard::execute`], within a unit that the caller has opened.
+    #[allow(clippy::too_many_arguments)] // each is an input of one command; a struct would only rename them
+    pub(super) fn execute_in_unit(
+        &mut self,
+        reply: &mut Reply,
+        command: &'static Command,
+        db: usize,
+        no_touch: bool,
+        origin: crate::command::Origin,
+        args: Args<'_>,
+        raw: Option<&[u8]>,
+    ) -> crate::command::Ran {
+        let crate::command::table::Run::Data(handler) = command.run else {
+            unreachable!(
+                "only data commands are run on a keyspace: {}",
+                command.full_name
+            )
+        };
+        let mark = reply.len();
+        let env = Env {
+            keyspace: &mut self.keyspace,
+            reply,
+            effects: &mut self.effects,
+            state: &mut self.data,
+            db,
+            now_ms: self.now.unix_ms,
+            origin,
+            shard: (self.id as u32, self.shared.shards as u32),
+            no_touch,
+        };
+        let done = run_command(handler, env, args, raw);
+        self.count(command, done, &reply.bytes()[mark..]);
+        done
+    }
+
+    /// Counts a command that ran.
+    #[inline]
+    pub(super) fn count(
+        &mut self,
+        command: &'static Command,
+        done: crate::command::Ran,
+        reply: &[u8],
+    ) {
+        self.stats.total_commands += 1;
+        let stats = &mut self.stats.commands[command.number()];
+        stats.calls += 1;
+        self.stats.dirty += done.dirty;
+        if done.failed {
+            stats.failed += 1;
+            self.count_error_reply(reply);
+        }
+    }
+
+    /// Counts an error reply by its code word.
+    #[cold]
+    pub(super) fn count_error_reply(&mut self, reply: &[u8]) {
+        let text = reply.strip_prefix(b"-").unwrap_or(reply);
+        let word = text
+            .split(|b| *b == b' ' || *b == b'\r')
+            .next()
+            .unwrap_or(b"ERR");
+        self.stats.count_error(&String::from_utf8_lossy(word));
+    }
+
+    /// Home's side: a reply arrives.
+    pub(super) fn receive_reply(
+        &mut self,
+        envelope: &Envelope,
+        item: ReplyItem,
+        shell: &mut dyn Shell,
+    ) {
+        let Some(mut client) = self.take_client(item.conn) else {
+            return;
+        };
+        if client.waiting == Waiting::Run && client.run.number == item.run {
+            if item.wrote {
+                client.note_write(envelope.from, envelope.published);
+            }
+            let bytes = &envelope.data[item.range.0 as usize..][..item.range.1 as usize];
+            let run = &mut client.run;
+            let at = run.replies.len();
+            run.replies.extend_from_slice(bytes);
+            run.entries[item.index as usize].reply = (at, bytes.len());
+            run.missing -= 1;
+            self.complete_run(&mut client);
+        }
+        self.put_client(shell, client);
+    }
+
+    /// Puts the replies out, in order, once all are there.
+    fn complete_run(&mut self, client: &mut Client) {
+        if client.run.missing > 0 {
+            return;
+        }
+        for entry in client.run.entries.iter().filter(|entry| !entry.silent) {
+            let (start, len) = entry.reply;
+            client.reply.raw(&client.run.replies[start..][..len]);
+        }
+        client.run.clear();
+        client.waiting = Waiting::No;
+        self.list_output(client);
+        self.list_ready(client);
+    }
+
+    /// A run executed as a transaction: its replies, in order, are in `replies`.
+    pub(super) fn complete_pipeline(
+        &mut self,
+        client: &mut Client,
+        replies: &Reply,
+        ends: &[usize],
+    ) {
+        let mut from = 0;
+        let mut next = ends.iter();
+        for entry in &client.run.entries {
+            let bytes = match entry.command {
+                None => &client.run.replies[entry.reply.0..][..entry.reply.1],
+                Some(_) => {
+                    let end = *next.next().expect("one reply per command");
+                    &replies.bytes()[std::mem::replace(&mut from, end)..end]
+                }
+            };
+            if !entry.silent {
+                client.reply.raw(bytes);
+            }
+        }
+        client.run.clear();
+    }
+}

@@ -1,0 +1,304 @@
+//! Session commands: which function runs which, and questions that go to every shard.
+
+use crate::command::session::SessionOp;
+use crate::protocol::Reply;
+
+use super::client::{Client, Waiting};
+use super::dispatch::Parsed;
+use super::gather::{Answer, Question, ShardFigures};
+use super::message::{Item, OwnedRequest};
+use super::shell::{ConnId, Shell};
+use super::{Event, Shard};
+
+/// A question whose answers are being collected.
+pub(super) struct Gather {
+    conn: ConnId,
+    missing: usize,
+    purpose: Purpose,
+    lines: Vec<(u64, String)>,
+    count: u64,
+    figures: Vec<ShardFigures>,
+}
+
+/// What the answers are for.
+#[derive(Clone, Debug)]
+pub(super) enum Purpose {
+    /// CLIENT LIST.
+    Lines,
+    /// CLIENT KILL: the old form answers OK or an error.
+    Killed { old_form: bool, kills_self: bool },
+    /// CLIENT UNBLOCK: 1 or 0.
+    Flag,
+    /// INFO with these sections.
+    Info(Vec<String>),
+    /// OK when all have acted.
+    Ok,
+}
+
+impl Shard {
+    /// Runs a session command; it may leave the client waiting.
+    pub(super) fn session(
+        &mut self,
+        shell: &mut dyn Shell,
+        client: &mut Client,
+        op: SessionOp,
+        parsed: Parsed<'_>,
+    ) {
+        self.stats.total_commands += 1;
+        self.stats.commands[parsed.command.number()].calls += 1;
+        let args = parsed.args;
+        match op {
+            SessionOp::Exec => self.exec(shell, client),
+            SessionOp::Watch => self.watch(client, args),
+            SessionOp::ReplicaOf
+            | SessionOp::Psync
+            | SessionOp::Sync
+            | SessionOp::ReplConf
+            | SessionOp::Wait => self.hand_up(client, op, parsed),
+            SessionOp::ClientList => self.client_list(client, args),
+            SessionOp::ClientKill => self.client_kill(client, args),
+            SessionOp::ClientUnblock => self.client_unblock(client, args),
+            SessionOp::ClientUnpause => {
+                self.client_unpause();
+                self.ask(client, Purpose::Ok, &Question::Refresh);
+            }
+            SessionOp::Info => {
+                let sections = info_sections(args);
+                self.ask(client, Purpose::Info(sections), &Question::Stats);
+            }
+            SessionOp::ConfigResetStat => self.ask(client, Purpose::Ok, &Question::ResetStats),
+            SessionOp::DebugPopulate => self.debug_populate(client, args),
+            SessionOp::DebugSleep => self.debug_sleep(client, args),
+            _ => self.session_now(client, op, parsed),
+        }
+    }
+
+    /// Runs a session command whose reply is known at once (or that acts later, within EXEC).
+    pub(super) fn session_now(&mut self, client: &mut Client, op: SessionOp, parsed: Parsed<'_>) {
+        let args = parsed.args;
+        match op {
+            SessionOp::Auth
+            | SessionOp::Echo
+            | SessionOp::Hello
+            | SessionOp::Ping
+            | SessionOp::Quit
+            | SessionOp::Reset
+            | SessionOp::Select => {
+                self.connection_command(client, op, args);
+            }
+            SessionOp::ClientId
+            | SessionOp::ClientGetname
+            | SessionOp::ClientSetname
+            | SessionOp::ClientSetinfo
+            | SessionOp::ClientInfo
+            | SessionOp::ClientReply
+            | SessionOp::ClientPause
+            | SessionOp::ClientNoEvict
+            | SessionOp::ClientNoTouch
+            | SessionOp::ClientHelp => self.client_command(client, op, args),
+            SessionOp::ClientUnpause => {
+                self.client_unpause();
+                self.answer(client, Reply::ok);
+            }
+            SessionOp::ClientKill | SessionOp::ClientList | SessionOp::ClientUnblock => {
+                self.client_command_here(client, op, args);
+            }
+            SessionOp::Multi => self.multi(client),
+            SessionOp::Discard => self.discard(client),
+            SessionOp::Unwatch => {
+                self.unwatch(client);
+                self.answer(client, Reply::ok);
+            }
+            SessionOp::Info => {
+                let sections = info_sections(args);
+                let figures = vec![self.figures()];
+                let text = self.info_text(&sections, &figures);
+                self.answer(client, |reply| reply.verbatim("txt", text.as_bytes()));
+            }
+            SessionOp::ConfigResetStat => {
+                self.reset_stats();
+                self.answer(client, Reply::ok);
+            }
+            SessionOp::Time
+            | SessionOp::Role
+            | SessionOp::LastSave
+            | SessionOp::Shutdown
+            | SessionOp::ConfigGet
+            | SessionOp::ConfigSet
+            | SessionOp::ConfigRewrite
+            | SessionOp::ConfigHelp => self.server_command(client, op, args),
+            SessionOp::Command
+            | SessionOp::CommandCount
+            | SessionOp::CommandInfo
+            | SessionOp::CommandDocs
+            | SessionOp::CommandGetKeys
+            | SessionOp::CommandGetKeysAndFlags
+            | SessionOp::CommandList
+            | SessionOp::CommandHelp => self.introspection_command(client, op, args),
+            SessionOp::DebugSetActiveExpire
+            | SessionOp::DebugJmap
+            | SessionOp::DebugError
+            | SessionOp::DebugHelp => self.debug_command(client, op, args),
+            SessionOp::ReplicaOf => {
+                // Within EXEC, as Sentinel sends it: it takes effect after the transaction.
+                let request = OwnedRequest::new(parsed.command, client.db, args, parsed.raw);
+                self.events.push(Event::Command {
+                    conn: client.conn,
+                    op,
+                    request,
+                });
+                self.answer(client, Reply::ok);
+            }
+            SessionOp::Wait => {
+                // Within a transaction WAIT never blocks.
+                let good = self.shared.stream.view().good_replicas;
+                self.answer(client, |reply| reply.integer(i64::from(good)));
+            }
+            SessionOp::Exec
+            | SessionOp::Watch
+            | SessionOp::Psync
+            | SessionOp::Sync
+            | SessionOp::ReplConf
+            | SessionOp::DebugPopulate
+            | SessionOp::DebugSleep
+            | SessionOp::DebugObject
+            | SessionOp::DebugDigestValue => {
+                self.answer(client, |reply| {
+                    reply.error("ERR Command not allowed inside a transaction");
+                });
+            }
+        }
+    }
+
+    /// Leaves a command to the layer above; the client waits for its answer.
+    fn hand_up(&mut self, client: &mut Client, op: SessionOp, parsed: Parsed<'_>) {
+        let request = OwnedRequest::new(parsed.command, client.db, parsed.args, parsed.raw);
+        client.waiting = Waiting::Upper {
+            unblockable: op == SessionOp::Wait,
+        };
+        self.events.push(Event::Command {
+            conn: client.conn,
+            op,
+            request,
+        });
+    }
+
+    /// Asks every shard, this one included; the client waits for the answers.
+    pub(super) fn ask(&mut self, client: &mut Client, purpose: Purpose, question: &Question) {
+        let token = self.token();
+        let gather = Gather {
+            conn: client.conn,
+            missing: self.shared.shards,
+            purpose,
+            lines: Vec::new(),
+            count: 0,
+            figures: Vec::new(),
+        };
+        self.gathers.insert(token, gather);
+        client.waiting = Waiting::Gather(token);
+        for shard in 0..self.shared.shards {
+            self.post(
+                shard,
+                Item::Ask {
+                    token,
+                    question: Box::new(question.clone()),
+                },
+            );
+        }
+    }
+
+    pub(super) fn receive_answer(&mut self, token: u64, answer: Answer, shell: &mut dyn Shell) {
+        let gather = self
+            .gathers
+            .get_mut(&token)
+            .expect("a home keeps a question until all answered");
+        match answer {
+            Answer::Done => {}
+            Answer::Lines(lines) => gather.lines.extend(lines),
+            Answer::Count(count) => gather.count += count,
+            Answer::Stats(figures) => gather.figures.push(*figures),
+        }
+        gather.missing -= 1;
+        if gather.missing > 0 {
+            return;
+        }
+        let mut gather = self.gathers.remove(&token).expect("it was just here");
+        let Some(mut client) = self.take_client(gather.conn) else {
+            return;
+        };
+        client.waiting = Waiting::No;
+        match gather.purpose {
+            Purpose::Ok => self.answer(&mut client, Reply::ok),
+            Purpose::Flag => {
+                self.answer(&mut client, |reply| reply.integer(gather.count as i64));
+            }
+            Purpose::Lines => {
+                gather.lines.sort();
+                let text: String = gather
+                    .lines
+                    .into_iter()
+                    .map(|(_, line)| line + "\n")
+                    .collect();
+                self.answer(&mut client, |reply| reply.verbatim("txt", text.as_bytes()));
+            }
+            Purpose::Killed {
+                old_form,
+                kills_self,
+            } => {
+                let count = gather.count + u64::from(kills_self);
+                self.answer(&mut client, |reply| match (old_form, count) {
+                    (true, 0) => reply.error("ERR No such client"),
+                    (true, _) => reply.ok(),
+                    (false, count) => reply.integer(count as i64),
+                });
+                if kills_self {
+                    self.close_client(&mut client);
+                }
+            }
+            Purpose::Info(sections) => {
+                gather.figures.sort_by_key(|figures| figures.shard);
+                let text = self.info_text(&sections, &gather.figures);
+                self.answer(&mut client, |reply| reply.verbatim("txt", text.as_bytes()));
+            }
+        }
+        self.list_ready(&client);
+        self.put_client(shell, client);
+    }
+
+    /// Answers another shard's question, or our own.
+    pub(super) fn answer_question(&mut self, question: Question, shell: &mut dyn Shell) -> Answer {
+        match question {
+            Question::ClientList(filter) => Answer::Lines(self.client_lines(&filter)),
+            Question::ClientKill(kill) => Answer::Count(self.kill_clients(&kill, shell)),
+            Question::ClientUnblock { id, error } => {
+                Answer::Count(u64::from(self.unblock_client(id, error)))
+            }
+            Question::Stats => Answer::Stats(Box::new(self.figures())),
+            Question::ResetStats => {
+                self.reset_stats();
+                Answer::Done
+            }
+            Question::Refresh => {
+                self.refresh_config();
+                self.wake_paused();
+                Answer::Done
+            }
+            Question::Populate {
+                count,
+                prefix,
+                size,
+            } => {
+                self.populate(count, &prefix, size);
+                Answer::Done
+            }
+        }
+    }
+}
+
+/// The sections named by INFO's arguments, lower case.
+fn info_sections(args: crate::protocol::Args<'_>) -> Vec<String> {
+    args.iter()
+        .skip(1)
+        .map(|arg| String::from_utf8_lossy(arg).to_lowercase())
+        .collect()
+}

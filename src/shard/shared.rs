@@ -1,0 +1,224 @@
+//! What the shards of one process share: mailboxes, the configuration, and a few counters.
+//! Nothing here is touched per command; mailboxes and the log are touched once a tick.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
+
+use super::locks::TxId;
+use super::message::Envelope;
+use super::queue::Queue;
+use crate::command::effects::Sealed;
+use crate::config::Config;
+use crate::value::crc16;
+
+/// The merged stream as the shard sees it; the replication layer implements it.
+pub trait Stream: Send + Sync {
+    /// Takes a tick's effects into the merged order. Never blocks, never fails. `number` counts the
+    /// shard's batches from 1.
+    fn publish(&self, shard: u32, number: u64, sealed: Sealed);
+    /// Replication as INFO, ROLE and the write checks show it, read through the merge.
+    fn view(&self) -> ReplicationView;
+}
+
+/// A replica as INFO and ROLE show it.
+#[derive(Clone, Debug, Default)]
+pub struct ReplicaView {
+    pub ip: String,
+    pub port: u16,
+    pub state: &'static str,
+    pub offset: u64,
+    pub lag_s: u64,
+    pub kind: &'static str,
+}
+
+/// The upstream as INFO and ROLE show it.
+#[derive(Clone, Debug, Default)]
+pub struct UpstreamView {
+    pub host: String,
+    pub port: u16,
+    /// `connect`, `connecting`, `sync`, `connected`, `handshake`: as ROLE names them.
+    pub state: &'static str,
+    pub link_up: bool,
+    pub last_io_s: i64,
+    pub sync_in_progress: bool,
+    pub sync_total_bytes: i64,
+    pub sync_read_bytes: i64,
+    pub down_since_s: i64,
+    pub read_repl_offset: i64,
+    pub applied_offset: i64,
+}
+
+/// Everything INFO replication shows.
+#[derive(Clone, Debug, Default)]
+pub struct ReplicationView {
+    pub upstream: Option<UpstreamView>,
+    pub replicas: Vec<ReplicaView>,
+    pub replid: String,
+    pub replid2: String,
+    pub offset: u64,
+    pub second_offset: i64,
+    pub backlog_active: bool,
+    pub backlog_size: u64,
+    pub backlog_first: u64,
+    pub backlog_histlen: u64,
+    pub good_replicas: u32,
+    pub sync_full: u64,
+    pub sync_partial_ok: u64,
+    pub sync_partial_err: u64,
+}
+
+/// The configuration in force; a change is a new `Arc` and a higher version.
+pub struct SharedConfig {
+    version: AtomicU64,
+    current: RwLock<Arc<Config>>,
+}
+
+impl SharedConfig {
+    /// Starts from the process's start-up configuration.
+    pub fn new(config: Config) -> Self {
+        SharedConfig {
+            version: AtomicU64::new(1),
+            current: RwLock::new(Arc::new(config)),
+        }
+    }
+
+    /// The version, to compare with the one last seen.
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// The configuration in force.
+    pub fn get(&self) -> Arc<Config> {
+        self.current.read().expect("no writer panics").clone()
+    }
+
+    /// Changes the configuration; concurrent changes are applied one after the other.
+    ///
+    /// # Errors
+    /// Whatever `change` returns; nothing is changed then.
+    pub fn update<E>(&self, change: impl FnOnce(&mut Config) -> Result<(), E>) -> Result<(), E> {
+        let mut current = self.current.write().expect("no writer panics");
+        let mut next = Config::clone(&current);
+        change(&mut next)?;
+        *current = Arc::new(next);
+        self.version.fetch_add(1, Ordering::Release);
+        Ok(())
+    }
+}
+
+/// State of the whole process that every shard can see.
+pub struct Shared {
+    pub shards: usize,
+    /// One inbox per shard.
+    pub mailboxes: Vec<Queue<Envelope>>,
+    pub config: SharedConfig,
+    pub stream: Arc<dyn Stream>,
+    next_tx: AtomicU64,
+    next_client: AtomicU64,
+    /// Open connections of all shards, against maxclients.
+    pub clients: AtomicU32,
+    /// Writes by clients are refused: this process is a read-only replica.
+    pub is_replica: AtomicBool,
+    /// Replicas whose lag is acceptable, for min-replicas-to-write.
+    pub good_replicas: AtomicU32,
+    /// A dataset is being received or loaded.
+    pub loading: AtomicBool,
+    /// The link to the upstream is down, for replica-serve-stale-data.
+    pub stale: AtomicBool,
+    /// Set once by SHUTDOWN or a signal.
+    pub shutdown: AtomicBool,
+    /// DEBUG SET-ACTIVE-EXPIRE.
+    pub active_expire: AtomicBool,
+    /// CLIENT PAUSE: end in milliseconds of wall clock, 0 if none; and whether only writes pause.
+    pub pause_until_ms: AtomicU64,
+    pub pause_writes_only: AtomicBool,
+    /// Names, pid and the like, for INFO.
+    pub process: Process,
+    /// File that CONFIG REWRITE writes through the shell; set by it.
+    pub rewriter: Mutex<Option<Box<dyn Fn(&Config) -> Result<(), String> + Send>>>,
+}
+
+/// Facts of the process, given by the shell at start.
+#[derive(Clone, Debug, Default)]
+pub struct Process {
+    pub run_id: String,
+    pub pid: u32,
+    pub executable: String,
+    pub config_file: String,
+    pub os: String,
+    pub io: &'static str,
+    pub started_unix_ms: u64,
+    pub started_mono_ns: u64,
+    pub shard_cpus: Vec<Option<usize>>,
+    /// Seed of every hash in the process.
+    pub seed: [u64; 4],
+    /// Reads the allocator's and the system's figures: (allocated, resident, peak resident) bytes.
+    pub memory: Option<fn() -> (u64, u64, u64)>,
+    /// Seconds of CPU used: (system, user).
+    pub cpu: Option<fn() -> (f64, f64)>,
+}
+
+impl Shared {
+    /// State for a process of `shards` shards.
+    pub fn new(config: Config, shards: usize, stream: Arc<dyn Stream>, process: Process) -> Self {
+        assert!(shards > 0, "there is at least one shard");
+        Shared {
+            shards,
+            mailboxes: (0..shards).map(|_| Queue::new()).collect(),
+            config: SharedConfig::new(config),
+            stream,
+            next_tx: AtomicU64::new(1),
+            next_client: AtomicU64::new(1),
+            clients: AtomicU32::new(0),
+            is_replica: AtomicBool::new(false),
+            good_replicas: AtomicU32::new(0),
+            loading: AtomicBool::new(false),
+            stale: AtomicBool::new(false),
+            shutdown: AtomicBool::new(false),
+            active_expire: AtomicBool::new(true),
+            pause_until_ms: AtomicU64::new(0),
+            pause_writes_only: AtomicBool::new(false),
+            process,
+            rewriter: Mutex::new(None),
+        }
+    }
+
+    /// A new transaction number, larger than all before it.
+    pub fn next_tx(&self) -> TxId {
+        self.next_tx.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// A new CLIENT ID.
+    pub fn next_client(&self) -> u64 {
+        self.next_client.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The shard that owns a key: its hash slot, mapped evenly.
+    #[inline]
+    pub fn owner(&self, key: &[u8]) -> usize {
+        if self.shards == 1 {
+            return 0;
+        }
+        owner_of_slot(crc16::key_slot(key), self.shards)
+    }
+}
+
+/// The shard of a hash slot: contiguous ranges of 16,384 slots, sizes equal up to one.
+pub fn owner_of_slot(slot: u16, shards: usize) -> usize {
+    (usize::from(slot) * shards) >> 14
+}
+
+#[cfg(test)]
+mod tests {
+    use super::owner_of_slot;
+
+    #[test]
+    fn slots_spread_evenly_over_any_number_of_shards() {
+        for shards in [1, 2, 3, 7, 64, 100] {
+            let mut sizes = vec![0usize; shards];
+            (0..16384).for_each(|slot| sizes[owner_of_slot(slot, shards)] += 1);
+            let (low, high) = (sizes.iter().min().unwrap(), sizes.iter().max().unwrap());
+            assert!(high - low <= 1, "{shards} shards: {low}..{high}");
+        }
+    }
+}

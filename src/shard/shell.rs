@@ -1,0 +1,65 @@
+//! What the core asks of whatever drives it: the network shell in production, the simulator in tests.
+
+use bytes::Bytes;
+
+/// A connection's slot in its shell, and which use of the slot it is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct ConnId {
+    pub index: u32,
+    pub generation: u32,
+}
+
+/// Output on its way to a peer.
+#[derive(Debug)]
+pub enum Chunk {
+    /// Bytes of this connection alone.
+    Vec(Vec<u8>),
+    /// Shared bytes: the merged stream, a snapshot fragment.
+    Bytes(Bytes),
+}
+
+impl Chunk {
+    /// Length in bytes.
+    pub fn len(&self) -> usize {
+        match self {
+            Chunk::Vec(vec) => vec.len(),
+            Chunk::Bytes(bytes) => bytes.len(),
+        }
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The outside world, as the core sees it. Nothing here fails: failures come back as events.
+pub trait Shell {
+    /// Queues output; the shell sends it after the tick.
+    fn send(&mut self, conn: ConnId, chunk: Chunk);
+    /// An empty buffer, recycled where possible.
+    fn buffer(&mut self) -> Vec<u8>;
+    /// Bytes queued for a connection and not yet taken by the peer.
+    fn queued(&self, conn: ConnId) -> usize;
+    /// Closes once everything queued is sent.
+    fn close_after_flush(&mut self, conn: ConnId);
+    /// Closes at once, dropping what is queued.
+    fn close_now(&mut self, conn: ConnId);
+    /// Stops reading from a connection: backpressure through the transport.
+    fn pause(&mut self, conn: ConnId);
+    /// Reads again.
+    fn resume(&mut self, conn: ConnId);
+    /// Opens a connection; `connected` or `closed` tells how it went.
+    fn connect(&mut self, host: &str, port: u16) -> ConnId;
+    /// Wakes another shard's shell if it sleeps.
+    fn wake(&mut self, shard: usize);
+}
+
+/// Time as an input, read once a tick.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Wall clock, milliseconds since 1970.
+    pub unix_ms: u64,
+    /// Monotonic clock, nanoseconds from an arbitrary start.
+    pub mono_ns: u64,
+}

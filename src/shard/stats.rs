@@ -1,0 +1,139 @@
+//! A shard's statistics: plain integers, added up only when somebody asks.
+
+use crate::command::table;
+
+/// Calls of one command.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommandStats {
+    pub calls: u64,
+    /// Microseconds; measured per tick and shared out, so that no clock is read per command.
+    pub usec: u64,
+    /// Refused before it ran (arity, auth, read-only …).
+    pub rejected: u64,
+    /// Ran and replied with an error.
+    pub failed: u64,
+}
+
+/// Keys of one database.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyspaceLine {
+    pub db: usize,
+    pub keys: u64,
+    pub expires: u64,
+    pub avg_ttl_ms: u64,
+}
+
+/// Counters of one shard.
+#[derive(Clone, Debug)]
+pub struct ShardStats {
+    pub commands: Vec<CommandStats>,
+    /// Errors by their code word.
+    pub errors: Vec<(String, u64)>,
+    pub total_connections: u64,
+    pub rejected_connections: u64,
+    pub total_commands: u64,
+    pub total_error_replies: u64,
+    pub net_in_bytes: u64,
+    pub net_out_bytes: u64,
+    pub reads: u64,
+    pub writes: u64,
+    pub dirty: u64,
+    pub query_buffer_limit_drops: u64,
+    pub output_buffer_limit_drops: u64,
+    /// Messages sent to other shards.
+    pub messages: u64,
+    /// Transactions begun, and begun again after a refusal.
+    pub transactions: u64,
+    pub transaction_retries: u64,
+    pub ticks: u64,
+}
+
+impl Default for ShardStats {
+    fn default() -> Self {
+        ShardStats {
+            commands: vec![CommandStats::default(); table::count_with_subcommands()],
+            errors: Vec::new(),
+            total_connections: 0,
+            rejected_connections: 0,
+            total_commands: 0,
+            total_error_replies: 0,
+            net_in_bytes: 0,
+            net_out_bytes: 0,
+            reads: 0,
+            writes: 0,
+            dirty: 0,
+            query_buffer_limit_drops: 0,
+            output_buffer_limit_drops: 0,
+            messages: 0,
+            transactions: 0,
+            transaction_retries: 0,
+            ticks: 0,
+        }
+    }
+}
+
+/// Different code words counted before all others are counted together.
+const ERROR_CODES_MAX: usize = 128;
+
+impl ShardStats {
+    /// Counts an error reply by the first word of its text.
+    pub fn count_error(&mut self, code: &str) {
+        self.total_error_replies += 1;
+        if let Some(count) = self.errors.iter_mut().find(|(name, _)| name == code) {
+            count.1 += 1;
+        } else if self.errors.len() < ERROR_CODES_MAX {
+            self.errors.push((code.to_owned(), 1));
+        }
+    }
+
+    /// Adds another shard's counters, for INFO.
+    pub fn add(&mut self, other: &ShardStats) {
+        for (mine, theirs) in self.commands.iter_mut().zip(&other.commands) {
+            mine.calls += theirs.calls;
+            mine.usec += theirs.usec;
+            mine.rejected += theirs.rejected;
+            mine.failed += theirs.failed;
+        }
+        for (code, count) in &other.errors {
+            match self.errors.iter_mut().find(|(name, _)| name == code) {
+                Some(mine) => mine.1 += count,
+                None => self.errors.push((code.clone(), *count)),
+            }
+        }
+        self.total_connections += other.total_connections;
+        self.rejected_connections += other.rejected_connections;
+        self.total_commands += other.total_commands;
+        self.total_error_replies += other.total_error_replies;
+        self.net_in_bytes += other.net_in_bytes;
+        self.net_out_bytes += other.net_out_bytes;
+        self.reads += other.reads;
+        self.writes += other.writes;
+        self.dirty += other.dirty;
+        self.query_buffer_limit_drops += other.query_buffer_limit_drops;
+        self.output_buffer_limit_drops += other.output_buffer_limit_drops;
+        self.messages += other.messages;
+        self.transactions += other.transactions;
+        self.transaction_retries += other.transaction_retries;
+        self.ticks += other.ticks;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn error_codes_are_counted_apart_and_bounded() {
+        let mut stats = ShardStats::default();
+        stats.count_error("ERR");
+        stats.count_error("WRONGTYPE");
+        stats.count_error("ERR");
+        assert_eq!(
+            stats.errors,
+            [("ERR".to_owned(), 2), ("WRONGTYPE".to_owned(), 1)]
+        );
+        (0..1000).for_each(|i| stats.count_error(&format!("E{i}")));
+        assert_eq!(stats.errors.len(), ERROR_CODES_MAX);
+        assert_eq!(stats.total_error_replies, 1003);
+    }
+}

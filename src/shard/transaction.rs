@@ -1,0 +1,712 @@
+//! The home's side of a transaction over several shards.
+//!
+//! 1. **Claim.** Every shard involved is asked for its locks. An owner that grants *lends* the entries:
+//!    it takes them out of its table and sends them along, eight bytes each (small strings that are only
+//!    read are copied, so that readers share).
+//! 2. **Run.** When all have granted, the home puts the entries into its scratch keyspace and runs the ordinary
+//!    command code on it, in order, at one timestamp. Effects go into the home's own batch as one
+//!    contiguous unit.
+//! 3. **Release.** The entries go back with the unlock, in messages that leave after the batch was published.
+//!
+//! If a shard refuses (see [`super::locks`]), everything is withdrawn and the claim begins anew under a new id.
+//! A command without a complete key list locks whole shards; then entries are fetched command by
+//! command, and commands that run everywhere send their parts out under the lock.
+
+use crate::command::table::{self, Run as Runs};
+use crate::command::{Effects, Env, Outcome, Part, run as run_command};
+use crate::keyspace::Entry;
+use crate::protocol::Reply;
+
+use super::client::{Client, Waiting};
+use super::locks::{Mode, TxId};
+use super::message::{ClaimRequest, Item, KeyRef, OwnedRequest, Release};
+use super::shell::{ConnId, Shell};
+use super::{Event, Shard};
+
+/// What a transaction is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// One command over several shards.
+    Command,
+    /// EXEC.
+    Exec,
+    /// A pipelined run in strict order: each command is a unit of its own.
+    Pipeline,
+    /// A unit of the upstream's stream: applied without effects of our own.
+    Apply,
+    /// The layer above holds all shards and does its work itself.
+    Barrier,
+}
+
+/// One shard's share.
+struct Share {
+    shard: usize,
+    keys: Vec<KeyRef>,
+    watched: Vec<(usize, Box<[u8]>, crate::command::watched::Token)>,
+    granted: bool,
+    refused: bool,
+    /// Lent entries, in the order of `keys`.
+    entries: Vec<Option<Entry>>,
+    /// Which of them were there when the commands began to run.
+    present: Vec<bool>,
+    /// Copies that expired under a reader: the owner deletes the key itself.
+    expired: Vec<(usize, Box<[u8]>)>,
+}
+
+/// A transaction under way.
+pub struct Tx {
+    /// The client that waits, if any.
+    client: Option<ConnId>,
+    pub kind: Kind,
+    shares: Vec<Share>,
+    whole: Option<Mode>,
+    missing: usize,
+    refused: bool,
+    dirty: bool,
+    requests: Vec<OwnedRequest>,
+    next: usize,
+    reply: Reply,
+    /// End of each command's reply within `reply`.
+    ends: Vec<usize>,
+    parts: Vec<Part>,
+    /// Keys changed, by database, for the owners' watchers.
+    touched: Vec<(usize, Box<[u8]>)>,
+    now_ms: u64,
+    no_touch: bool,
+    /// Effects of a transaction that lasts several ticks: whole shards are locked, so nothing
+    /// comes between, and they are published in one piece at the end.
+    effects: Effects,
+}
+
+impl Tx {
+    fn new(kind: Kind, requests: Vec<OwnedRequest>, reply: Reply) -> Self {
+        let whole = match kind {
+            Kind::Barrier => Some(Mode::Exclusive),
+            _ => whole_mode(&requests),
+        };
+        Tx {
+            client: None,
+            kind,
+            shares: Vec::new(),
+            whole,
+            missing: 0,
+            refused: false,
+            dirty: false,
+            requests,
+            next: 0,
+            reply,
+            ends: Vec::new(),
+            parts: Vec::new(),
+            touched: Vec::new(),
+            now_ms: 0,
+            no_touch: false,
+            effects: Effects::default(),
+        }
+    }
+}
+
+/// Calls `f` with every (database, key) that a request may touch.
+fn for_each_key(request: &OwnedRequest, databases: usize, mut f: impl FnMut(usize, &[u8])) {
+    let args = request.args();
+    request.command.for_each_key(args, |at| {
+        if let Some(key) = args.get(at) {
+            f(request.db, key);
+        }
+    });
+    if let Some((at, db)) = table::other_database(request.command, args)
+        && db < databases
+        && let Some(key) = args.get(at)
+    {
+        f(db, key);
+    }
+}
+
+impl Shard {
+    /// Begins a transaction for a client, which waits for it.
+    pub(super) fn begin_transaction(
+        &mut self,
+        shell: &mut dyn Shell,
+        client: &mut Client,
+        kind: Kind,
+        requests: Vec<OwnedRequest>,
+    ) {
+        let mut tx = Tx::new(kind, requests, Reply::new(client.reply.version()));
+        tx.client = Some(client.conn);
+        tx.no_touch = client.no_touch;
+        if kind == Kind::Exec {
+            for (db, key, token) in std::mem::take(&mut client.watched) {
+                let shard = self.shared.owner(&key);
+                share_of(&mut tx.shares, shard)
+                    .watched
+                    .push((db, key, token));
+            }
+        }
+        self.fill_shares(&mut tx);
+        let id = self.claim_all(shell, tx);
+        client.waiting = Waiting::Transaction(id);
+    }
+
+    /// Begins a transaction of the layer above: a unit of the upstream's stream, or a barrier.
+    pub fn begin_upper(
+        &mut self,
+        shell: &mut dyn Shell,
+        kind: Kind,
+        requests: Vec<OwnedRequest>,
+    ) -> TxId {
+        let mut tx = Tx::new(kind, requests, Reply::new(crate::protocol::Version::Resp2));
+        tx.no_touch = true;
+        self.fill_shares(&mut tx);
+        self.claim_all(shell, tx)
+    }
+
+    fn fill_shares(&mut self, tx: &mut Tx) {
+        if tx.whole.is_some() {
+            for shard in 0..self.shared.shards {
+                share_of(&mut tx.shares, shard);
+            }
+            return;
+        }
+        let databases = self.data.settings.databases;
+        for request in &tx.requests {
+            let mode = if request.command.writes() {
+                Mode::Exclusive
+            } else {
+                Mode::Shared
+            };
+            for_each_key(request, databases, |db, key| {
+                let share = share_of(&mut tx.shares, self.shared.owner(key));
+                match share.keys.iter_mut().find(|k| k.db == db && *k.key == *key) {
+                    Some(known) if mode == Mode::Exclusive => known.mode = mode,
+                    Some(_) => {}
+                    None => share.keys.push(KeyRef {
+                        db,
+                        key: key.into(),
+                        mode,
+                    }),
+                }
+            });
+        }
+    }
+
+    /// Asks every shard for its locks, under a new id.
+    fn claim_all(&mut self, shell: &mut dyn Shell, mut tx: Tx) -> TxId {
+        let id = self.shared.next_tx();
+        self.stats.transactions += 1;
+        tx.missing = tx.shares.len();
+        tx.refused = false;
+        tx.dirty = false;
+        tx.now_ms = self.now.unix_ms;
+        for share in &mut tx.shares {
+            share.granted = false;
+            share.refused = false;
+            let watched = share.watched.clone();
+            let now_ms = tx.now_ms;
+            let claim = Box::new(match tx.whole {
+                Some(mode) => ClaimRequest::Whole {
+                    mode,
+                    watched,
+                    now_ms,
+                },
+                None => ClaimRequest::Keys {
+                    keys: share.keys.clone(),
+                    watched,
+                    now_ms,
+                },
+            });
+            self.post(share.shard, Item::Claim { tx: id, claim });
+        }
+        let nothing = tx.shares.is_empty();
+        self.txs.insert(id, tx);
+        if nothing {
+            self.advance(shell, id);
+        }
+        id
+    }
+
+    pub(super) fn receive_grant(
+        &mut self,
+        from: usize,
+        id: TxId,
+        grant: super::message::Grant,
+        shell: &mut dyn Shell,
+    ) {
+        let tx = self
+            .txs
+            .get_mut(&id)
+            .expect("a home keeps a transaction until all have answered");
+        let share = tx
+            .shares
+            .iter_mut()
+            .find(|s| s.shard == from)
+            .expect("it was asked");
+        share.granted = true;
+        share.entries = grant.entries;
+        tx.dirty |= grant.dirty;
+        self.one_answered(shell, id);
+    }
+
+    pub(super) fn receive_refusal(&mut self, from: usize, id: TxId, shell: &mut dyn Shell) {
+        let tx = self
+            .txs
+            .get_mut(&id)
+            .expect("a home keeps a transaction until all have answered");
+        let share = tx
+            .shares
+            .iter_mut()
+            .find(|s| s.shard == from)
+            .expect("it was asked");
+        share.refused = true;
+        if !tx.refused {
+            tx.refused = true;
+            let pending: Vec<usize> = (tx.shares.iter())
+                .filter(|share| !share.granted && !share.refused)
+                .map(|share| share.shard)
+                .collect();
+            for shard in pending {
+                self.post(shard, Item::Withdraw { tx: id });
+            }
+        }
+        self.one_answered(shell, id);
+    }
+
+    fn one_answered(&mut self, shell: &mut dyn Shell, id: TxId) {
+        let tx = self.txs.get_mut(&id).expect("the caller just had it");
+        tx.missing -= 1;
+        if tx.missing > 0 {
+            return;
+        }
+        if tx.refused {
+            self.retry(shell, id);
+        } else if tx.kind == Kind::Barrier {
+            self.events.push(Event::Granted { tx: id });
+        } else {
+            self.advance(shell, id);
+        }
+    }
+
+    /// Gives everything back untouched and claims anew.
+    fn retry(&mut self, shell: &mut dyn Shell, id: TxId) {
+        let mut tx = self.txs.remove(&id).expect("the caller just had it");
+        self.stats.transaction_retries += 1;
+        self.release_all(id, &mut tx);
+        let (client, next) = (tx.client, self.claim_all(shell, tx));
+        if let Some(client) = client.and_then(|conn| self.client_mut(conn)) {
+            client.waiting = Waiting::Transaction(next);
+        }
+    }
+
+    fn release_all(&mut self, id: TxId, tx: &mut Tx) {
+        let touched = std::mem::take(&mut tx.touched);
+        for share in tx.shares.iter_mut().filter(|share| share.granted) {
+            let expired = std::mem::take(&mut share.expired);
+            let mut release = Release {
+                expired,
+                ..Release::default()
+            };
+            for (key, entry) in share.keys.iter().zip(share.entries.drain(..)) {
+                if let Some(entry) = entry
+                    && !is_copy(key, &entry)
+                {
+                    release.entries.push((key.db, entry));
+                }
+            }
+            release.touched.extend(
+                touched
+                    .iter()
+                    .filter(|(_, key)| self.shared.owner(key) == share.shard)
+                    .cloned(),
+            );
+            let item = Item::Release {
+                tx: id,
+                release: Box::new(release),
+            };
+            self.post(share.shard, item);
+        }
+    }
+
+    /// Ends a barrier.
+    pub fn release_barrier(&mut self, id: TxId) {
+        let mut tx = self
+            .txs
+            .remove(&id)
+            .expect("the layer above holds this barrier");
+        assert_eq!(
+            tx.kind,
+            Kind::Barrier,
+            "only barriers are released from above"
+        );
+        self.release_all(id, &mut tx);
+    }
+
+    /// Runs the transaction's next commands, until it ends or has to wait for other shards.
+    fn advance(&mut self, shell: &mut dyn Shell, id: TxId) {
+        let mut tx = self.txs.remove(&id).expect("the caller just had it");
+        if tx.kind == Kind::Exec && tx.dirty {
+            tx.reply.null_array();
+            self.finish(shell, id, tx);
+            return;
+        }
+        if tx.next == 0 && tx.kind == Kind::Exec {
+            tx.reply.array(tx.requests.len());
+        }
+        if tx.whole.is_none() {
+            self.run_on_lent(&mut tx);
+            self.finish(shell, id, tx);
+        } else {
+            tx.effects.set_enabled(self.effects.enabled());
+            tx.effects.begin_unit();
+            self.step_whole(shell, id, tx);
+        }
+    }
+
+    /// All entries are here: runs every command in one go.
+    fn run_on_lent(&mut self, tx: &mut Tx) {
+        self.data.watched.start_recording();
+        self.borrow_entries(tx);
+        let units = tx.kind == Kind::Pipeline;
+        if !units {
+            self.effects.begin_unit();
+        }
+        for index in 0..tx.requests.len() {
+            if units {
+                self.effects.begin_unit();
+            }
+            self.run_request(tx, index);
+            if units {
+                self.effects.end_unit();
+            }
+        }
+        if !units {
+            self.effects.end_unit();
+        }
+        self.return_entries(tx);
+        tx.touched.extend(self.data.watched.stop_recording());
+    }
+
+    fn borrow_entries(&mut self, tx: &mut Tx) {
+        for share in &mut tx.shares {
+            share.present.clear();
+            share
+                .present
+                .extend(share.entries.iter().map(Option::is_some));
+            for (key, entry) in share.keys.iter().zip(share.entries.iter_mut()) {
+                if let Some(entry) = entry.take() {
+                    self.scratch.db_mut(key.db).insert(entry);
+                }
+            }
+        }
+    }
+
+    fn return_entries(&mut self, tx: &mut Tx) {
+        for share in &mut tx.shares {
+            let slots = share.keys.iter().zip(share.entries.iter_mut()).enumerate();
+            for (at, (key, slot)) in slots {
+                let before = std::mem::replace(&mut share.present[at], false);
+                *slot = self.scratch.db_mut(key.db).remove(&key.key);
+                if before && slot.is_none() && key.mode == Mode::Shared {
+                    // A reader saw the copy expire; the owner still has the key.
+                    share.expired.push((key.db, key.key.clone()));
+                }
+            }
+        }
+        assert_eq!(
+            self.scratch.total_len(),
+            0,
+            "a transaction touched a key that it had not named"
+        );
+    }
+
+    /// Runs one command on the scratch keyspace, within an open unit.
+    fn run_request(&mut self, tx: &mut Tx, index: usize) {
+        let request = &tx.requests[index];
+        let Runs::Data(handler) = request.command.run else {
+            self.run_session_request(tx, index);
+            return;
+        };
+        let origin = match tx.kind {
+            Kind::Apply => crate::command::Origin::Upstream,
+            _ => self.origin(),
+        };
+        let mark = tx.reply.len();
+        let env = Env {
+            keyspace: &mut self.scratch,
+            reply: &mut tx.reply,
+            effects: &mut self.effects,
+            state: &mut self.data,
+            db: request.db,
+            now_ms: tx.now_ms,
+            origin,
+            shard: (self.id as u32, self.shared.shards as u32),
+            no_touch: tx.no_touch,
+        };
+        let done = run_command(handler, env, request.args(), request.raw());
+        self.count(request.command, done, &tx.reply.bytes()[mark..]);
+        if done.dirty > 0
+            && let Some(conn) = tx.client
+        {
+            self.note_local_write(conn);
+        }
+        tx.ends.push(tx.reply.len());
+    }
+
+    /// A command of the session within EXEC: it belongs to the client that waits.
+    fn run_session_request(&mut self, tx: &mut Tx, index: usize) {
+        let request = &tx.requests[index];
+        if let Some(conn) = tx.client {
+            self.session_in_exec(conn, request, &mut tx.reply);
+        }
+        tx.ends.push(tx.reply.len());
+    }
+
+    /// Whole shards are locked: one command at a time, fetching what it needs.
+    fn step_whole(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
+        while tx.next < tx.requests.len() {
+            let request = &tx.requests[tx.next];
+            match request.command.run {
+                Runs::Everywhere { check, .. } => {
+                    if let Err(error) = check(&self.data.settings, request.args()) {
+                        tx.reply.error(&error.to_string());
+                        tx.ends.push(tx.reply.len());
+                        tx.next += 1;
+                        continue;
+                    }
+                    let request = request.clone();
+                    tx.parts.clear();
+                    tx.missing = self.shared.shards;
+                    for shard in 0..self.shared.shards {
+                        let request = Box::new(request.clone());
+                        self.post(shard, Item::Part { tx: id, request });
+                    }
+                    self.txs.insert(id, tx);
+                    return;
+                }
+                Runs::Data(_) => {
+                    if self.fetch_for(id, &mut tx) {
+                        self.txs.insert(id, tx);
+                        return;
+                    }
+                    self.run_whole_data(id, &mut tx);
+                }
+                _ => {
+                    let next = tx.next;
+                    self.run_session_request(&mut tx, next);
+                    tx.next += 1;
+                }
+            }
+        }
+        tx.effects.end_unit();
+        if let Some(sealed) = tx.effects.seal() {
+            self.effects.absorb(&sealed);
+        }
+        self.finish(shell, id, tx);
+    }
+
+    /// Asks for the entries of the next command; false if it names no key.
+    fn fetch_for(&mut self, id: TxId, tx: &mut Tx) -> bool {
+        tx.shares.iter_mut().for_each(|share| share.keys.clear());
+        let request = &tx.requests[tx.next];
+        for_each_key(request, self.data.settings.databases, |db, key| {
+            let share = share_of(&mut tx.shares, self.shared.owner(key));
+            if !share.keys.iter().any(|k| k.db == db && *k.key == *key) {
+                share.keys.push(KeyRef {
+                    db,
+                    key: key.into(),
+                    mode: Mode::Exclusive,
+                });
+            }
+        });
+        tx.missing = 0;
+        for share in tx.shares.iter().filter(|share| !share.keys.is_empty()) {
+            tx.missing += 1;
+            self.post(
+                share.shard,
+                Item::Fetch {
+                    tx: id,
+                    keys: share.keys.clone(),
+                },
+            );
+        }
+        tx.missing > 0
+    }
+
+    pub(super) fn receive_fetched(
+        &mut self,
+        from: usize,
+        id: TxId,
+        entries: Vec<Option<Entry>>,
+        shell: &mut dyn Shell,
+    ) {
+        let mut tx = self
+            .txs
+            .remove(&id)
+            .expect("a home keeps a transaction until it ends");
+        let share = tx
+            .shares
+            .iter_mut()
+            .find(|s| s.shard == from)
+            .expect("it was asked");
+        share.entries = entries;
+        tx.missing -= 1;
+        if tx.missing > 0 {
+            self.txs.insert(id, tx);
+            return;
+        }
+        self.run_whole_data(id, &mut tx);
+        self.step_whole(shell, id, tx);
+    }
+
+    fn run_whole_data(&mut self, id: TxId, tx: &mut Tx) {
+        self.data.watched.start_recording();
+        self.borrow_entries(tx);
+        std::mem::swap(&mut self.effects, &mut tx.effects);
+        self.run_request(tx, tx.next);
+        std::mem::swap(&mut self.effects, &mut tx.effects);
+        self.return_entries(tx);
+        let touched = self.data.watched.stop_recording();
+        for share in tx.shares.iter_mut().filter(|share| !share.keys.is_empty()) {
+            let mut release = Release::default();
+            for (key, entry) in share.keys.iter().zip(share.entries.drain(..)) {
+                release.entries.extend(entry.map(|entry| (key.db, entry)));
+            }
+            let mine = touched
+                .iter()
+                .filter(|(_, key)| self.shared.owner(key) == share.shard);
+            release.touched.extend(mine.cloned());
+            share.keys.clear();
+            let item = Item::Return {
+                tx: id,
+                release: Box::new(release),
+            };
+            self.post(share.shard, item);
+        }
+        tx.next += 1;
+    }
+
+    pub(super) fn receive_part(&mut self, id: TxId, part: Part, shell: &mut dyn Shell) {
+        let tx = self
+            .txs
+            .get_mut(&id)
+            .expect("a home keeps a transaction until it ends");
+        tx.parts.push(part);
+        tx.missing -= 1;
+        if tx.missing > 0 {
+            return;
+        }
+        let mut tx = self.txs.remove(&id).expect("it was just here");
+        let parts = std::mem::take(&mut tx.parts);
+        let request = &tx.requests[tx.next];
+        let wrote = self.merge_parts(request, parts, &mut tx.reply, &mut tx.effects);
+        if wrote && let Some(conn) = tx.client {
+            self.note_local_write(conn);
+        }
+        tx.ends.push(tx.reply.len());
+        tx.next += 1;
+        self.step_whole(shell, id, tx);
+    }
+
+    /// Makes the reply of a command that ran everywhere, and its effect, in the unit that the caller
+    /// has opened. Whether it wrote.
+    pub(super) fn merge_parts(
+        &mut self,
+        request: &OwnedRequest,
+        parts: Vec<Part>,
+        reply: &mut Reply,
+        effects: &mut Effects,
+    ) -> bool {
+        let Runs::Everywhere { merge, .. } = request.command.run else {
+            unreachable!("only such commands have parts")
+        };
+        let mark = reply.len();
+        let outcome: Outcome = merge(parts, request.args(), reply);
+        let failed = outcome.is_err();
+        if let Err(error) = outcome {
+            reply.truncate(mark);
+            reply.error(&error.to_string());
+        }
+        let wrote = request.command.writes() && !failed;
+        if wrote {
+            let args: Vec<&[u8]> = request.args().iter().collect();
+            effects.request(request.db as u32, &args);
+        }
+        let done = crate::command::Ran {
+            dirty: u64::from(wrote),
+            failed,
+        };
+        self.count(request.command, done, &reply.bytes()[mark..]);
+        wrote
+    }
+
+    /// Releases the locks and answers the client. Replies leave after the publish of this tick.
+    fn finish(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
+        self.release_all(id, &mut tx);
+        for share in &mut tx.shares {
+            for (db, key, _) in std::mem::take(&mut share.watched) {
+                self.post(share.shard, Item::Unwatch { db, key });
+            }
+        }
+        let Some(conn) = tx.client else {
+            self.events.push(Event::Done { tx: id });
+            return;
+        };
+        let Some(mut client) = self.take_client(conn) else {
+            return;
+        };
+        if tx.kind == Kind::Pipeline {
+            self.complete_pipeline(&mut client, &tx.reply, &tx.ends);
+        } else if client.reply_mode == super::client::ReplyMode::On {
+            client.reply.raw(tx.reply.bytes());
+        }
+        client.waiting = Waiting::No;
+        self.list_output(&mut client);
+        self.list_ready(&client);
+        self.put_client(shell, client);
+    }
+
+    /// Remembers that a client wrote in this tick, in this shard's batch.
+    pub(super) fn note_local_write(&mut self, conn: ConnId) {
+        if let Some(client) = self.client_mut(conn)
+            && !client.wrote_now
+        {
+            client.wrote_now = true;
+            self.wrote_now.push(conn);
+        }
+    }
+}
+
+/// The whole-shard lock that these commands need, if any: shared only if none writes and none needs
+/// entries lent to it.
+fn whole_mode(requests: &[OwnedRequest]) -> Option<Mode> {
+    let everywhere =
+        |request: &OwnedRequest| matches!(request.command.run, Runs::Everywhere { .. });
+    if !requests.iter().any(everywhere) {
+        return None;
+    }
+    let reads = |request: &OwnedRequest| everywhere(request) && !request.command.writes();
+    Some(if requests.iter().all(reads) {
+        Mode::Shared
+    } else {
+        Mode::Exclusive
+    })
+}
+
+fn share_of(shares: &mut Vec<Share>, shard: usize) -> &mut Share {
+    if let Some(at) = shares.iter().position(|share| share.shard == shard) {
+        return &mut shares[at];
+    }
+    shares.push(Share {
+        shard,
+        keys: Vec::new(),
+        watched: Vec::new(),
+        granted: false,
+        refused: false,
+        entries: Vec::new(),
+        present: Vec::new(),
+        expired: Vec::new(),
+    });
+    shares.last_mut().expect("one was pushed")
+}
+
+/// Entries that were copied to a reader are dropped, not returned.
+fn is_copy(key: &KeyRef, entry: &Entry) -> bool {
+    key.mode == Mode::Shared && entry.kind() == crate::value::Kind::String
+}
