@@ -2,5 +2,6 @@
 pub mod config;
 pub mod keyspace;
 pub mod net;
+pub mod persistence;
 pub mod protocol;
 pub mod value;

@@ -1,0 +1,3 @@
+//! What outlives the process or leaves it as a file: the RDB format.
+
+pub mod rdb;
