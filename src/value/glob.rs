@@ -1,7 +1,8 @@
 //! Glob-style patterns of KEYS, SCAN, PSUBSCRIBE, CONFIG GET and ACL rules.
 //!
-//! The language is that of Redis's `stringmatchlen`, oddities included: `*`, `?`, `[abc]`, `[a-z]`,
-//! `[^a-z]`, and `\` before a byte that is meant literally. An unclosed class ends with the pattern.
+//! The language is that of Redis's `stringmatchlen`, oddities included: `*`, `?`, `[abc]`,
+//! `[a-z]`, `[^a-z]`, and `\` before a byte that is meant literally. An unclosed class ends with
+//! the pattern.
 //!
 //! Redis recurses for every `*` and had to bound first the time (CVE-2022-36021), then the depth
 //! (CVE-2024-31228). Both bounds lie in the algorithm here: if the part after the last `*` fits

@@ -8,7 +8,7 @@
 //! A finite value is `mantissa * 2^exponent` with a mantissa of 64 bits and an exponent from
 //! -16,445 to 16,320; its top bit is set unless the exponent is the smallest (denormals and zero).
 //! Whatever the text, the work is bounded by its length, at most [`TEXT_LEN_MAX`], and by the
-//! range of exponents: some hundred microseconds at worst.
+//! range of exponents: a few hundred microseconds at worst.
 
 mod big_integer;
 #[cfg(test)]

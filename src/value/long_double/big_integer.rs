@@ -4,6 +4,13 @@ use std::cmp::Ordering;
 
 const LIMB_BITS: u64 = 64;
 
+/// The most decimal digits that fit a limb.
+const CHUNK_DIGITS: usize = 19;
+/// And their power of ten. Its top bit is set, which [`divide_by_chunk`] needs.
+const CHUNK: u64 = 10u64.pow(CHUNK_DIGITS as u32);
+/// `(2^128 - 1) / CHUNK - 2^64`.
+const CHUNK_RECIPROCAL: u64 = (u128::MAX / CHUNK as u128 - (1 << LIMB_BITS)) as u64;
+
 /// An unsigned integer.
 pub(super) struct BigInteger {
     /// Base 2^64, the lowest first, without zeros at the top.
@@ -20,11 +27,10 @@ impl From<u64> for BigInteger {
 impl BigInteger {
     /// From decimal digits as numbers, the highest first.
     pub(super) fn from_digits(digits: &[u8]) -> Self {
-        const CHUNK: usize = 19;
         let mut value = Self {
-            limbs: Vec::with_capacity(digits.len() / CHUNK + 1),
+            limbs: Vec::with_capacity(digits.len() / CHUNK_DIGITS + 1),
         };
-        for chunk in digits.chunks(CHUNK) {
+        for chunk in digits.chunks(CHUNK_DIGITS) {
             let (power, number) = chunk.iter().fold((1, 0), |(power, number), &digit| {
                 (power * 10, number * 10 + u64::from(digit))
             });
@@ -58,7 +64,7 @@ impl BigInteger {
         if self.limbs.is_empty() {
             return;
         }
-        if bits % LIMB_BITS != 0 {
+        if !bits.is_multiple_of(LIMB_BITS) {
             self.multiply_add(1 << (bits % LIMB_BITS), 0);
         }
         let zeros = (bits / LIMB_BITS) as usize;
@@ -70,19 +76,19 @@ impl BigInteger {
         self.limbs.len() as i64 * LIMB_BITS as i64 - i64::from(top)
     }
 
-    /// The highest bits as `(mantissa, exponent)`, between 65 and 128 of them where there are that
-    /// many. The lowest bit of the mantissa also stands for any bit left out.
-    pub(super) fn leading_bits(&self) -> (u128, i64) {
+    /// The highest 128 bits as `(mantissa, exponent)`. The lowest of them also stands for any bit
+    /// left out: it must lie well below the place that is rounded to.
+    pub(super) fn leading_bits(mut self) -> (u128, i64) {
+        let unused = self.limbs.last().map_or(0, |limb| limb.leading_zeros());
+        self.shift_left(u64::from(unused));
         let (below, top) = self.limbs.split_at(self.limbs.len().saturating_sub(2));
         let mantissa = top
             .iter()
             .rev()
-            .fold(0, |bits, &limb| bits << LIMB_BITS | u128::from(limb));
+            .fold(0, |bits, &limb| (bits << LIMB_BITS) | u128::from(limb));
         let lost = below.iter().any(|&limb| limb != 0);
-        (
-            mantissa | u128::from(lost),
-            below.len() as i64 * LIMB_BITS as i64,
-        )
+        let exponent = below.len() as i64 * LIMB_BITS as i64 - i64::from(unused);
+        (mantissa | u128::from(lost), exponent)
     }
 
     /// `self / denominator` as `(mantissa, exponent)` with at least `bits` significant bits, and
@@ -132,16 +138,11 @@ impl BigInteger {
 
     /// Appends the number in decimal.
     pub(super) fn write_decimal(mut self, out: &mut Vec<u8>) {
-        // Nine digits at a time: a constant divisor below 2^32 costs no division instruction.
-        const CHUNK: u64 = 1_000_000_000;
-        let mut chunks = Vec::with_capacity(self.limbs.len() * 3);
+        let mut chunks = Vec::with_capacity(self.limbs.len() + self.limbs.len() / 64 + 1);
         while !self.limbs.is_empty() {
             let mut rest = 0;
             for limb in self.limbs.iter_mut().rev() {
-                let high = rest << 32 | *limb >> 32;
-                let low = (high % CHUNK) << 32 | (*limb & 0xFFFF_FFFF);
-                *limb = (high / CHUNK) << 32 | low / CHUNK;
-                rest = low % CHUNK;
+                (*limb, rest) = divide_by_chunk(rest, *limb);
             }
             chunks.push(rest);
             while self.limbs.last() == Some(&0) {
@@ -153,8 +154,50 @@ impl BigInteger {
         out.extend_from_slice(buffer.format(first).as_bytes());
         for &chunk in chunks.iter().rev() {
             let digits = buffer.format(chunk).as_bytes();
-            out.extend(std::iter::repeat_n(b'0', 9 - digits.len()));
+            out.extend(std::iter::repeat_n(b'0', CHUNK_DIGITS - digits.len()));
             out.extend_from_slice(digits);
+        }
+    }
+}
+
+/// Quotient and remainder of `high * 2^64 + low` by `CHUNK`, where `high` is below `CHUNK`.
+///
+/// By a reciprocal (Moeller and Granlund, "Improved division by invariant integers", 2011,
+/// algorithm 4): printing a number of 4,932 digits takes some thirty thousand of these steps, and
+/// a division instruction for each would stall the shard for too long.
+fn divide_by_chunk(high: u64, low: u64) -> (u64, u64) {
+    let dividend = (u128::from(high) << LIMB_BITS) | u128::from(low);
+    let estimate = dividend.wrapping_add(u128::from(CHUNK_RECIPROCAL) * u128::from(high));
+    let fraction = estimate as u64;
+    let mut quotient = ((estimate >> LIMB_BITS) as u64).wrapping_add(1);
+    let mut rest = low.wrapping_sub(quotient.wrapping_mul(CHUNK));
+    if rest > fraction {
+        quotient = quotient.wrapping_sub(1);
+        rest = rest.wrapping_add(CHUNK);
+    }
+    if rest >= CHUNK {
+        quotient = quotient.wrapping_add(1);
+        rest -= CHUNK;
+    }
+    (quotient, rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn division_by_the_reciprocal_is_exact(high in 0..CHUNK, low: u64, near in 0u64..3) {
+            for high in [high, CHUNK - 1 - near, near] {
+                for low in [low, u64::MAX - near, near] {
+                    let dividend = u128::from(high) << 64 | u128::from(low);
+                    let (quotient, rest) = divide_by_chunk(high, low);
+                    prop_assert_eq!(u128::from(quotient), dividend / u128::from(CHUNK));
+                    prop_assert_eq!(u128::from(rest), dividend % u128::from(CHUNK));
+                }
+            }
         }
     }
 }

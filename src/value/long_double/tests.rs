@@ -131,6 +131,10 @@ const LONG_REPLIES: &[(&str, &str, usize, u64)] = &[
     ("1e4931", "1e4914", 4932, 0x6eb2109b8b512601),
     ("0x1.fffffffffffffffep16383", "0", 4933, 0x142ac37b8a61dfe2),
     ("0x1.fffffffffffffffep16383", "0x1p16318", 4933, 0x142ac37b8a61dfe2),
+    // Once rounded wrongly: the last bit kept of a large integer stood for the bits left out.
+    ("5.8474258455e987", "+1638636307.83424083776546", 988, 0x4a23b6b2b8446c2c),
+    ("1.307e2893", "-4152979086939167636.", 2894, 0x6272fa1a4f7eb94d),
+    ("8.355926410054499e4761", "51053", 4762, 0xf94bc850b68ccf0e),
 ];
 
 fn incremented(value: &str, by: &str) -> String {
@@ -208,7 +212,10 @@ proptest! {
     /// Such a double has at most 160 decimals, and both formats hold it exactly: the standard
     /// library's printing, which rounds correctly, is an oracle for ours.
     #[test]
-    fn doubles_print_as_the_standard_library_rounds_them(mantissa in -(1i64 << 53)..1 << 53, shift in 0u32..100) {
+    fn doubles_print_as_the_standard_library_rounds_them(
+        mantissa in -(1i64 << 53)..1 << 53,
+        shift in 0u32..100,
+    ) {
         let value = mantissa as f64 / 2f64.powi(shift.cast_signed());
         let exact = format!("{value:.160}");
         let expected = format!("{value:.17}");
