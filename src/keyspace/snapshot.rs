@@ -193,7 +193,11 @@ impl Cut {
     }
 
     fn save(&mut self, entry: &Entry) {
-        if self.preimages.back().is_none_or(|fragment| fragment.len() >= FRAGMENT_LEN) {
+        if self
+            .preimages
+            .back()
+            .is_none_or(|fragment| fragment.len() >= FRAGMENT_LEN)
+        {
             self.preimages.push_back(Vec::new());
         }
         let fragment = self.preimages.back_mut().expect("one was pushed");
