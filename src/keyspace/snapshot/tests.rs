@@ -118,11 +118,11 @@ fn change(keyspace: &mut Keyspace, scratch: &mut Db, keys: u64, random: &mut Ran
         }
         40..55 => drop(db.remove(&key)),
         55..65 => {
-            if let Some(entry) = db.get_mut(&key) {
-                if entry.string_mut(|text| text.push(b'+')).is_none() {
-                    let hash = entry.hash_mut().unwrap();
-                    hash.set(b"new", b"value", &HashLimits::default(), &SEED);
-                }
+            if let Some(entry) = db.get_mut(&key)
+                && entry.string_mut(|text| text.push(b'+')).is_none()
+            {
+                let hash = entry.hash_mut().unwrap();
+                hash.set(b"new", b"value", &HashLimits::default(), &SEED);
             }
         }
         65..75 => drop(db.set_expiry(&key, some_expiry(random))),
