@@ -335,7 +335,7 @@ impl Db {
         }
         let (mut sum, mut count) = (0u128, 0);
         for place in 0..TTL_SAMPLES.0 {
-            let cursor = (place << 49) / TTL_SAMPLES.0 >> 21 << 21;
+            let cursor = (place * (1 << 28) / TTL_SAMPLES.0) << 21;
             self.scan(cursor, TTL_SAMPLES.1, |entry| {
                 if let Some(at) = entry.expire_at() {
                     sum += u128::from(at.saturating_sub(now_ms));

@@ -1,1 +1,375 @@
+use super::*;
+use crate::keyspace::{Db, Seed, SetExpiry};
+use crate::value::codec::{Collections, Reader, kind, read_value};
+use crate::value::hash::HashLimits;
+use crate::value::{Value, ValueRef};
+use std::collections::BTreeMap;
 
+const SEED: Seed = Seed([5, 6, 7, 8]);
+const DATABASES: usize = 3;
+
+/// (database, key) to (value, expiry).
+type Content = BTreeMap<(usize, Vec<u8>), (String, Option<u64>)>;
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self, below: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040);
+        (self.0 >> 33) % below
+    }
+}
+
+fn describe(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Int(int) => int.to_string(),
+        ValueRef::Bytes(bytes) => bytes.escape_ascii().to_string(),
+        ValueRef::Hash(hash) => {
+            let mut pairs = Vec::new();
+            for (field, value) in hash.iter() {
+                field.with_bytes(|f| value.with_bytes(|v| pairs.push((f.to_vec(), v.to_vec()))));
+            }
+            pairs.sort();
+            format!("{pairs:?}")
+        }
+    }
+}
+
+fn content(keyspace: &Keyspace) -> Content {
+    let mut content = Content::new();
+    for index in 0..keyspace.databases() {
+        for entry in keyspace.db(index).iter() {
+            let value = (describe(entry.value()), entry.expire_at());
+            content.insert((index, entry.key().to_vec()), value);
+        }
+    }
+    content
+}
+
+/// Decodes a fragment into `content`; a key that is there already was serialised twice.
+fn decode(fragment: &[u8], content: &mut Content) {
+    let collections = Collections {
+        hash_limits: HashLimits::default(),
+        seed: SEED,
+    };
+    let mut reader = Reader::new(fragment);
+    let mut database = None;
+    while reader.remaining() > 0 {
+        let mut byte = reader.u8().unwrap();
+        if byte == RDB_OPCODE_SELECTDB {
+            database = Some(reader.len().unwrap() as usize);
+            continue;
+        }
+        let mut expiry = None;
+        if byte == RDB_OPCODE_EXPIRETIME_MS {
+            expiry = Some(reader.u64_le().unwrap());
+            byte = reader.u8().unwrap();
+        }
+        let key = reader.string().unwrap().into_bytes();
+        let value = read_value(byte, &mut reader, &collections).unwrap();
+        let place = (database.expect("a fragment starts with its database"), key);
+        let twice = content.insert(place.clone(), (describe(value.borrow()), expiry));
+        assert!(twice.is_none(), "{place:?} is there twice");
+    }
+}
+
+fn key(n: u64) -> Vec<u8> {
+    format!("k{n}").into_bytes()
+}
+
+fn some_value(random: &mut Random) -> Value {
+    match random.next(4) {
+        0 => Value::Int(random.next(1000) as i64),
+        1 => Value::Bytes(vec![
+            b'a' + random.next(26) as u8;
+            1 + random.next(300) as usize
+        ]),
+        2 => Value::Raw(vec![b'r'; random.next(2000) as usize]),
+        _ => {
+            let mut hash = Box::new(crate::value::hash::Hash::new());
+            for n in 0..1 + random.next(8) {
+                hash.set(&key(n), &key(random.next(9)), &HashLimits::default(), &SEED);
+            }
+            Value::Hash(hash)
+        }
+    }
+}
+
+fn some_expiry(random: &mut Random) -> Option<u64> {
+    (random.next(3) == 0).then(|| 1 + random.next(1000))
+}
+
+/// One random change, by every way that there is.
+fn change(keyspace: &mut Keyspace, scratch: &mut Db, keys: u64, random: &mut Random) {
+    let index = random.next(DATABASES as u64) as usize;
+    let key = key(random.next(keys));
+    let other = self::key(random.next(keys));
+    let db = keyspace.db_mut(index);
+    match random.next(100) {
+        0..20 => {
+            let value = random.next(100_000).to_string();
+            db.set_string(&key, value.as_bytes(), SetExpiry::Keep);
+        }
+        20..40 => {
+            db.insert(Entry::new(&key, some_value(random), some_expiry(random)));
+        }
+        40..55 => drop(db.remove(&key)),
+        55..65 => {
+            if let Some(entry) = db.get_mut(&key)
+                && entry.string_mut(|text| text.push(b'+')).is_none()
+            {
+                let hash = entry.hash_mut().unwrap();
+                hash.set(b"new", b"value", &HashLimits::default(), &SEED);
+            }
+        }
+        65..75 => drop(db.set_expiry(&key, some_expiry(random))),
+        75..85 => {
+            // Rename, possibly to another database and over another key.
+            if let Some(entry) = db.remove(&key) {
+                let expiry = entry.expire_at();
+                let renamed = Entry::new(&other, entry.into_value(), expiry);
+                let to = random.next(DATABASES as u64) as usize;
+                keyspace.db_mut(to).insert(renamed);
+            }
+        }
+        85..93 => {
+            // Lent to another shard's transaction, which may change it.
+            if let Some(entry) = db.remove(&key) {
+                assert!(scratch.insert(entry).is_none());
+                if random.next(2) == 0 {
+                    scratch.set_string(&key, b"changed elsewhere", SetExpiry::Clear);
+                }
+                let entry = scratch.remove(&key).unwrap();
+                keyspace.db_mut(index).insert(entry);
+            }
+        }
+        93..97 => keyspace.swap(index, random.next(DATABASES as u64) as usize),
+        97 => keyspace.flush(index),
+        _ => drop(keyspace.free_slice(50)),
+    }
+}
+
+fn run(seed: u64, keys: u64, changes_per_step: u64, budget: usize) {
+    let mut random = Random(seed);
+    let mut keyspace = Keyspace::new(DATABASES, &SEED);
+    let mut scratch = Db::new(&SEED);
+    for _ in 0..keys * 2 {
+        change(&mut keyspace, &mut scratch, keys, &mut random);
+    }
+    for round in 0..4 {
+        let cut = content(&keyspace);
+        keyspace.begin_snapshot();
+        let mut seen = Content::new();
+        let abort_at = if round % 2 == 1 {
+            random.next(20)
+        } else {
+            u64::MAX
+        };
+        let mut steps = 0;
+        loop {
+            for _ in 0..random.next(changes_per_step + 1) {
+                change(&mut keyspace, &mut scratch, keys * 2, &mut random);
+            }
+            let mut fragment = Vec::new();
+            let progress = keyspace.snapshot_step(&mut fragment, budget);
+            decode(&fragment, &mut seen);
+            if progress == Progress::Done {
+                assert_eq!(seen, cut, "seed {seed}");
+                break;
+            }
+            steps += 1;
+            if steps == abort_at {
+                keyspace.abort_snapshot();
+                assert_eq!(keyspace.preimage_bytes(), 0);
+                assert!(seen.iter().all(|(key, value)| cut.get(key) == Some(value)));
+                break;
+            }
+        }
+        assert!(!keyspace.snapshot_active());
+        for _ in 0..keys {
+            change(&mut keyspace, &mut scratch, keys, &mut random);
+        }
+    }
+}
+
+#[test]
+fn every_key_of_the_cut_is_serialised_exactly_once_whatever_happens_meanwhile() {
+    if cfg!(miri) {
+        return run(1, 30, 5, 300);
+    }
+    for seed in 0..60 {
+        run(seed, 200, 20, 500);
+    }
+    for seed in 0..6 {
+        run(seed, 6_000, 400, 20_000);
+    }
+}
+
+#[test]
+fn segments_that_split_under_the_walk_neither_lose_nor_double_a_key() {
+    let mut keyspace = Keyspace::new(1, &SEED);
+    for n in 0..800 {
+        keyspace
+            .db_mut(0)
+            .set_string(&key(n), b"v", SetExpiry::Clear);
+    }
+    let cut = content(&keyspace);
+    keyspace.begin_snapshot();
+    let (mut seen, mut fresh) = (Content::new(), 1000);
+    loop {
+        let mut fragment = Vec::new();
+        let progress = keyspace.snapshot_step(&mut fragment, 2_000);
+        assert!(
+            fragment.len() < 4_000,
+            "a step keeps to its budget across splits"
+        );
+        decode(&fragment, &mut seen);
+        if progress == Progress::Done {
+            break;
+        }
+        for _ in 0..100 {
+            keyspace
+                .db_mut(0)
+                .set_string(&key(fresh), b"new", SetExpiry::Clear);
+            fresh += 1;
+        }
+    }
+    assert_eq!(seen, cut);
+}
+
+#[test]
+fn a_change_is_preserved_first_and_only_once() {
+    let mut keyspace = Keyspace::new(2, &SEED);
+    keyspace
+        .db_mut(1)
+        .set_string(b"k", b"before", SetExpiry::At(7));
+    keyspace.begin_snapshot();
+    assert_eq!(keyspace.preimage_bytes(), 0);
+    keyspace
+        .db_mut(1)
+        .set_string(b"k", b"after", SetExpiry::Clear);
+    let bytes = keyspace.preimage_bytes();
+    assert!(bytes > 0);
+    keyspace
+        .db_mut(1)
+        .set_string(b"k", b"again", SetExpiry::Clear);
+    drop(keyspace.db_mut(1).remove(b"k"));
+    assert_eq!(keyspace.preimage_bytes(), bytes);
+    let mut fragment = Vec::new();
+    assert_eq!(
+        keyspace.snapshot_step(&mut fragment, 10_000),
+        Progress::Done
+    );
+    assert_eq!(
+        &fragment[..3],
+        [RDB_OPCODE_SELECTDB, 1, RDB_OPCODE_EXPIRETIME_MS]
+    );
+    assert_eq!(fragment[11], kind::STRING);
+    let mut seen = Content::new();
+    decode(&fragment, &mut seen);
+    let expected = ((1, b"k".to_vec()), ("before".to_owned(), Some(7)));
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), [expected]);
+}
+
+#[test]
+fn reads_leave_no_preimage_and_an_empty_keyspace_is_done_at_once() {
+    let mut keyspace = Keyspace::new(2, &SEED);
+    keyspace.begin_snapshot();
+    keyspace
+        .db_mut(0)
+        .set_string(b"new", b"v", SetExpiry::Clear);
+    let mut fragment = Vec::new();
+    assert_eq!(keyspace.snapshot_step(&mut fragment, 1), Progress::Done);
+    assert!(fragment.is_empty());
+    keyspace.begin_snapshot();
+    assert!(keyspace.db_mut(0).get_touch(b"new").is_some());
+    assert!(keyspace.db(0).get(b"new").is_some());
+    assert_eq!(keyspace.preimage_bytes(), 0);
+}
+
+#[test]
+fn a_flushed_database_belongs_to_the_snapshot_until_it_is_serialised() {
+    let mut keyspace = Keyspace::new(2, &SEED);
+    for n in 0..2_000 {
+        keyspace
+            .db_mut(0)
+            .set_string(&key(n), b"v", SetExpiry::Clear);
+    }
+    let cut = content(&keyspace);
+    keyspace.begin_snapshot();
+    keyspace.swap(0, 1);
+    keyspace.flush(1);
+    keyspace
+        .db_mut(1)
+        .set_string(&key(1), b"after", SetExpiry::Clear);
+    keyspace.flush_all();
+    assert_eq!(keyspace.total_len(), 0);
+    let (mut seen, mut steps) = (Content::new(), 0);
+    loop {
+        let mut fragment = Vec::new();
+        let progress = keyspace.snapshot_step(&mut fragment, 1_000);
+        decode(&fragment, &mut seen);
+        steps += 1;
+        if progress == Progress::Done {
+            break;
+        }
+    }
+    assert!(steps > 10);
+    assert_eq!(seen, cut);
+    while keyspace.free_slice(100) {}
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "65,536 rounds")]
+fn a_snapshot_after_65535_aborted_ones_still_has_every_key() {
+    for background in [false, true] {
+        let mut keyspace = Keyspace::new(2, &SEED);
+        for n in 0..50 {
+            keyspace
+                .db_mut(1)
+                .set_string(&key(n), b"v", SetExpiry::Clear);
+        }
+        let cut = content(&keyspace);
+        for _ in 0..65_535 + 1 {
+            keyspace.begin_snapshot();
+            keyspace.abort_snapshot();
+            if background {
+                let _more = keyspace.free_slice(10);
+            }
+        }
+        assert!(keyspace.stale_epochs < if background { 40_000 } else { u16::MAX });
+        keyspace.begin_snapshot();
+        let (mut fragment, mut seen) = (Vec::new(), Content::new());
+        assert_eq!(
+            keyspace.snapshot_step(&mut fragment, 1 << 20),
+            Progress::Done
+        );
+        decode(&fragment, &mut seen);
+        assert_eq!(seen, cut);
+        assert_eq!(keyspace.stale_epochs, 0);
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "65,536 rounds")]
+fn a_wrapped_epoch_never_meets_an_entry_that_carries_it() {
+    // The entry is of epoch 0; 65,536 epochs later 0 comes again.
+    let mut keyspace = Keyspace::new(1, &SEED);
+    keyspace
+        .db_mut(0)
+        .set_string(b"old", b"v", SetExpiry::Clear);
+    for _ in 0..1 << 16 {
+        keyspace.begin_snapshot();
+        let mut fragment = Vec::new();
+        if keyspace.epoch == 0 {
+            assert_eq!(keyspace.snapshot_step(&mut fragment, 100), Progress::Done);
+            assert!(!fragment.is_empty(), "the entry was taken for a new one");
+            return;
+        }
+        keyspace.abort_snapshot();
+    }
+    panic!("the epoch never wrapped");
+}
