@@ -1,1 +1,35 @@
-//! protocol
+//! The wire layer: RESP2 and RESP3 requests and replies, and their limits.
+//!
+//! Bytes in, requests out; values in, bytes out. Specified by
+//! <https://redis.io/docs/reference/protocol-spec/> and, where that is silent, by what Redis 7.2
+//! and Valkey 8.0 do.
+//!
+//! **Architecture invariant:** nothing here knows a command, a connection, a socket or a clock,
+//! and nothing is `unsafe`. Whatever a peer sends yields requests or a [`ProtocolError`], never a
+//! panic, and memory is bounded by [`Limits`].
+
+mod args;
+mod double;
+pub mod encode;
+mod error;
+mod inline;
+mod input;
+mod integer;
+mod reply;
+pub mod reply_parser;
+
+pub use args::{Args, OwnedArgs, Span};
+pub use double::{DOUBLE_TEXT_MAX, DoubleText};
+pub use error::ProtocolError;
+pub use input::{Input, Limits, Request};
+pub use reply::{Deferred, Reply};
+
+/// The protocol version of a connection, as negotiated with `HELLO`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Version {
+    /// What every connection starts with.
+    #[default]
+    Resp2,
+    /// Adds maps, sets, pushes, doubles, booleans, nulls and more as types of their own.
+    Resp3,
+}

@@ -9,6 +9,7 @@ pub mod crc64;
 pub mod glob;
 pub mod hash;
 pub mod listpack;
+pub mod long_double;
 pub mod number;
 pub mod table;
 

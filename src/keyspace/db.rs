@@ -1,0 +1,387 @@
+//! One database of one shard: the table of its entries and what must stay in step with it.
+
+use super::entry::Entry;
+use super::snapshot::{Cut, preserve};
+use crate::value::HashSeed;
+use crate::value::table::{IntoSegments, Note, Slot, Table};
+use std::mem;
+
+/// The table of a database.
+pub(super) type Entries = Table<Entry, Expiries>;
+/// Such a table taken apart.
+pub(super) type EntrySegments = IntoSegments<Entry, Expiries>;
+
+/// A key that was reported as expired but not removed is reported again after this time.
+const EXPIRED_AGAIN_AFTER_MS: u64 = 100;
+/// Places and elements per place that [`Db::average_ttl`] looks at.
+const TTL_SAMPLES: (u64, usize) = (8, 64);
+
+/// What becomes of the expiry of a key that is set.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SetExpiry {
+    /// None from now on (plain SET).
+    Clear,
+    /// As it was (SET … KEEPTTL).
+    Keep,
+    /// At this time in Unix milliseconds.
+    At(u64),
+}
+
+/// One database.
+///
+/// Every change of an entry that an active snapshot has not reached saves the entry's state for
+/// the snapshot first; callers need not know. Expired keys are here like any other until they are
+/// removed: whether a command sees them is decided above.
+pub struct Db {
+    pub(super) table: Entries,
+    seed: HashSeed,
+    /// Entries that have an expiry.
+    expires: usize,
+    /// Stamped into entries on access.
+    clock: u32,
+    /// Current snapshot epoch; entries with another one are as they were when it began.
+    pub(super) epoch: u16,
+    /// What an active snapshot still wants of this database.
+    pub(super) cut: Option<Box<Cut>>,
+    /// Replaced entries that are too large to free at once.
+    pub(super) garbage: Vec<Entry>,
+    /// Where [`Db::expired_slice`] goes on.
+    expiry_position: u32,
+}
+
+/// What a segment knows of its expiries: enough to skip it until there is something to expire.
+pub(super) struct Expiries {
+    /// Entries with an expiry.
+    count: u32,
+    /// No entry expires before this time. Removing an entry may leave it too low, never too high.
+    bound_ms: u64,
+}
+
+impl Default for Expiries {
+    fn default() -> Self {
+        Self {
+            count: 0,
+            bound_ms: u64::MAX,
+        }
+    }
+}
+
+impl Expiries {
+    fn change(&mut self, old: Option<u64>, new: Option<u64>) {
+        if let Some(at) = new {
+            self.count += 1;
+            self.bound_ms = self.bound_ms.min(at);
+        }
+        if old.is_some() {
+            self.count -= 1;
+        }
+        if self.count == 0 {
+            self.bound_ms = u64::MAX;
+        }
+    }
+}
+
+impl Note<Entry> for Expiries {
+    fn added(&mut self, entry: &Entry) {
+        self.change(None, entry.expire_at());
+    }
+
+    fn removed(&mut self, entry: &Entry) {
+        self.change(entry.expire_at(), None);
+    }
+}
+
+impl Db {
+    /// An empty database; allocates nothing. The seed must be the same for all shards, so that an
+    /// entry can move between them.
+    pub fn new(seed: &HashSeed) -> Self {
+        Self {
+            table: Table::new(),
+            seed: *seed,
+            expires: 0,
+            clock: 0,
+            epoch: 0,
+            cut: None,
+            garbage: Vec::new(),
+            expiry_position: 0,
+        }
+    }
+
+    /// Number of keys, expired ones included.
+    pub fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Whether there are no keys.
+    pub fn is_empty(&self) -> bool {
+        self.table.is_empty()
+    }
+
+    /// Number of keys with an expiry.
+    pub fn expires(&self) -> usize {
+        self.expires
+    }
+
+    /// The clock that is stamped into entries from now on; its unit is the eviction policy's.
+    pub fn set_clock(&mut self, clock: u32) {
+        self.clock = clock;
+    }
+
+    /// The hash of a key.
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.seed.hash(key)
+    }
+
+    /// Brings what a look-up of this hash will need into the processor's cache. Called for a
+    /// batch of keys before the first is looked up, it lets their cache misses overlap.
+    pub fn prefetch(&self, hash: u64) {
+        let order = order_of(hash);
+        if let Some(entry) = self.table.find(hash, |entry| entry.order() == order) {
+            entry.prefetch();
+        }
+    }
+
+    /// The entry of a key.
+    pub fn get(&self, key: &[u8]) -> Option<&Entry> {
+        let hash = self.seed.hash(key);
+        self.table.find(hash, |entry| is(entry, hash, key))
+    }
+
+    /// The entry of a key, for a read that counts as an access.
+    pub fn get_touch(&mut self, key: &[u8]) -> Option<&Entry> {
+        let hash = self.seed.hash(key);
+        let entry = self.table.find_mut(hash, |entry| is(entry, hash, key))?;
+        entry.set_access(self.clock);
+        Some(entry)
+    }
+
+    /// The entry of a key, to change its value. Counts as a write even if none follows.
+    ///
+    /// The entry must stay that of the same key with the same expiry: no other may be swapped in.
+    pub fn get_mut(&mut self, key: &[u8]) -> Option<&mut Entry> {
+        let hash = self.seed.hash(key);
+        let entry = self.table.find_mut(hash, |entry| is(entry, hash, key))?;
+        preserve(&mut self.cut, self.epoch, entry);
+        entry.set_access(self.clock);
+        Some(entry)
+    }
+
+    /// Puts an entry in and returns the one whose place it took. An entry whose access word was
+    /// never set gets the clock's.
+    pub fn insert(&mut self, mut entry: Entry) -> Option<Entry> {
+        let seed = self.seed;
+        let hash = seed.hash(entry.key());
+        self.stamp(&mut entry, hash);
+        let key = entry.key();
+        match self
+            .table
+            .entry(hash, |other| is(other, hash, key), |e| seed.hash(e.key()))
+        {
+            Slot::Vacant(place) => {
+                self.expires += usize::from(entry.expire_at().is_some());
+                place.insert(entry);
+                None
+            }
+            Slot::Occupied(place) => {
+                preserve(&mut self.cut, self.epoch, place.element);
+                let (old, new) = (place.element.expire_at(), entry.expire_at());
+                place.note.change(old, new);
+                self.expires = moved(self.expires, old, new);
+                Some(mem::replace(place.element, entry))
+            }
+        }
+    }
+
+    /// Takes an entry out. One that may be large is best dropped with [`Db::discard`].
+    pub fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+        let seed = self.seed;
+        let hash = seed.hash(key);
+        let found = self
+            .table
+            .remove(hash, |entry| is(entry, hash, key), |e| seed.hash(e.key()));
+        let mut entry = found?;
+        preserve(&mut self.cut, self.epoch, &mut entry);
+        self.expires -= usize::from(entry.expire_at().is_some());
+        Some(entry)
+    }
+
+    /// Drops an entry without stalling: a large collection is freed later, in slices.
+    pub fn discard(&mut self, entry: Entry) {
+        if entry.is_slow_to_free() {
+            self.garbage.push(entry);
+        }
+    }
+
+    /// Sets a key to a string; true if it existed, as whatever type. The server's hottest
+    /// function: one hash, one probe, and no allocation where the value fits the entry.
+    pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: SetExpiry) -> bool {
+        let seed = self.seed;
+        let hash = seed.hash(key);
+        let at = |old| match expiry {
+            SetExpiry::Clear => None,
+            SetExpiry::Keep => old,
+            SetExpiry::At(at) => Some(at),
+        };
+        match self
+            .table
+            .entry(hash, |e| is(e, hash, key), |e| seed.hash(e.key()))
+        {
+            Slot::Occupied(place) => {
+                let entry = place.element;
+                preserve(&mut self.cut, self.epoch, entry);
+                let old = entry.expire_at();
+                let new = at(old);
+                if entry.is_slow_to_free() {
+                    let mut fresh = Entry::string(key, value, new);
+                    fresh.set_order(order_of(hash));
+                    fresh.set_epoch(self.epoch);
+                    self.garbage.push(mem::replace(entry, fresh));
+                } else {
+                    entry.set_string(value, new);
+                }
+                entry.set_access(self.clock);
+                if old != new {
+                    place.note.change(old, new);
+                    self.expires = moved(self.expires, old, new);
+                }
+                true
+            }
+            Slot::Vacant(place) => {
+                let mut entry = Entry::string(key, value, at(None));
+                entry.set_order(order_of(hash));
+                entry.set_epoch(self.epoch);
+                entry.set_access(self.clock);
+                self.expires += usize::from(entry.expire_at().is_some());
+                place.insert(entry);
+                false
+            }
+        }
+    }
+
+    /// Sets or clears the expiry of a key; false if there is no such key.
+    pub fn set_expiry(&mut self, key: &[u8], expire_at_ms: Option<u64>) -> bool {
+        let hash = self.seed.hash(key);
+        let Some(place) = self
+            .table
+            .find_with_note(hash, |entry| is(entry, hash, key))
+        else {
+            return false;
+        };
+        preserve(&mut self.cut, self.epoch, place.element);
+        let old = place.element.expire_at();
+        place.element.set_expiry(expire_at_ms);
+        place.note.change(old, expire_at_ms);
+        self.expires = moved(self.expires, old, expire_at_ms);
+        true
+    }
+
+    /// Some entry, chosen by the random number `r`; nearly uniform. `None` only if empty.
+    pub fn random(&self, r: u64) -> Option<&Entry> {
+        self.table.random(r)
+    }
+
+    /// One step of SCAN over about `count` entries; see [`Table::scan`]. Cursors are below 2^49,
+    /// 0 starts and ends.
+    pub fn scan(&self, cursor: u64, count: usize, f: impl FnMut(&Entry)) -> u64 {
+        self.table.scan(cursor, count, Entry::order, f)
+    }
+
+    /// All entries, in no particular order.
+    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.table.iter()
+    }
+
+    /// Adds keys that were expired at `now_ms` to `out`, for the caller to remove and propagate.
+    ///
+    /// Goes on where the last call ended, and returns whether it stopped because of its budget
+    /// rather than at the end of the table. The budget counts entries and skipped segments; the
+    /// last segment may exceed it. A segment is skipped unless one of its expiries has passed.
+    /// A key that the caller leaves alone is reported again, though not within 100 ms.
+    pub fn expired_slice(&mut self, now_ms: u64, budget: usize, out: &mut Vec<Box<[u8]>>) -> bool {
+        let mut spent = 0;
+        while spent < budget {
+            let next = self.table.visit(self.expiry_position, |note, entries| {
+                spent += 1;
+                if note.bound_ms >= now_ms {
+                    return;
+                }
+                spent += entries.len();
+                let mut bound_ms = u64::MAX;
+                for entry in entries {
+                    let Some(mut at) = entry.expire_at() else {
+                        continue;
+                    };
+                    if entry.is_expired(now_ms) {
+                        out.push(entry.key().into());
+                        at = now_ms.saturating_add(EXPIRED_AGAIN_AFTER_MS);
+                    }
+                    bound_ms = bound_ms.min(at);
+                }
+                note.bound_ms = bound_ms;
+            });
+            self.expiry_position = next.unwrap_or(0);
+            if next.is_none() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Estimate of the mean time to live of keys that have an expiry, in milliseconds; 0 if a
+    /// sample of some hundred entries holds none. Bounded work.
+    pub fn average_ttl(&self, now_ms: u64) -> u64 {
+        if self.expires == 0 {
+            return 0;
+        }
+        let (mut sum, mut count) = (0u128, 0);
+        for place in 0..TTL_SAMPLES.0 {
+            let cursor = (place << 49) / TTL_SAMPLES.0 >> 21 << 21;
+            self.scan(cursor, TTL_SAMPLES.1, |entry| {
+                if let Some(at) = entry.expire_at() {
+                    sum += u128::from(at.saturating_sub(now_ms));
+                    count += 1;
+                }
+            });
+        }
+        sum.checked_div(count)
+            .map_or(0, |mean| u64::try_from(mean).unwrap_or(u64::MAX))
+    }
+
+    /// Bytes allocated for all entries and the table. O(keys): for MEMORY and for tests.
+    pub fn memory(&self) -> usize {
+        self.table.memory() + self.iter().map(Entry::memory).sum::<usize>()
+    }
+
+    /// Empties the database and gives away what was in it.
+    pub(super) fn detach(&mut self) -> (Entries, Option<Box<Cut>>) {
+        self.expires = 0;
+        self.expiry_position = 0;
+        (mem::take(&mut self.table), self.cut.take())
+    }
+
+    /// Prepares an entry for the table.
+    fn stamp(&self, entry: &mut Entry, hash: u64) {
+        entry.set_order(order_of(hash));
+        entry.set_epoch(self.epoch);
+        if entry.access() == 0 {
+            entry.set_access(self.clock);
+        }
+    }
+}
+
+/// The hash bits that an entry keeps: those of which the table makes no other use.
+const fn order_of(hash: u64) -> u16 {
+    hash as u16
+}
+
+fn is(entry: &Entry, hash: u64, key: &[u8]) -> bool {
+    entry.order() == order_of(hash) && entry.key() == key
+}
+
+/// A count of expiries after one was replaced.
+fn moved(count: usize, old: Option<u64>, new: Option<u64>) -> usize {
+    count + usize::from(new.is_some()) - usize::from(old.is_some())
+}
+
+#[cfg(test)]
+mod tests;

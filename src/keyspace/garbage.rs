@@ -1,0 +1,58 @@
+//! What is no longer reachable, freed in slices: neither FLUSHALL of a large keyspace nor the end
+//! of a large collection may stall a shard.
+
+use super::db::EntrySegments;
+use super::entry::Entry;
+use crate::value::Value;
+use hashbrown::hash_table;
+
+/// Tables and entries that wait to be freed.
+#[derive(Default)]
+pub(super) struct Garbage {
+    tables: Vec<EntrySegments>,
+    segment: Option<hash_table::IntoIter<Entry>>,
+    entries: Vec<Entry>,
+    collection: Option<Box<dyn Iterator<Item = usize> + Send>>,
+}
+
+impl Garbage {
+    pub(super) fn add_table(&mut self, table: EntrySegments) {
+        self.tables.push(table);
+    }
+
+    pub(super) fn add_entries(&mut self, entries: &mut Vec<Entry>) {
+        self.entries.append(entries);
+    }
+
+    /// Frees about `budget` entries or elements; whether anything is left.
+    pub(super) fn free(&mut self, budget: usize) -> bool {
+        let mut spent = 0;
+        while spent < budget {
+            spent += 1;
+            if let Some(collection) = &mut self.collection {
+                match collection.next() {
+                    Some(freed) => spent += freed,
+                    None => self.collection = None,
+                }
+            } else if let Some(entry) = self.entries.pop() {
+                if let Value::Hash(hash) = entry.into_value() {
+                    self.collection = Some(hash.into_garbage());
+                }
+            } else if let Some(segment) = &mut self.segment {
+                match segment.next() {
+                    Some(entry) if entry.is_slow_to_free() => self.entries.push(entry),
+                    Some(entry) => drop(entry),
+                    None => self.segment = None,
+                }
+            } else if let Some(table) = self.tables.last_mut() {
+                self.segment = table.next();
+                if self.segment.is_none() {
+                    self.tables.pop();
+                }
+            } else {
+                return false;
+            }
+        }
+        true
+    }
+}
