@@ -224,6 +224,9 @@ impl Reader {
     /// Adds bytes behind those that were pushed before. Call [`next`](Reader::next) until it
     /// gives `None` before pushing more, or they pile up.
     pub fn push(&mut self, data: &[u8]) {
+        if self.failed.is_some() {
+            return;
+        }
         self.compact();
         self.buffer.extend_from_slice(data);
     }
@@ -241,8 +244,8 @@ impl Reader {
         if let Err(error) = &result
             && !matches!(error, RdbError::UnsupportedType { .. })
         {
-            self.failed = Some(error.clone());
-            self.buffer = Vec::new();
+            let error = error.clone();
+            self.fail(error);
         }
         result
     }
@@ -285,6 +288,14 @@ impl Reader {
     /// Bytes of memory that the buffer takes.
     pub fn buffer_bytes(&self) -> usize {
         self.buffer.capacity()
+    }
+
+    /// Ends reading for good. What was received is of no more use.
+    fn fail(&mut self, error: RdbError) {
+        self.failed = Some(error);
+        self.base = self.offset();
+        self.buffer = Vec::new();
+        (self.at, self.summed, self.walked) = (0, 0, 0);
     }
 
     /// Gives up the bytes that were read, once they are the greater part: each byte is moved
@@ -512,7 +523,10 @@ impl Reader {
         match frame {
             Ok(frame) => self.stage = Stage::Unwanted { frame },
             // Nobody but the module knows where its value ends.
-            Err(error) => self.failed = Some(self.corrupt(error)),
+            Err(error) => {
+                let error = self.corrupt(error);
+                self.fail(error);
+            }
         }
         let type_name = kind::name(kind).unwrap_or("unknown type");
         Err(RdbError::UnsupportedType { key, type_name })
@@ -529,12 +543,12 @@ impl Reader {
             },
             opcode::FUNCTION => Event::Function(reader.string()?.into_bytes()),
             opcode::RESIZE_DB => Event::ResizeDb {
-                keys: reader.len()?,
-                expires: reader.len()?,
+                keys: reader.plain_len()?,
+                expires: reader.plain_len()?,
             },
             opcode::SELECT_DB => {
                 // Redis holds the number in an int.
-                self.db = i32::try_from(reader.len()?)
+                self.db = i32::try_from(reader.plain_len()?)
                     .ok()
                     .and_then(|db| usize::try_from(db).ok())
                     .ok_or(CodecError::Corrupt("a database number out of range"))?;
@@ -550,7 +564,7 @@ impl Reader {
                 return Ok(None);
             }
             opcode::IDLE => {
-                self.attributes.idle_s = Some(reader.len()?);
+                self.attributes.idle_s = Some(reader.plain_len()?);
                 return Ok(None);
             }
             opcode::FREQ => {

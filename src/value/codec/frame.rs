@@ -205,7 +205,7 @@ impl Frame {
         let mut stay = false;
         match unit {
             String => self.skip = string_tail(reader)?,
-            Len => drop(reader.len()?),
+            Len => drop(reader.plain_len()?),
             Bytes(count) => self.skip = u64::from(count),
             TextDouble => match reader.u8()? {
                 253.. => {}
@@ -216,7 +216,7 @@ impl Frame {
                 inner = Some(Level {
                     units,
                     next: 0,
-                    rounds: reader.len()?,
+                    rounds: reader.plain_len()?,
                 })
             }
         }
@@ -254,10 +254,10 @@ fn string_tail(reader: &mut Reader<'_>) -> Result<u64, CodecError> {
 /// Reads an opcode of a module's data and the head of what it announces; gives the number of
 /// bytes behind it and whether more opcodes follow.
 fn module_item(reader: &mut Reader<'_>) -> Result<(u64, bool), CodecError> {
-    Ok(match reader.len()? {
+    Ok(match reader.plain_len()? {
         MODULE_END => (0, false),
         MODULE_SIGNED | MODULE_UNSIGNED => {
-            reader.len()?;
+            reader.plain_len()?;
             (0, true)
         }
         MODULE_FLOAT => (4, true),

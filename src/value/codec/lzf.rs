@@ -47,9 +47,9 @@ impl<const SLOTS: usize> Compressor<SLOTS> {
     }
 
     fn run(data: &[u8], len_max: usize, out: &mut Vec<u8>) -> bool {
-        let Ok(_) = u32::try_from(data.len()) else {
+        if u32::try_from(data.len()).is_err() {
             return false;
-        };
+        }
         let start = out.len();
         let mut this = Self { seen: [0; SLOTS] };
         let mut at = 0;

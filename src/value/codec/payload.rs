@@ -88,7 +88,7 @@ fn read_string(text: Text<'_>) -> Value {
 }
 
 fn read_hash(reader: &mut Reader<'_>, collections: &Collections) -> Result<Hash, CodecError> {
-    let count = reader.len()?;
+    let count = reader.plain_len()?;
     let small = usize::try_from(count).is_ok_and(|n| n <= collections.hash_limits.entries_max);
     let mut hash = match small {
         true => Builder::small(collections, collections.hash_limits.value_len_max),

@@ -223,16 +223,16 @@ impl<'a> Reader<'a> {
     }
 
     /// A length or count.
-    pub fn len(&mut self) -> Result<u64, CodecError> {
+    pub fn plain_len(&mut self) -> Result<u64, CodecError> {
         match self.length()? {
             Length::Plain(len) => Ok(len),
             Length::Encoded(_) => Err(CodecError::Corrupt("a string where a length belongs")),
         }
     }
 
-    /// Like [`Reader::len`], checked to be below [`STRING_LEN_MAX`].
+    /// Like [`Reader::plain_len`], checked to be below [`STRING_LEN_MAX`].
     pub(super) fn string_len(&mut self) -> Result<u64, CodecError> {
-        check_string_len(self.len()?)
+        check_string_len(self.plain_len()?)
     }
 
     /// A string in any of its encodings.
@@ -294,13 +294,16 @@ mod tests {
             let mut out = Vec::new();
             write_len(&mut out, len);
             assert_eq!(out, bytes);
-            assert_eq!(Reader::new(bytes).len(), Ok(len));
+            assert_eq!(Reader::new(bytes).plain_len(), Ok(len));
             for end in 0..bytes.len() {
-                assert_eq!(Reader::new(&bytes[..end]).len(), Err(CodecError::Truncated));
+                assert_eq!(
+                    Reader::new(&bytes[..end]).plain_len(),
+                    Err(CodecError::Truncated)
+                );
             }
         }
-        assert!(Reader::new(b"\x82\0\0\0\0\0\0\0\0").len().is_err());
-        assert!(Reader::new(b"\xc0\0").len().is_err());
+        assert!(Reader::new(b"\x82\0\0\0\0\0\0\0\0").plain_len().is_err());
+        assert!(Reader::new(b"\xc0\0").plain_len().is_err());
     }
 
     #[test]
