@@ -229,8 +229,8 @@ impl Latencies {
 /// A writer at a fixed rate, on one connection, until `stop`: SETs of random keys.
 ///
 /// Whatever is due is sent at once and then awaited, at most `BATCH_MAX` commands together. What is
-/// timed is from sending to the last reply, so a writer's pause shows in full; a late wake-up of this
-/// thread does not.
+/// timed is from sending to the last reply, so a writer's pause shows in full; a late wake-up of
+/// this thread does not.
 ///
 /// # Errors
 /// As the connection's.
@@ -275,8 +275,8 @@ pub struct OneByOne {
 }
 
 /// Inserts keys `0..count` one at a time, waiting for each reply. After each block of inserts comes
-/// a quarter as many PINGs over the same connection: their longest is what the scheduler does to any
-/// command in that time.
+/// a quarter as many PINGs over the same connection: their longest is what the scheduler does to
+/// any command in that time.
 ///
 /// # Errors
 /// As the connection's.

@@ -91,7 +91,7 @@ pub const LINES: &[Line] = &[
     },
     Line {
         id: "set_p16_replica",
-        title: "SET P=16, one redis-server replica: primary",
+        title: "SET P=16, one real replica: the primary",
         unit: CPU,
         kinds: REPLICATING,
         bounds: &[bound(0.50, Reference::Peer(Redis))],

@@ -75,7 +75,8 @@ fn bar(body: &mut String, row: &Row, value: f64, ratio: f64, y: f64) {
     let _ = writeln!(
         body,
         "<rect x=\"{LABEL_WIDTH}\" y=\"{y}\" width=\"{width:.1}\" height=\"{BAR_HEIGHT}\" \
-         fill=\"{}\"/>\n<text x=\"{text_x:.0}\" y=\"{text_y:.0}\" class=\"small\">{} {value:.2} {}</text>",
+         fill=\"{}\"/>\n<text x=\"{text_x:.0}\" y=\"{text_y:.0}\" \
+         class=\"small\">{} {value:.2} {}</text>",
         colour(row.kind),
         row.kind.name(),
         escape(row.line.unit),
@@ -94,7 +95,8 @@ fn frame(body: &str, height: f64) -> String {
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="{LABEL_WIDTH}" y="18" font-weight="bold">Shorter is better; relative to Redis, or to
  Banyan's bound where Redis was not measured</text>
-<text x="{LABEL_WIDTH}" y="34" class="small">black mark: the bound that Banyan must keep; dashed: 1.0</text>
+<text x="{LABEL_WIDTH}" y="34" class="small">black mark: the bound that
+ Banyan must keep; dashed: 1.0</text>
 <line x1="{one}" y1="40" x2="{one}" y2="{height:.0}" class="one"/>
 {body}</svg>
 "##

@@ -15,8 +15,20 @@ use crate::throughput::reading;
 
 const SYNC_TIMEOUT: Duration = Duration::from_secs(180);
 const WRITES_PER_SECOND: u64 = 70_000;
-/// What redis-server logs once it has the whole RDB, before it loads it.
-const RDB_RECEIVED: &str = "MASTER <-> REPLICA sync: Flushing old data";
+/// What redis-server and valkey-server log once they have the whole RDB, before they load it.
+const RDB_RECEIVED: &str = " <-> REPLICA sync: Flushing old data";
+/// How long a replica may take to come up or to catch up.
+const LINK_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The real server that follows a primary of `kind`: redis-server, but Redis 7.0 does not read the
+/// RDB version 11 that Valkey sends.
+pub fn replica_kind(kind: Kind) -> Kind {
+    if kind == Kind::Valkey {
+        Kind::Valkey
+    } else {
+        Kind::Redis
+    }
+}
 
 /// Makes `replica` follow `primary` and waits until its link is up.
 ///
@@ -52,7 +64,7 @@ fn until(failure: &str, mut done: impl FnMut() -> io::Result<bool>) -> io::Resul
     let started = Instant::now();
     // While it loads, a replica refuses even INFO now and then: only the deadline ends the wait.
     while !done().unwrap_or(false) {
-        if started.elapsed() > SYNC_TIMEOUT {
+        if started.elapsed() > LINK_TIMEOUT {
             return Err(io::Error::other(failure.to_owned()));
         }
         thread::sleep(Duration::from_millis(10));
@@ -195,7 +207,7 @@ fn full_sync(bench: &Bench, primary: &Server) -> io::Result<Sync> {
         ..Options::on(&bench.load_cpu)
     };
     let options = options.with(&["--repl-diskless-load", "disabled"]);
-    let replica = Server::start(&bench.installed, Kind::Redis, &options)?;
+    let replica = Server::start(&bench.installed, replica_kind(primary.kind), &options)?;
     let before = primary.resident()?;
     let ((seconds, peak), during) = write_while(bench, primary, || {
         // The writer has begun when the sync begins.

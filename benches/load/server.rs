@@ -160,6 +160,7 @@ impl Server {
     /// # Errors
     /// The program is missing, ends at once (with the last line of its log) or answers nothing.
     pub fn start(installed: &Installed, kind: Kind, options: &Options) -> io::Result<Self> {
+        // Not resolved further: which program redis-server is depends on the name it is called by.
         let program = installed
             .program(kind)
             .ok_or_else(|| io::Error::other(format!("{} is not installed", kind.name())))?;
@@ -178,7 +179,7 @@ impl Server {
         command
             .arg("-c")
             .arg(&options.cpus)
-            .arg(fs::canonicalize(program)?);
+            .arg(std::path::absolute(program)?);
         command
             .args(arguments(kind, port, &dir, options))
             .args(&options.extra);

@@ -5,7 +5,7 @@ use std::io;
 use crate::client::load_keys;
 use crate::generator::{self, GET, Load, MGET, MSET, SET};
 use crate::process::{CpuSample, CpuTime};
-use crate::replication::{attach, wait_until_caught_up};
+use crate::replication::{attach, replica_kind, wait_until_caught_up};
 use crate::report::{Reading, Results};
 use crate::server::{Kind, Options, Server};
 use crate::{Bench, wanted};
@@ -70,7 +70,8 @@ pub fn with_replica(bench: &Bench, results: &mut Results) {
 fn primary_with_replica(bench: &Bench, kind: Kind) -> io::Result<Reading> {
     let options = Options::on(&bench.server_cpu).with(&["--repl-diskless-sync-delay", "0"]);
     let primary = start_loaded(bench, kind, &options)?;
-    let replica = Server::start(&bench.installed, Kind::Redis, &Options::on(&bench.load_cpu))?;
+    let options = Options::on(&bench.load_cpu);
+    let replica = Server::start(&bench.installed, replica_kind(kind), &options)?;
     attach(&replica, &primary)?;
     let requests = bench.scaled(1_000_000);
     let before = CpuSample::of(primary.pid())?;
