@@ -56,8 +56,8 @@ impl CpuSample {
     /// CPU time used between `earlier` and `self`.
     ///
     /// `/proc/PID/stat` counts in ticks of 10 ms, too coarse for a run of half a second, so the
-    /// total comes from the scheduler's nanosecond counters if the same threads were there at both ends.
-    /// The split into user and system is always the one of the ticks.
+    /// total comes from the scheduler's nanosecond counters if the same threads were there at both
+    /// ends. The split into user and system is always the one of the ticks.
     pub fn since(&self, earlier: &Self) -> CpuTime {
         let (user, system) = (self.user - earlier.user, self.system - earlier.system);
         let ticks = user + system;
