@@ -107,6 +107,11 @@ fn run() -> io::Result<()> {
         }
         return Ok(());
     }
+    // `cargo bench` by itself is for the micro benches; half an hour of load is asked for by name.
+    if matches.get_flag("bench") && std::env::args().len() == 2 {
+        println!("scripts/bench runs the servers side by side");
+        return Ok(());
+    }
     let quick = matches.get_flag("quick");
     let text = |name: &str| matches.get_one::<String>(name).cloned().unwrap_or_default();
     let bench = Bench {
@@ -190,11 +195,14 @@ fn select(rows: &str) -> io::Result<Vec<&'static str>> {
 
 /// Says at once what would otherwise fail every row.
 fn check(bench: &Bench) -> io::Result<()> {
+    const LINUX: &str = "util-linux";
     let tools = [
         ("redis-benchmark", "redis-tools"),
-        ("taskset", "util-linux"),
+        ("taskset", LINUX),
+        ("chrt", LINUX),
+        ("setpriv", LINUX),
     ];
-    for (tool, package) in tools.into_iter().chain([("chrt", "util-linux")]) {
+    for (tool, package) in tools {
         if process::find_program(tool).is_none() {
             let text = format!("{tool} is not installed (Debian's package {package})");
             return Err(io::Error::other(text));

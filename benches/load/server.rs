@@ -169,15 +169,15 @@ impl Server {
         let dir = std::env::temp_dir().join(format!("banyan-bench-{}-{port}", std::process::id()));
         fs::create_dir_all(&dir)?;
         let log = File::create(dir.join("log"))?;
-        let mut command = if options.idle_class {
-            let mut command = Command::new("chrt");
-            command.args(["-i", "0", "taskset"]);
-            command
-        } else {
-            Command::new("taskset")
-        };
+        // Each of these becomes the next by exec, so the child's pid is the server's. The first makes
+        // the kernel end the server if this process is killed.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL"]);
+        if options.idle_class {
+            command.args(["chrt", "-i", "0"]);
+        }
         command
-            .arg("-c")
+            .args(["taskset", "-c"])
             .arg(&options.cpus)
             .arg(std::path::absolute(program)?);
         command
