@@ -276,16 +276,21 @@ pub struct OneByOne {
 
 /// Inserts keys `0..count` one at a time, waiting for each reply. After each block of inserts comes
 /// a quarter as many PINGs over the same connection: their longest is what the scheduler does to
-/// any command in that time.
+/// any command in that time. Ends after `time_max` with as many as were inserted by then.
 ///
 /// # Errors
 /// As the connection's.
-pub fn insert_one_by_one(mut client: Client, count: u64) -> io::Result<OneByOne> {
+pub fn insert_one_by_one(
+    mut client: Client,
+    count: u64,
+    time_max: Duration,
+) -> io::Result<OneByOne> {
     const BLOCK: u64 = 10_000;
     // Polling, at ordinary priority: the kernel would throttle a polling real-time thread.
     client.set_spin()?;
     let (mut inserts, mut pings) = (Latencies::default(), Latencies::default());
     let mut key = [0; 16];
+    let started = Instant::now();
     for number in 0..count {
         write_key(number, &mut key);
         client.push(&[b"SET", &key, &VALUE]);
@@ -294,6 +299,9 @@ pub fn insert_one_by_one(mut client: Client, count: u64) -> io::Result<OneByOne>
             for _ in 0..BLOCK / 4 {
                 client.push(&[b"PING"]);
                 timed(&mut client, &mut pings)?;
+            }
+            if started.elapsed() > time_max {
+                break;
             }
         }
     }

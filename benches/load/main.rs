@@ -80,7 +80,7 @@ impl Bench {
     /// Keys to insert one by one.
     pub fn insert_keys(&self) -> u64 {
         self.keys
-            .unwrap_or(if self.quick { 1_000_000 } else { 20_000_000 })
+            .unwrap_or(if self.quick { 500_000 } else { 20_000_000 })
     }
 }
 
@@ -227,27 +227,40 @@ fn measure(bench: Bench) -> io::Result<()> {
     let head = machine(&bench);
     eprint!("{head}");
     let mut results = Results::default();
-    throughput::alone(&bench, &mut results);
-    throughput::with_replica(&bench, &mut results);
-    throughput::sharded(&bench, &mut results);
-    replication::apply(&bench, &mut results);
-    replication::memory_and_sync(&bench, &mut results);
-    insert::one_by_one(&bench, &mut results);
-
-    let rows = results.rows(&bench.installed, &bench.selected);
-    let table = report::table(&rows);
-    println!("{head}\n{table}");
-    fs::create_dir_all(&bench.directory)?;
-    let write = |name: &str, text: &str| fs::write(bench.directory.join(name), text);
-    write("results.txt", &format!("{head}\n{table}"))?;
-    write("results.csv", &report::csv(&rows))?;
-    write("results.svg", &plot::svg(&results, &rows))?;
+    let stages: [fn(&Bench, &mut Results); 6] = [
+        throughput::alone,
+        throughput::with_replica,
+        throughput::sharded,
+        replication::apply,
+        replication::memory_and_sync,
+        insert::one_by_one,
+    ];
+    for stage in stages {
+        let begun = Instant::now();
+        stage(&bench, &mut results);
+        eprintln!("  ({:.0} s)", begun.elapsed().as_secs_f64());
+        // A run that is ended early has left what it had.
+        write(&bench, &head, &results)?;
+    }
+    println!("{}", write(&bench, &head, &results)?);
     println!(
         "{:.0} s; results.txt, results.csv and results.svg are in {}",
         started.elapsed().as_secs_f64(),
         bench.directory.display()
     );
     Ok(())
+}
+
+/// Writes all results so far; returns the table.
+fn write(bench: &Bench, head: &str, results: &Results) -> io::Result<String> {
+    let rows = results.rows(&bench.installed, &bench.selected);
+    let text = format!("{head}\n{}", report::table(&rows));
+    fs::create_dir_all(&bench.directory)?;
+    let file = |name: &str, text: &str| fs::write(bench.directory.join(name), text);
+    file("results.txt", &text)?;
+    file("results.csv", &report::csv(&rows))?;
+    file("results.svg", &plot::svg(results, &rows))?;
+    Ok(text)
 }
 
 /// What a reader must know of the machine and the servers.

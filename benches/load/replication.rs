@@ -111,8 +111,8 @@ pub fn memory_and_sync(bench: &Bench, results: &mut Results) {
     if !with_sync && !bench.wants("memory") {
         return;
     }
-    // Minutes each: three rounds give a median.
-    for _ in 0..bench.rounds.min(3) {
+    // A minute for each server.
+    for _ in 0..bench.rounds.min(if bench.quick { 1 } else { 2 }) {
         for kind in bench.installed_kinds(&Kind::ALL) {
             let replicates = matches!(kind, Kind::Banyan | Kind::Redis | Kind::Valkey);
             let mut options = Options::on(&bench.server_cpu);
