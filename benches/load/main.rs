@@ -49,17 +49,6 @@ impl Bench {
         self.selected.contains(&line)
     }
 
-    /// Whether the line, or one whose bound refers to it, is to be measured.
-    pub fn wants_related(&self, line: &str) -> bool {
-        let refers =
-            |reference: &Reference| matches!(reference, Reference::Line(id) if *id == line);
-        let mut bounds = LINES
-            .iter()
-            .filter(|other| self.wants(other.id))
-            .flat_map(|o| o.bounds);
-        self.wants(line) || bounds.any(|bound| refers(&bound.reference))
-    }
-
     /// Those of `kinds` that this machine has.
     pub fn installed_kinds(&self, kinds: &[Kind]) -> Vec<Kind> {
         let has = |kind: &&Kind| self.installed.program(**kind).is_some();
@@ -183,7 +172,20 @@ fn select(rows: &str) -> io::Result<Vec<&'static str>> {
         .collect();
     let matches = |id: &str| prefixes.is_empty() || prefixes.iter().any(|p| id.starts_with(p));
     let memtier = process::find_program("memtier_benchmark").is_some();
-    let known = LINES.iter().map(|line| line.id).filter(|id| matches(id));
+    // A line brings those along that its bound refers to.
+    let referred = |id: &str| {
+        let lines = LINES.iter().filter(|line| matches(line.id));
+        lines
+            .flat_map(|line| line.bounds)
+            .any(|bound| match bound.reference {
+                Reference::Line(other) | Reference::AbsoluteOrNoise(other) => other == id,
+                Reference::Peer(_) | Reference::Absolute => false,
+            })
+    };
+    let known = LINES
+        .iter()
+        .map(|line| line.id)
+        .filter(|&id| matches(id) || referred(id));
     let selected: Vec<_> = known.filter(|&id| id != "memtier_p1" || memtier).collect();
     if selected.is_empty() {
         return Err(io::Error::other(format!(

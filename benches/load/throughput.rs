@@ -118,7 +118,7 @@ pub fn sharded(bench: &Bench, results: &mut Results) {
     for _ in 0..bench.rounds {
         for (shards, order) in [(1, "strict"), (8, "relaxed"), (8, "strict")] {
             let mut here = cases.iter().filter(|case| {
-                case.shards == shards && case.order == order && bench.wants_related(case.line)
+                case.shards == shards && case.order == order && bench.wants(case.line)
             });
             let Some(first) = here.next() else { continue };
             let server = start_loaded(bench, Kind::Banyan, &shard_options(bench, shards, order));
