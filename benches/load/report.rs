@@ -229,7 +229,7 @@ const HEADER: [&str; 11] = [
     "verdict",
 ];
 
-/// The table as text, with what is known of the machine above it.
+/// The table as text.
 pub fn table(rows: &[Row]) -> String {
     let mut cells: Vec<Vec<String>> = vec![HEADER.iter().map(|&head| head.to_owned()).collect()];
     let mut last = "";

@@ -169,7 +169,7 @@ impl Server {
         let dir = std::env::temp_dir().join(format!("banyan-bench-{}-{port}", std::process::id()));
         fs::create_dir_all(&dir)?;
         let log = File::create(dir.join("log"))?;
-        // Each of these becomes the next by exec, so the child's pid is the server's. The first makes
+        // Each of these becomes the next by exec: the child's pid is the server's. The first makes
         // the kernel end the server if this process is killed.
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]);
