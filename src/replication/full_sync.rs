@@ -71,6 +71,11 @@ impl FullSync {
     pub fn due_ms(&self) -> Option<u64> {
         (matches!(self.phase, Phase::Idle) && !self.waiting.is_empty()).then_some(self.start_ms)
     }
+
+    /// Whether its barrier is being taken or held.
+    pub fn holds_barrier(&self) -> bool {
+        matches!(self.phase, Phase::Barrier(_) | Phase::Cutting { .. })
+    }
 }
 
 impl Node {
@@ -172,9 +177,9 @@ impl Node {
         let mut head = Vec::new();
         let preamble = Preamble {
             created_s: now_ms / 1000,
-            used_memory: 0,
+            used_memory_bytes: 0,
             replication: Some(ReplicationInfo { selected_db: db, id: replid.clone(), offset }),
-            ..Preamble::default()
+            aof_base: false,
         };
         framer.begin(&mut head, &preamble);
         sync.framer = Some(framer);
