@@ -145,7 +145,7 @@ const TEMPLATES: &[(usize, How, &str)] = &[
     (2, EXACT, "OBJECT [ENCODING|$bad|FREQ $k $k]"),
     (4, How::Shape, "DUMP $k"),
     (2, How::Shape, "MEMORY USAGE $k [|SAMPLES 0|SAMPLES 5]"),
-    (2, EXACT, "MEMORY USAGE $k [SAMPLES|SAMPLES -1|SAMPLES $bad|$bad]"),
+    (2, How::Shape, "MEMORY USAGE $k [SAMPLES|SAMPLES -1|SAMPLES $bad|$bad]"),
     (3, EXACT, "RESTORE $k [0|-1|$ms|$bad] $v [|REPLACE|ABSTTL|IDLETIME 5|FREQ 256|IDLETIME -1|FREQ 1 IDLETIME 1]"),
     (2, How::Cursor, "SCAN [$bad|foo] [|COUNT 0|COUNT foo|MATCH|COUNT -1]"),
     (2, How::Cursor, "SCAN 0 [COUNT 0|COUNT foo|MATCH|COUNT -1|TYPE|FOO BAR]"),

@@ -5,7 +5,7 @@ use super::generate::{CLIENTS, Check, Command, Generator, Step};
 use crate::support::client::Client;
 use crate::support::random::Random;
 use crate::support::resp::{self, Value};
-use crate::support::server::Server;
+use crate::support::server::{Server, stand_in};
 use crate::support::sync::{differences, digest};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ pub struct Failure {
 
 /// Thresholds that both sides must share, and what Redis 7.2 does where Valkey 8 changed a
 /// default: lazy freeing turns the DEL of an expired key into UNLINK.
-pub const SHARED_ARGS: &[&str] = &[
+const SHARED_ARGS: &[&str] = &[
     "--hash-max-listpack-entries",
     "128",
     "--hash-max-listpack-value",
@@ -41,10 +41,19 @@ pub const REFERENCE_ARGS: &[&str] = &[
     "--lazyfree-lazy-user-del", "no", "--lazyfree-lazy-user-flush", "no",
 ];
 
+/// A Valkey that stands in for Banyan must be turned to Redis 7.2's ways too.
+pub fn subject_args() -> &'static [&'static str] {
+    if stand_in() {
+        REFERENCE_ARGS
+    } else {
+        SHARED_ARGS
+    }
+}
+
 impl Pair {
     pub fn start(shards: usize, args: &[&str]) -> Pair {
         let reference = Server::valkey(REFERENCE_ARGS);
-        let subject = Server::banyan(shards, &[SHARED_ARGS, args].concat());
+        let subject = Server::banyan(shards, &[subject_args(), args].concat());
         let mut pair = Pair {
             reference,
             subject,

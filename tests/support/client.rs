@@ -99,7 +99,7 @@ impl Client {
     /// The next reply; an error at end of stream or when the timeout is over.
     pub fn read(&mut self) -> io::Result<Value> {
         let deadline = Instant::now() + self.timeout;
-        // Big values are not parsed anew for every packet: the input doubles between two tries.
+        // A big value is not parsed anew for every packet.
         let mut wanted = 0;
         loop {
             if self.input.len() >= wanted {
@@ -116,7 +116,7 @@ impl Client {
         }
     }
 
-    /// How long the input must become before another try at parsing makes sense.
+    /// How long the input must become before another try at parsing a bulk string makes sense.
     fn wanted_more(&self) -> usize {
         let head = &self.input[self.at..];
         if head.first() == Some(&b'$')
@@ -128,11 +128,7 @@ impl Client {
             let len: usize = len;
             return self.at + end + 2 + len + 2;
         }
-        if head.len() > 64 * 1024 {
-            self.input.len() + head.len() / 2
-        } else {
-            0
-        }
+        0
     }
 
     fn take_buffered(&mut self) -> io::Result<Option<Value>> {

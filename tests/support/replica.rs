@@ -80,8 +80,24 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// A full synchronisation.
+    /// A full synchronisation, waited for until the primary too counts the replica as online: a
+    /// real server's snapshot child may outlive the last byte that it sent.
     pub fn full(port: u16) -> Replica {
+        let mut replica = Replica::full_now(port);
+        let mut client = Client::connect(port);
+        super::wait_until("the primary to see its replicas online", || {
+            replica.ack();
+            let text = client.call("INFO replication").text();
+            let mut states = text
+                .lines()
+                .filter(|l| l.starts_with("slave") && l.contains("state="));
+            states.all(|l| l.contains("state=online"))
+        });
+        replica
+    }
+
+    /// A full synchronisation, as soon as the RDB is there.
+    pub fn full_now(port: u16) -> Replica {
         let replica = Replica::psync(port, "?", -1, Manners::default());
         assert!(
             matches!(replica.answer, Answer::Full { .. }),
