@@ -64,7 +64,7 @@ fn a_flood_of_connections_that_leave_at_once_is_survived() {
 }
 
 #[test]
-fn a_half_closed_connection_gets_its_replies_first() {
+fn a_half_closed_connection_has_run_all_that_it_sent() {
     let mut server = Server::banyan(7, &[]);
     let mut client = server.client();
     let mut bytes = Vec::new();
