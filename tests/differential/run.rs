@@ -16,6 +16,9 @@ pub struct Pair {
     pub subject: Server,
     clients: Vec<(Client, Client)>,
     splits: Random,
+    /// Replies of the reference so far, and how many of them were errors.
+    replies: usize,
+    errors: usize,
 }
 
 /// A difference that a run has found.
@@ -59,6 +62,8 @@ impl Pair {
             subject,
             clients: Vec::new(),
             splits: Random::new(7),
+            replies: 0,
+            errors: 0,
         };
         pair.reset();
         pair
@@ -134,6 +139,8 @@ impl Pair {
         let actual = subject
             .exchange(&bytes[split..], answered.len())
             .map_err(lost)?;
+        self.replies += expected.len();
+        self.errors += expected.iter().filter(|reply| reply.is_error()).count();
         let mut before: Option<&Value> = None;
         for (i, command) in answered.iter().enumerate() {
             if let Some(text) = differ(&command.check, before, &expected[i], &actual[i]) {
@@ -353,7 +360,12 @@ pub fn compare_random(pair: &mut Pair, seed: u64, commands: usize) {
             );
         }
     }
-    println!("{sent} commands compared");
+    let share = pair.errors * 100 / pair.replies;
+    println!("{sent} commands compared, {share} % of the replies were errors");
+    assert!(
+        share < 40,
+        "too few commands succeed to mean anything: {share} % errors"
+    );
 }
 
 fn show_steps(steps: &[Step]) -> String {

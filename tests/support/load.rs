@@ -55,8 +55,11 @@ impl Drop for Load {
 /// A random write: strings, counters, hashes, several keys at once, deletes, expiries that never
 /// come, other databases.
 pub fn random_write(random: &mut Random) -> Vec<Vec<u8>> {
-    let key = format!("key:{}", random.below(20_000));
-    let other = format!("key:{}", random.below(20_000));
+    const KEYS: usize = 20_000;
+    let number = random.below(KEYS);
+    let key = format!("key:{number}");
+    // Never the same key: COPY refuses that.
+    let other = format!("key:{}", (number + 1 + random.below(KEYS - 1)) % KEYS);
     let value = format!("value:{}", random.next());
     let text = match random.below(14) {
         0..=3 => format!("SET {key} {value}"),
