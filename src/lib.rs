@@ -21,5 +21,6 @@ pub mod keyspace;
 pub mod net;
 pub mod persistence;
 pub mod protocol;
+pub mod replication;
 pub mod shard;
 pub mod value;

@@ -48,7 +48,10 @@ pub(super) struct Coordinator {
 
 impl Coordinator {
     pub fn new(state: ahash::RandomState) -> Self {
-        Coordinator { replicas: HashMap::with_hasher(state), ..Coordinator::default() }
+        Coordinator {
+            replicas: HashMap::with_hasher(state),
+            ..Coordinator::default()
+        }
     }
 }
 
@@ -56,7 +59,12 @@ impl Node {
     pub(super) fn replica_online(&mut self, place: Place, info: ReplicaInfo) {
         let now_ms = self.shard.now.unix_ms;
         let acked = info.offset;
-        let replica = Replica { info, online: true, acked, acked_ms: now_ms };
+        let replica = Replica {
+            info,
+            online: true,
+            acked,
+            acked_ms: now_ms,
+        };
         self.coordinator.replicas.insert(place, replica);
         self.refresh_view();
     }
@@ -87,7 +95,11 @@ impl Node {
                 let view = ReplicaView {
                     ip: replica.info.ip.clone(),
                     port: replica.info.port,
-                    state: if replica.online { "online" } else { "wait_bgsave" },
+                    state: if replica.online {
+                        "online"
+                    } else {
+                        "wait_bgsave"
+                    },
                     offset: replica.acked,
                     lag_s,
                     kind: "replica",
@@ -96,9 +108,15 @@ impl Node {
             })
             .collect();
         views.sort_by_key(|(place, _)| *place);
-        let good = views.iter().filter(|(_, v)| v.state == "online" && v.lag_s <= max_lag_s).count();
+        let good = views
+            .iter()
+            .filter(|(_, v)| v.state == "online" && v.lag_s <= max_lag_s)
+            .count();
         let good = good as u32;
-        self.shard.shared.good_replicas.store(good, std::sync::atomic::Ordering::Relaxed);
+        self.shard
+            .shared
+            .good_replicas
+            .store(good, std::sync::atomic::Ordering::Relaxed);
         let mut merged = self.log.lock();
         merged.good_replicas = good;
         merged.replicas = views.into_iter().map(|(_, view)| view).collect();
@@ -119,37 +137,70 @@ impl Node {
             _ => None,
         };
         if let Some(text) = error {
-            self.shard.resume_client(conn, |client| client.reply.error(text));
+            self.shard
+                .resume_client(conn, |client| client.reply.error(text));
             return;
         }
         // The client's own writes of this tick must be in the log before we ask for their offset.
         self.shard.publish();
         let merged = self.log.merge();
         let offset = self.shard.client(conn).map_or(0, |client| {
-            let ends = client.wrote.iter().map(|wrote| merged.offset_of(wrote.0, wrote.1));
+            let ends = client
+                .wrote
+                .iter()
+                .map(|wrote| merged.offset_of(wrote.0, wrote.1));
             ends.max().unwrap_or(0)
         });
         drop(merged);
         let replicas = u32::try_from(number(1).unwrap_or(0).max(0)).unwrap_or(u32::MAX);
         let timeout_ms = number(2).unwrap_or(0) as u64;
-        self.to_coordinator(Message::Wait { conn, offset, replicas, timeout_ms });
+        self.to_coordinator(Message::Wait {
+            conn,
+            offset,
+            replicas,
+            timeout_ms,
+        });
     }
 
-    pub(super) fn wait_begins(&mut self, place: Place, offset: u64, replicas: u32, timeout_ms: u64) {
+    pub(super) fn wait_begins(
+        &mut self,
+        place: Place,
+        offset: u64,
+        replicas: u32,
+        timeout_ms: u64,
+    ) {
         let count = self.acked_by(offset);
         if count >= replicas {
-            self.to(place.0, Message::Waited { conn: place.1, count, error: false });
+            self.to(
+                place.0,
+                Message::Waited {
+                    conn: place.1,
+                    count,
+                    error: false,
+                },
+            );
             return;
         }
         let now_ms = self.shard.now.unix_ms;
-        let until_ms = if timeout_ms == 0 { u64::MAX } else { now_ms.saturating_add(timeout_ms) };
-        self.coordinator.waiters.push(Waiter { place, offset, replicas, until_ms });
+        let until_ms = if timeout_ms == 0 {
+            u64::MAX
+        } else {
+            now_ms.saturating_add(timeout_ms)
+        };
+        self.coordinator.waiters.push(Waiter {
+            place,
+            offset,
+            replicas,
+            until_ms,
+        });
         self.coordinator.ask = true;
     }
 
     fn acked_by(&self, offset: u64) -> u32 {
         let replicas = self.coordinator.replicas.values();
-        replicas.filter(|replica| replica.online && replica.acked >= offset).count() as u32
+        replicas
+            .filter(|replica| replica.online && replica.acked >= offset)
+            .count() as u32
     }
 
     fn answer_waiters(&mut self) {
@@ -159,7 +210,14 @@ impl Node {
             let count = self.acked_by(waiter.offset);
             if count >= waiter.replicas || now_ms >= waiter.until_ms {
                 let (home, conn) = waiter.place;
-                self.to(home, Message::Waited { conn, count, error: false });
+                self.to(
+                    home,
+                    Message::Waited {
+                        conn,
+                        count,
+                        error: false,
+                    },
+                );
             } else {
                 self.coordinator.waiters.push(waiter);
             }
@@ -168,21 +226,37 @@ impl Node {
 
     /// CLIENT UNBLOCK, or the client is gone.
     pub(super) fn wait_over(&mut self, place: Place, error: Option<bool>) {
-        let Some(at) = self.coordinator.waiters.iter().position(|w| w.place == place) else { return };
+        let Some(at) = self
+            .coordinator
+            .waiters
+            .iter()
+            .position(|w| w.place == place)
+        else {
+            return;
+        };
         let waiter = self.coordinator.waiters.swap_remove(at);
         if let Some(error) = error {
             let count = self.acked_by(waiter.offset);
-            self.to(place.0, Message::Waited { conn: place.1, count, error });
+            self.to(
+                place.0,
+                Message::Waited {
+                    conn: place.1,
+                    count,
+                    error,
+                },
+            );
         }
     }
 
     /// At the client's home: WAIT is answered.
     pub(super) fn waited(&mut self, conn: ConnId, count: u32, error: bool) {
-        let waits = self.shard.client(conn).is_some_and(|client| {
-            matches!(client.waiting, Waiting::Upper { unblockable: true })
-        });
+        let waits = self
+            .shard
+            .client(conn)
+            .is_some_and(|client| matches!(client.waiting, Waiting::Upper { unblockable: true }));
         if waits {
-            self.shard.resume_client(conn, |client| write_waited(&mut client.reply, count, error));
+            self.shard
+                .resume_client(conn, |client| write_waited(&mut client.reply, count, error));
         }
     }
 
@@ -213,7 +287,11 @@ impl Node {
     }
 
     fn is_paused(&self) -> bool {
-        let until = self.shard.shared.pause_until_ms.load(std::sync::atomic::Ordering::Relaxed);
+        let until = self
+            .shard
+            .shared
+            .pause_until_ms
+            .load(std::sync::atomic::Ordering::Relaxed);
         until > self.shard.now.unix_ms
     }
 

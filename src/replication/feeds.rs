@@ -67,7 +67,8 @@ impl Node {
     /// REPLCONF.
     pub(super) fn replconf(&mut self, conn: ConnId, args: Args<'_>) {
         if args.len() % 2 == 0 {
-            self.shard.resume_client(conn, |client| client.reply.error("ERR syntax error"));
+            self.shard
+                .resume_client(conn, |client| client.reply.error("ERR syntax error"));
             return;
         }
         let mut silent = false;
@@ -89,7 +90,12 @@ impl Node {
         });
     }
 
-    fn replconf_option(&mut self, conn: ConnId, option: &[u8], value: &[u8]) -> Result<bool, String> {
+    fn replconf_option(
+        &mut self,
+        conn: ConnId,
+        option: &[u8],
+        value: &[u8],
+    ) -> Result<bool, String> {
         let number = || {
             let number = crate::value::number::parse_i64(value);
             number.ok_or("ERR value is not an integer or out of range".to_owned())
@@ -102,8 +108,11 @@ impl Node {
             }
             b"ip-address" => {
                 if value.len() > 255 {
-                    return Err(format!("ERR REPLCONF ip-address provided by replica instance is \
-                        too long: {} bytes", value.len()));
+                    return Err(format!(
+                        "ERR REPLCONF ip-address provided by replica instance is \
+                        too long: {} bytes",
+                        value.len()
+                    ));
                 }
                 feed.request.info.ip = String::from_utf8_lossy(value).into_owned();
             }
@@ -136,7 +145,9 @@ impl Node {
     }
 
     fn acknowledged(&mut self, conn: ConnId, offset: u64) {
-        let Some(feed) = self.feeds.get_mut(&conn) else { return };
+        let Some(feed) = self.feeds.get_mut(&conn) else {
+            return;
+        };
         if feed.state == State::AwaitsAck {
             self.go_online(conn);
         }
@@ -145,14 +156,19 @@ impl Node {
 
     /// PSYNC and SYNC.
     pub(super) fn sync_command(&mut self, conn: ConnId, args: Args<'_>, plain: bool) {
-        let already = self.shard.client(conn).is_none_or(|c| c.class == Class::Replica);
+        let already = self
+            .shard
+            .client(conn)
+            .is_none_or(|c| c.class == Class::Replica);
         if already {
             self.shard.resume_client(conn, |_| {});
             return;
         }
         if self.is_replica() && !self.log.lock().upstream.as_ref().is_some_and(|u| u.link_up) {
             self.shard.resume_client(conn, |client| {
-                client.reply.error("NOMASTERLINK Can't SYNC while not connected with my master");
+                client
+                    .reply
+                    .error("NOMASTERLINK Can't SYNC while not connected with my master");
             });
             return;
         }
@@ -173,7 +189,10 @@ impl Node {
     }
 
     fn peer_ip(&self, conn: ConnId) -> String {
-        let peer = self.shard.client(conn).map_or("", |client| client.peer.as_str());
+        let peer = self
+            .shard
+            .client(conn)
+            .map_or("", |client| client.peer.as_str());
         let ip = peer.rsplit_once(':').map_or(peer, |(ip, _)| ip);
         ip.trim_matches(['[', ']']).to_owned()
     }
@@ -235,7 +254,9 @@ impl Node {
         replid: &str,
         offset: u64,
     ) {
-        let Some(feed) = self.feeds.get_mut(&conn) else { return };
+        let Some(feed) = self.feeds.get_mut(&conn) else {
+            return;
+        };
         feed.state = State::Syncing;
         feed.cursor = offset;
         feed.request.info.offset = offset;
@@ -247,7 +268,9 @@ impl Node {
     }
 
     pub(super) fn sync_data(&mut self, shell: &mut dyn Shell, conn: ConnId, bytes: bytes::Bytes) {
-        let Some(feed) = self.feeds.get_mut(&conn) else { return };
+        let Some(feed) = self.feeds.get_mut(&conn) else {
+            return;
+        };
         shell.send(conn, Chunk::Bytes(bytes));
         feed.owed += 1;
         self.took(shell, conn);
@@ -255,7 +278,9 @@ impl Node {
 
     /// Tells the coordinator what the replica has taken of the snapshot.
     pub(super) fn took(&mut self, shell: &dyn Shell, conn: ConnId) {
-        let Some(feed) = self.feeds.get_mut(&conn) else { return };
+        let Some(feed) = self.feeds.get_mut(&conn) else {
+            return;
+        };
         if feed.owed == 0 || shell.queued(conn) > SNAPSHOT_WINDOW {
             return;
         }
@@ -266,7 +291,9 @@ impl Node {
     }
 
     pub(super) fn sync_ends(&mut self, shell: &mut dyn Shell, conn: ConnId) {
-        let Some(feed) = self.feeds.get_mut(&conn) else { return };
+        let Some(feed) = self.feeds.get_mut(&conn) else {
+            return;
+        };
         if feed.request.rdb_only {
             self.shard.disconnect(shell, conn, true);
         } else if feed.request.eof {
@@ -277,7 +304,9 @@ impl Node {
     }
 
     fn go_online(&mut self, conn: ConnId) {
-        let Some(feed) = self.feeds.get_mut(&conn) else { return };
+        let Some(feed) = self.feeds.get_mut(&conn) else {
+            return;
+        };
         feed.state = State::Online;
         let info: ReplicaInfo = feed.request.info.clone();
         tracing::info!(ip = %info.ip, port = info.port, "replica is online");
@@ -288,7 +317,11 @@ impl Node {
     pub(super) fn drop_replicas(&mut self, shell: &mut dyn Shell) {
         let conns: Vec<ConnId> = self.feeds.keys().copied().collect();
         for conn in conns {
-            if self.shard.client(conn).is_some_and(|client| client.class == Class::Replica) {
+            if self
+                .shard
+                .client(conn)
+                .is_some_and(|client| client.class == Class::Replica)
+            {
                 self.shard.disconnect(shell, conn, false);
             }
         }
@@ -335,7 +368,12 @@ impl Node {
                 merged.pin(pin_token(id, *conn), feed.cursor);
             }
             let behind = end.saturating_sub(feed.cursor);
-            let held = behind + if streaming { shell.queued(*conn) as u64 } else { 0 };
+            let held = behind
+                + if streaming {
+                    shell.queued(*conn) as u64
+                } else {
+                    0
+                };
             // As in Redis, a limit below the backlog's size would drop replicas that the backlog
             // serves anyway.
             let limit = crate::config::OutputLimit {

@@ -36,20 +36,20 @@ struct Waiting {
     request: SyncRequest,
 }
 
-#[derive(Default)]
 enum Phase {
-    #[default]
     Idle,
     /// The barrier is being taken.
     Barrier(TxId),
     /// Shards make their cut.
-    Cutting { tx: TxId, missing: usize },
+    Cutting {
+        tx: TxId,
+        missing: usize,
+    },
     /// Fragments flow.
     Streaming,
 }
 
 /// The snapshot under way and who waits for the next.
-#[derive(Default)]
 pub(super) struct FullSync {
     waiting: Vec<Waiting>,
     start_ms: u64,
@@ -64,6 +64,24 @@ pub(super) struct FullSync {
     whole: Option<Vec<Bytes>>,
     credits_due: VecDeque<usize>,
     bytes: u64,
+}
+
+impl Default for FullSync {
+    fn default() -> Self {
+        FullSync {
+            waiting: Vec::new(),
+            start_ms: 0,
+            phase: Phase::Idle,
+            epoch: 0,
+            members: Vec::new(),
+            shards_done: 0,
+            framer: None,
+            mark: [0; 40],
+            whole: None,
+            credits_due: VecDeque::new(),
+            bytes: 0,
+        }
+    }
 }
 
 impl FullSync {
@@ -87,8 +105,12 @@ impl Node {
             true if request.eof => u64::from(config.repl_diskless_sync_delay) * 1000,
             _ => 0,
         };
-        let replica =
-            Replica { info: request.info.clone(), online: false, acked: 0, acked_ms: now_ms };
+        let replica = Replica {
+            info: request.info.clone(),
+            online: false,
+            acked: 0,
+            acked_ms: now_ms,
+        };
         self.coordinator.replicas.insert(place, replica);
         self.refresh_view();
         let sync = &mut self.coordinator.sync;
@@ -125,7 +147,10 @@ impl Node {
         sync.epoch += 1;
         let epoch = sync.epoch;
         let shards = self.shard.shared.shards;
-        sync.phase = Phase::Cutting { tx, missing: shards };
+        sync.phase = Phase::Cutting {
+            tx,
+            missing: shards,
+        };
         self.log.reset(|merged| merged.enabled = true);
         for shard in 0..shards {
             self.to(shard, Message::Prepare(Step::Cut { epoch }));
@@ -135,7 +160,9 @@ impl Node {
 
     /// A shard has made its cut. Whether that was what it reported.
     pub(super) fn cut_prepared(&mut self) -> bool {
-        let Phase::Cutting { tx, missing } = &mut self.coordinator.sync.phase else { return false };
+        let Phase::Cutting { tx, missing } = &mut self.coordinator.sync.phase else {
+            return false;
+        };
         *missing -= 1;
         if *missing > 0 {
             return true;
@@ -155,13 +182,21 @@ impl Node {
         let (replid, offset, db) = {
             let mut merged = self.log.merge();
             merged.sync_full += self.coordinator.sync.waiting.len() as u64;
-            if !self.shard.shared.is_replica.load(std::sync::atomic::Ordering::Relaxed) {
+            if !self
+                .shard
+                .shared
+                .is_replica
+                .load(std::sync::atomic::Ordering::Relaxed)
+            {
                 // The replicas that come know no database: SELECT comes first.
                 merged.db = None;
             }
             (merged.replid.clone(), merged.end(), merged.db)
         };
-        let db = self.link.as_ref().map_or(db.map(|db| db as usize), |link| Some(link.db));
+        let db = self
+            .link
+            .as_ref()
+            .map_or(db.map(|db| db as usize), |link| Some(link.applier.db));
         let sync = &mut self.coordinator.sync;
         sync.phase = Phase::Streaming;
         sync.shards_done = 0;
@@ -170,27 +205,45 @@ impl Node {
         sync.credits_due.clear();
         sync.members = std::mem::take(&mut sync.waiting)
             .into_iter()
-            .map(|Waiting { place, request }| Member { place, request, owes: 0, progress_ms: now_ms })
+            .map(|Waiting { place, request }| Member {
+                place,
+                request,
+                owes: 0,
+                progress_ms: now_ms,
+            })
             .collect();
-        sync.whole = sync.members.iter().any(|member| !member.request.eof).then(Vec::new);
+        sync.whole = sync
+            .members
+            .iter()
+            .any(|member| !member.request.eof)
+            .then(Vec::new);
         let mut framer = Framer::new(self.shard.config.rdbchecksum);
         let mut head = Vec::new();
         let preamble = Preamble {
             created_s: now_ms / 1000,
             used_memory_bytes: 0,
-            replication: Some(ReplicationInfo { selected_db: db, id: replid.clone(), offset }),
+            replication: Some(ReplicationInfo {
+                selected_db: db,
+                id: replid.clone(),
+                offset,
+            }),
             aof_base: false,
         };
         framer.begin(&mut head, &preamble);
         sync.framer = Some(framer);
         tracing::info!(members = sync.members.len(), offset, "full sync begins");
-        let places: Vec<(Place, bool)> =
-            sync.members.iter().map(|m| (m.place, m.request.eof)).collect();
-        for ((home, conn), eof) in places {
+        let places: Vec<Place> = sync.members.iter().map(|m| m.place).collect();
+        for (home, conn) in places {
             self.log.merge().pin(pin_token(home, conn), offset);
             let replid = replid.clone();
-            let eof = eof.then_some(mark);
-            self.to(home, Message::SyncStarts { conn, replid, offset, eof });
+            self.to(
+                home,
+                Message::SyncStarts {
+                    conn,
+                    replid,
+                    offset,
+                },
+            );
         }
         let mut line = b"$EOF:".to_vec();
         line.extend_from_slice(&mark);
@@ -201,12 +254,24 @@ impl Node {
 
     fn to_eof_members(&mut self, bytes: &Bytes) {
         let mut targets = Vec::new();
-        for member in self.coordinator.sync.members.iter_mut().filter(|m| m.request.eof) {
+        for member in self
+            .coordinator
+            .sync
+            .members
+            .iter_mut()
+            .filter(|m| m.request.eof)
+        {
             member.owes += 1;
             targets.push(member.place);
         }
         for (home, conn) in targets {
-            self.to(home, Message::SyncData { conn, bytes: bytes.clone() });
+            self.to(
+                home,
+                Message::SyncData {
+                    conn,
+                    bytes: bytes.clone(),
+                },
+            );
         }
     }
 
@@ -226,7 +291,10 @@ impl Node {
             return;
         }
         if !bytes.is_empty() {
-            sync.framer.as_mut().expect("a stream has a frame").fragment(&bytes);
+            sync.framer
+                .as_mut()
+                .expect("a stream has a frame")
+                .fragment(&bytes);
             self.send_fragment(Bytes::from(bytes));
         }
         let sync = &mut self.coordinator.sync;
@@ -243,7 +311,12 @@ impl Node {
 
     fn give_credits(&mut self) {
         let sync = &mut self.coordinator.sync;
-        let owes = sync.members.iter().map(|member| member.owes).max().unwrap_or(0);
+        let owes = sync
+            .members
+            .iter()
+            .map(|member| member.owes)
+            .max()
+            .unwrap_or(0);
         if owes >= MEMBER_OWES_MAX {
             return;
         }
@@ -267,17 +340,28 @@ impl Node {
     fn finish_sync(&mut self) {
         let sync = &mut self.coordinator.sync;
         let mut tail = Vec::new();
-        sync.framer.take().expect("a stream has a frame").end(&mut tail);
+        sync.framer
+            .take()
+            .expect("a stream has a frame")
+            .end(&mut tail);
         let mark = sync.mark;
         let tail = Bytes::from(tail);
         self.send_fragment(tail);
         self.to_eof_members(&Bytes::copy_from_slice(&mark));
         self.send_whole();
         let sync = &mut self.coordinator.sync;
-        tracing::info!(bytes = sync.bytes, members = sync.members.len(), "full sync is sent");
+        tracing::info!(
+            bytes = sync.bytes,
+            members = sync.members.len(),
+            "full sync is sent"
+        );
         sync.phase = Phase::Idle;
         let members = std::mem::take(&mut sync.members);
-        for Member { place: (home, conn), .. } in members {
+        for Member {
+            place: (home, conn),
+            ..
+        } in members
+        {
             self.to(home, Message::SyncEnds { conn });
         }
         self.schedule_next();
@@ -285,7 +369,9 @@ impl Node {
 
     /// Members without `capa eof` get the length and then everything.
     fn send_whole(&mut self) {
-        let Some(whole) = self.coordinator.sync.whole.take() else { return };
+        let Some(whole) = self.coordinator.sync.whole.take() else {
+            return;
+        };
         let total: usize = whole.iter().map(Bytes::len).sum();
         let line = Bytes::from(format!("${total}\r\n"));
         let targets: Vec<Place> = (self.coordinator.sync.members.iter())
@@ -294,7 +380,13 @@ impl Node {
             .collect();
         for (home, conn) in targets {
             for bytes in std::iter::once(&line).chain(&whole) {
-                self.to(home, Message::SyncData { conn, bytes: bytes.clone() });
+                self.to(
+                    home,
+                    Message::SyncData {
+                        conn,
+                        bytes: bytes.clone(),
+                    },
+                );
             }
         }
     }
@@ -340,7 +432,11 @@ impl Node {
         let members = std::mem::take(&mut self.coordinator.sync.members);
         tracing::info!("the dataset was flushed: replicas in full sync begin anew");
         self.abort_sync();
-        for Member { place: (home, conn), .. } in members {
+        for Member {
+            place: (home, conn),
+            ..
+        } in members
+        {
             self.to(home, Message::SyncFailed { conn });
         }
     }
@@ -376,7 +472,10 @@ impl Node {
             self.shard.keyspace.abort_snapshot();
         }
         self.shard.keyspace.begin_snapshot();
-        self.fragments = Fragments { epoch, credits: CREDITS };
+        self.fragments = Fragments {
+            epoch,
+            credits: CREDITS,
+        };
     }
 
     pub(super) fn credit(&mut self, epoch: u64) {
@@ -397,7 +496,10 @@ impl Node {
             return false;
         }
         let mut bytes = Vec::with_capacity(FRAGMENT_BYTES + FRAGMENT_BYTES / 8);
-        let progress = self.shard.keyspace.snapshot_step(&mut bytes, FRAGMENT_BYTES);
+        let progress = self
+            .shard
+            .keyspace
+            .snapshot_step(&mut bytes, FRAGMENT_BYTES);
         let last = progress == crate::keyspace::Progress::Done;
         if !bytes.is_empty() || last {
             self.fragments.credits -= 1;

@@ -181,7 +181,11 @@ impl Stream for Log {
     fn publish(&self, shard: u32, number: u64, sealed: Sealed) {
         let len = sealed.bytes.len() as u64;
         let waiting = self.unmerged.fetch_add(len, Ordering::Relaxed) + len;
-        self.inbox.push(Batch { shard, number, sealed });
+        self.inbox.push(Batch {
+            shard,
+            number,
+            sealed,
+        });
         if waiting > UNMERGED_BYTES_MAX {
             drop(self.merge());
         }
@@ -201,7 +205,10 @@ impl Merged {
     /// First offset that can still be read, that is, the oldest replica offset that a partial
     /// resync can serve, plus one.
     pub fn first(&self) -> u64 {
-        self.segments.front().map_or(self.end, |segment| segment.start) + 1
+        self.segments
+            .front()
+            .map_or(self.end, |segment| segment.start)
+            + 1
     }
 
     /// Bytes held.
@@ -213,7 +220,11 @@ impl Merged {
         if !self.enabled {
             return;
         }
-        let Batch { shard, number, sealed } = batch;
+        let Batch {
+            shard,
+            number,
+            sealed,
+        } = batch;
         if self.db != Some(sealed.first_db) {
             let mut select = Vec::new();
             effects::select(&mut select, sealed.first_db);
@@ -230,7 +241,10 @@ impl Merged {
     }
 
     fn append(&mut self, bytes: Bytes) {
-        let segment = Segment { start: self.end, bytes };
+        let segment = Segment {
+            start: self.end,
+            bytes,
+        };
         self.end = segment.end();
         self.bytes += segment.bytes.len() as u64;
         self.segments.push_back(segment);
@@ -278,7 +292,9 @@ impl Merged {
         if offset > self.end || offset + 1 < self.first() {
             return None;
         }
-        let mut at = self.segments.partition_point(|segment| segment.end() <= offset);
+        let mut at = self
+            .segments
+            .partition_point(|segment| segment.end() <= offset);
         let (mut out, mut taken) = (Vec::new(), 0);
         while let Some(segment) = self.segments.get(at)
             && taken < max
@@ -353,7 +369,15 @@ mod tests {
 
     fn publish(log: &Log, shard: u32, number: u64, db: u32, text: &str) {
         let bytes = text.as_bytes().to_vec();
-        log.publish(shard, number, Sealed { bytes, first_db: db, last_db: db });
+        log.publish(
+            shard,
+            number,
+            Sealed {
+                bytes,
+                first_db: db,
+                last_db: db,
+            },
+        );
     }
 
     fn text(pieces: Option<Vec<Bytes>>) -> String {
@@ -368,7 +392,10 @@ mod tests {
         publish(&log, 1, 2, 3, "C");
         let merged = log.merge();
         let select = |db| format!("*2\r\n$6\r\nSELECT\r\n$1\r\n{db}\r\n");
-        assert_eq!(text(merged.read(0, u64::MAX)), format!("{}AB{}C", select(0), select(3)));
+        assert_eq!(
+            text(merged.read(0, u64::MAX)),
+            format!("{}AB{}C", select(0), select(3))
+        );
     }
 
     #[test]
@@ -398,9 +425,15 @@ mod tests {
         merged.shift("b".repeat(40));
         merged.append(Bytes::from_static(b"more"));
         assert!(merged.can_continue(&"a".repeat(40), end));
-        assert!(!merged.can_continue(&"a".repeat(40), end + 1), "written after the shift");
+        assert!(
+            !merged.can_continue(&"a".repeat(40), end + 1),
+            "written after the shift"
+        );
         assert!(merged.can_continue(&"b".repeat(40), end + 4));
-        assert!(!merged.can_continue(&"b".repeat(40), end + 5), "beyond the end");
+        assert!(
+            !merged.can_continue(&"b".repeat(40), end + 5),
+            "beyond the end"
+        );
     }
 
     #[test]

@@ -9,54 +9,104 @@ use crate::shard::shell::ConnId;
 pub enum Message {
     // A replica's home to the coordinator.
     /// A replica wants a full sync.
-    WantSync { conn: ConnId, request: SyncRequest },
+    WantSync {
+        conn: ConnId,
+        request: SyncRequest,
+    },
     /// A replica goes on from the backlog.
-    Online { conn: ConnId, info: ReplicaInfo },
+    Online {
+        conn: ConnId,
+        info: ReplicaInfo,
+    },
     /// It acknowledged.
-    Ack { conn: ConnId, offset: u64 },
+    Ack {
+        conn: ConnId,
+        offset: u64,
+    },
     /// It is gone.
-    Gone { conn: ConnId },
+    Gone {
+        conn: ConnId,
+    },
     /// It has taken a part of the snapshot: more may come.
-    Took { conn: ConnId },
+    Took {
+        conn: ConnId,
+    },
     /// WAIT.
-    Wait { conn: ConnId, offset: u64, replicas: u32, timeout_ms: u64 },
+    Wait {
+        conn: ConnId,
+        offset: u64,
+        replicas: u32,
+        timeout_ms: u64,
+    },
     /// A client that waited was unblocked or went away.
-    WaitOver { conn: ConnId, error: Option<bool> },
+    WaitOver {
+        conn: ConnId,
+        error: Option<bool>,
+    },
 
     // The coordinator to a replica's home.
     /// `+FULLRESYNC`, and what follows is the snapshot.
-    SyncStarts { conn: ConnId, replid: String, offset: u64, eof: Option<[u8; 40]> },
+    SyncStarts {
+        conn: ConnId,
+        replid: String,
+        offset: u64,
+    },
     /// Bytes of the snapshot.
-    SyncData { conn: ConnId, bytes: Bytes },
+    SyncData {
+        conn: ConnId,
+        bytes: Bytes,
+    },
     /// The snapshot is complete.
-    SyncEnds { conn: ConnId },
+    SyncEnds {
+        conn: ConnId,
+    },
     /// It failed: the connection is closed.
-    SyncFailed { conn: ConnId },
+    SyncFailed {
+        conn: ConnId,
+    },
     /// Close every replica: history has changed.
     DropReplicas,
     /// WAIT's answer.
-    Waited { conn: ConnId, count: u32, error: bool },
+    Waited {
+        conn: ConnId,
+        count: u32,
+        error: bool,
+    },
 
     // Snapshot and barriers.
     /// Under a barrier: do this, then say so.
     Prepare(Step),
     Prepared,
     /// A part of a shard's snapshot.
-    Fragment { epoch: u64, bytes: Vec<u8>, last: bool },
+    Fragment {
+        epoch: u64,
+        bytes: Vec<u8>,
+        last: bool,
+    },
     /// A shard may make one more fragment.
-    Credit { epoch: u64 },
+    Credit {
+        epoch: u64,
+    },
     /// Give the snapshot up.
     AbortSnapshot,
     /// FLUSHALL: the snapshot under way begins anew.
     Flushed,
     /// REPLICAOF, from a client or the configuration; no target: NO ONE.
-    ReplicaOf { conn: Option<ConnId>, target: Option<(String, u16)> },
+    ReplicaOf {
+        conn: Option<ConnId>,
+        target: Option<(String, u16)>,
+    },
     /// Answer to the client that sent REPLICAOF.
-    ReplicaOfDone { conn: ConnId, text: &'static str },
+    ReplicaOfDone {
+        conn: ConnId,
+        text: &'static str,
+    },
 
     // The link to the upstream, on the coordinator, to the shards.
     /// Entries of the upstream's snapshot, into the staging keyspace.
-    Load { entries: Vec<(usize, Entry)> },
+    Load {
+        entries: Vec<(usize, Entry)>,
+    },
     /// The snapshot failed: drop what was staged.
     LoadFailed,
 }

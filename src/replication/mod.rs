@@ -113,7 +113,8 @@ impl Node {
                 self.drive_role(shell);
             }
             self.handle_local(shell);
-            if !self.shard.has_work() && self.local.is_empty() && !self.shard.has_own_messages() {
+            let quiet = !self.shard.has_work() && !self.shard.has_own_messages();
+            if quiet && self.local.is_empty() && !self.stream_is_waiting() {
                 break;
             }
         }
@@ -139,7 +140,8 @@ impl Node {
             if end != self.coordinator_end {
                 self.coordinator_end = end;
                 for (shard, listens) in self.log.listeners.iter().enumerate() {
-                    if shard != self.shard.id && listens.load(std::sync::atomic::Ordering::Acquire) {
+                    if shard != self.shard.id && listens.load(std::sync::atomic::Ordering::Acquire)
+                    {
                         shell.wake(shard);
                     }
                 }
@@ -164,7 +166,8 @@ impl Node {
     }
 
     fn free_replaced(&mut self) -> bool {
-        self.dying.retain_mut(|keyspace| keyspace.free_slice(FREE_BUDGET));
+        self.dying
+            .retain_mut(|keyspace| keyspace.free_slice(FREE_BUDGET));
         !self.dying.is_empty()
     }
 
@@ -197,25 +200,36 @@ impl Node {
                 }
                 Event::Done { tx } => self.link_unit_done(tx),
                 Event::Message { from, body } => {
-                    let message = body.downcast::<Message>().expect("only nodes send upper messages");
+                    let message = body
+                        .downcast::<Message>()
+                        .expect("only nodes send upper messages");
                     self.handle(from as usize, *message, shell);
                 }
                 Event::Applied { from, upto } => self.link_applied(from as usize, upto),
                 Event::Unblocked { conn, error } => {
-                    self.to_coordinator(Message::WaitOver { conn, error: Some(error) });
+                    self.to_coordinator(Message::WaitOver {
+                        conn,
+                        error: Some(error),
+                    });
                 }
                 Event::FlushedAll => self.to_coordinator(Message::Flushed),
             }
         }
     }
 
-    fn command(&mut self, conn: ConnId, op: SessionOp, request: &crate::shard::message::OwnedRequest) {
+    fn command(
+        &mut self,
+        conn: ConnId,
+        op: SessionOp,
+        request: &crate::shard::message::OwnedRequest,
+    ) {
         let args = request.args();
         match op {
             SessionOp::ReplicaOf => {
-                let waits = self.shard.client(conn).is_some_and(|client| {
-                    matches!(client.waiting, Waiting::Upper { .. })
-                });
+                let waits = self
+                    .shard
+                    .client(conn)
+                    .is_some_and(|client| matches!(client.waiting, Waiting::Upper { .. }));
                 self.replicaof_command(conn, args, waits);
             }
             SessionOp::ReplConf => self.replconf(conn, args),
@@ -239,7 +253,8 @@ impl Node {
         if shard == self.shard.id {
             self.local.push_back(message);
         } else {
-            self.shard.post(shard, crate::shard::message::Item::Upper(Box::new(message)));
+            self.shard
+                .post(shard, crate::shard::message::Item::Upper(Box::new(message)));
         }
     }
 
@@ -260,11 +275,20 @@ impl Node {
             Message::Ack { conn, offset } => self.replica_acked((from, conn), offset),
             Message::Gone { conn } => self.replica_gone((from, conn)),
             Message::Took { conn } => self.member_took((from, conn)),
-            Message::Wait { conn, offset, replicas, timeout_ms } => {
+            Message::Wait {
+                conn,
+                offset,
+                replicas,
+                timeout_ms,
+            } => {
                 self.wait_begins((from, conn), offset, replicas, timeout_ms);
             }
             Message::WaitOver { conn, error } => self.wait_over((from, conn), error),
-            Message::SyncStarts { conn, replid, offset, eof: _ } => {
+            Message::SyncStarts {
+                conn,
+                replid,
+                offset,
+            } => {
                 self.sync_starts(shell, conn, &replid, offset);
             }
             Message::SyncData { conn, bytes } => self.sync_data(shell, conn, bytes),
@@ -286,7 +310,8 @@ impl Node {
                 self.replicaof(conn.map(|conn| (from, conn)), target);
             }
             Message::ReplicaOfDone { conn, text } => {
-                self.shard.resume_client(conn, |client| client.reply.simple(text));
+                self.shard
+                    .resume_client(conn, |client| client.reply.simple(text));
             }
             Message::Load { entries } => self.load(entries),
             Message::LoadFailed => self.staging = None,
@@ -317,7 +342,11 @@ impl Node {
 
     /// A connection is gone.
     pub fn closed(&mut self, conn: ConnId) {
-        if self.link.as_ref().is_some_and(|link| link.conn == Some(conn)) {
+        if self
+            .link
+            .as_ref()
+            .is_some_and(|link| link.conn == Some(conn))
+        {
             self.link_lost("the connection was closed");
         }
         self.shard.closed(conn);

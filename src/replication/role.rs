@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::Node;
+use super::apply::Applier;
 use super::link::Link;
 use super::message::{Message, Step};
 use crate::protocol::Args;
@@ -37,13 +38,15 @@ impl Node {
 
     /// REPLICAOF at the client's home.
     pub(super) fn replicaof_command(&mut self, conn: ConnId, args: Args<'_>, waits: bool) {
-        let target = if args[1].eq_ignore_ascii_case(b"no") && args[2].eq_ignore_ascii_case(b"one") {
+        let target = if args[1].eq_ignore_ascii_case(b"no") && args[2].eq_ignore_ascii_case(b"one")
+        {
             None
         } else {
             let port = crate::value::number::parse_i64(&args[2]);
             let Some(port) = port.and_then(|port| u16::try_from(port).ok()) else {
                 if waits {
-                    self.shard.resume_client(conn, |c| c.reply.error("ERR Invalid master port"));
+                    self.shard
+                        .resume_client(conn, |c| c.reply.error("ERR Invalid master port"));
                 }
                 return;
             };
@@ -71,7 +74,10 @@ impl Node {
             }
             None => Change::Promote,
             Some((host, port)) => {
-                let same = self.link.as_ref().is_some_and(|l| l.host == host && l.port == port);
+                let same = self
+                    .link
+                    .as_ref()
+                    .is_some_and(|l| l.host == host && l.port == port);
                 if same && self.role_queue.is_empty() {
                     done(self, "OK Already connected to specified master");
                     return;
@@ -80,7 +86,12 @@ impl Node {
             }
         };
         let clients = client.into_iter().collect();
-        self.role_queue.push_back(RoleBarrier { change, clients, tx: None, missing: 0 });
+        self.role_queue.push_back(RoleBarrier {
+            change,
+            clients,
+            tx: None,
+            missing: 0,
+        });
     }
 
     /// Whether no other barrier of ours is under way.
@@ -90,12 +101,15 @@ impl Node {
 
     /// Takes the next change's barrier when nothing else is in the way.
     pub(super) fn drive_role(&mut self, shell: &mut dyn Shell) {
-        let Some(first) = self.role_queue.front() else { return };
+        let Some(first) = self.role_queue.front() else {
+            return;
+        };
         if first.tx.is_some() || self.coordinator.sync.holds_barrier() {
             return;
         }
-        // What was received is applied first, so that a promotion loses nothing of it.
-        if matches!(first.change, Change::Promote) && !self.hold_link() {
+        // What was received is applied first: a promotion loses nothing of it, and the offset from
+        // which another upstream is asked to go on is what the dataset holds.
+        if !self.hold_link() {
             return;
         }
         let tx = self.shard.begin_upper(shell, Kind::Barrier, Vec::new());
@@ -105,7 +119,10 @@ impl Node {
     /// A barrier is granted: if it is the role's, carries the change out.
     pub(super) fn role_granted(&mut self, tx: TxId, shell: &mut dyn Shell) {
         let shards = self.shard.shared.shards;
-        let first = self.role_queue.front_mut().expect("a barrier of ours is granted");
+        let first = self
+            .role_queue
+            .front_mut()
+            .expect("a barrier of ours is granted");
         assert_eq!(first.tx, Some(tx), "changes are carried out one at a time");
         first.missing = shards;
         let step = match &first.change {
@@ -124,7 +141,9 @@ impl Node {
 
     /// A shard has carried its step out.
     pub(super) fn role_prepared(&mut self) {
-        let Some(first) = self.role_queue.front_mut() else { return };
+        let Some(first) = self.role_queue.front_mut() else {
+            return;
+        };
         first.missing -= 1;
         if first.missing > 0 {
             return;
@@ -137,6 +156,7 @@ impl Node {
             Change::Adopt { replid, offset } => self.adopt(replid, offset),
         }
         self.shard.release_barrier(tx);
+        self.release_link();
         for (home, conn) in barrier.clients {
             self.to(home, Message::ReplicaOfDone { conn, text: "OK" });
         }
@@ -154,7 +174,8 @@ impl Node {
         let cached = (was_replica || enabled).then_some((replid, offset));
         let db = self.log.lock().db.take().unwrap_or(0) as usize;
         let db = self.last_link_db.take().unwrap_or(db);
-        self.link = Some(Link::new(host.clone(), port, cached, db));
+        let applier = Applier::new(offset, db, self.shard.shared.shards);
+        self.link = Some(Link::new(host.clone(), port, cached, applier));
         self.note_upstream(Some((host, port)));
         if !was_replica {
             self.drop_all_replicas();
@@ -216,7 +237,10 @@ impl Node {
             }
             Step::Record(on) => self.shard.effects.set_enabled(on),
             Step::Adopt => {
-                let staged = self.staging.take().unwrap_or_else(|| self.shard.empty_keyspace());
+                let staged = self
+                    .staging
+                    .take()
+                    .unwrap_or_else(|| self.shard.empty_keyspace());
                 self.abort_snapshot();
                 let mut old = std::mem::replace(&mut self.shard.keyspace, staged);
                 old.flush_all();

@@ -200,7 +200,9 @@ impl Shard {
 impl Shard {
     /// Closes a connection from above: after what is queued, or at once.
     pub fn disconnect(&mut self, shell: &mut dyn Shell, conn: ConnId, flush: bool) {
-        let Some(client) = self.client_mut(conn) else { return };
+        let Some(client) = self.client_mut(conn) else {
+            return;
+        };
         client.closing = true;
         if flush {
             shell.close_after_flush(conn);

@@ -21,7 +21,7 @@ mod introspection;
 pub mod locks;
 pub mod message;
 mod multi;
-mod output;
+pub mod output;
 mod owner;
 mod parked;
 pub mod queue;
