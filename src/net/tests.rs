@@ -466,13 +466,15 @@ over_both! {
 
     a_reset_is_told_as_closed(kind) {
         let (told, closed) = mpsc::channel();
-        let server = start(kind, |_| (), false, move |_, event| {
+        let server = start(kind, |_| (), false, move |io, event| {
             if let Event::Closed(conn) = event {
                 told.send(conn).unwrap();
             }
-            None
+            echo(io, event)
         });
-        let stream = server.connect();
+        let mut stream = server.connect();
+        stream.write_all(b"x").unwrap();
+        read_exactly(&mut stream, 1);
         socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
         drop(stream);
         closed.recv_timeout(Duration::from_secs(20)).unwrap();
@@ -623,9 +625,12 @@ over_both! {
         assert_eq!(served, [16; SHARDS]);
         // Those that end make room on their shards.
         streams.clear();
-        while (0..SHARDS).any(|shard| balance.open(shard) != 0) {
+        let patience = std::time::Instant::now() + Duration::from_secs(20);
+        while std::time::Instant::now() < patience
+            && (0..SHARDS).any(|shard| balance.open(shard) != 0) {
             std::thread::yield_now();
         }
+        assert_eq!((0..SHARDS).map(|shard| balance.open(shard)).sum::<usize>(), 0);
         stop.store(true, Ordering::Release);
         wakers.iter().for_each(Waker::wake);
         for thread in threads {

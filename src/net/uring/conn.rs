@@ -1,7 +1,7 @@
 //! Connections: what their completions mean, and which operations they need.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{OwnedFd, RawFd};
 
 use io_uring::types::{CancelBuilder, Fd};
 use io_uring::{cqueue, opcode, squeue};
@@ -37,6 +37,9 @@ pub(super) enum Received {
     Data(usize),
     /// The peer ended its half.
     End,
+    /// No bytes, although the socket is said to hold some: the end or not. TCP also counts an end that waits to be
+    /// read as one byte, so that only the socket itself can tell.
+    Unsure,
     /// Nothing; if the receive ended, start it again.
     Nothing,
     /// The connection is broken.
@@ -47,8 +50,7 @@ impl Received {
     pub(super) fn of(result: i32, flags: u32) -> Self {
         match result {
             1.. => Received::Data(result as usize),
-            // Zero bytes while the socket has more is what a receive says that stopped for another reason.
-            0 if cqueue::sock_nonempty(flags) => Received::Nothing,
+            0 if cqueue::sock_nonempty(flags) => Received::Unsure,
             0 => Received::End,
             // Out of buffers for the moment; paused; interrupted; no memory for the poll.
             _ => match -result {
@@ -213,9 +215,11 @@ impl Driver {
         if let Some(id) = buffer {
             self.buffers.give_back(id);
         }
+        let slot = self.io.slot(index);
         match received {
-            Received::End => {
-                self.io.slot(index).eof = true;
+            Received::Unsure if !at_end(slot.raw_fd()) => {}
+            Received::End | Received::Unsure => {
+                slot.eof = true;
                 self.io.touch(index);
             }
             Received::Broken => super::super::io::end(&mut self.io, handler, index),
@@ -296,6 +300,14 @@ impl Driver {
     }
 }
 
+/// Whether the next read of a stream would find its end.
+fn at_end(fd: RawFd) -> bool {
+    let mut byte = 0u8;
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT;
+    // SAFETY: the buffer is one byte long and valid for the call.
+    unsafe { libc::recv(fd, (&raw mut byte).cast(), 1, flags) == 0 }
+}
+
 /// The place of a slot in a list that grows with the slots.
 fn place<T>(list: &mut Vec<Option<T>>, index: u32) -> &mut Option<T> {
     let index = index as usize;
@@ -321,6 +333,10 @@ fn fill<'a>(segments: &mut Segments, unsent: impl Iterator<Item = &'a [u8]>) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixStream;
+
     use super::*;
 
     /// `IORING_CQE_F_SOCK_NONEMPTY`.
@@ -328,9 +344,20 @@ mod tests {
 
     #[test]
     fn zero_bytes_of_a_socket_that_is_not_empty_are_not_the_end() {
-        assert_eq!(Received::of(0, SOCK_NONEMPTY), Received::Nothing);
+        assert_eq!(Received::of(0, SOCK_NONEMPTY), Received::Unsure);
         assert_eq!(Received::of(0, 0), Received::End);
         assert_eq!(Received::of(5, SOCK_NONEMPTY), Received::Data(5));
+    }
+
+    #[test]
+    fn only_a_socket_that_was_read_to_its_end_is_at_its_end() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        assert!(!at_end(ours.as_raw_fd()), "empty");
+        theirs.write_all(b"x").unwrap();
+        drop(theirs);
+        assert!(!at_end(ours.as_raw_fd()), "one byte is left");
+        (&ours).read_exact(&mut [0]).unwrap();
+        assert!(at_end(ours.as_raw_fd()));
     }
 
     #[test]
