@@ -3,4 +3,5 @@ pub mod config;
 pub mod keyspace;
 pub mod net;
 pub mod protocol;
+pub mod server;
 pub mod value;
