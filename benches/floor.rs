@@ -1,8 +1,9 @@
-//! The bare-ring floor: the least that a server with the techniques of this project can cost on a machine.
+//! The bare-ring floor: the least that a server with the techniques of this project can cost on a
+//! machine.
 //!
-//! One thread, one ring, a flat hash map, no features, no checks beyond safety: `floor --port N --cpu N`. The load
-//! comparisons run it beside the real server; the difference is the price of everything else. It shares no code with
-//! `src/net` on purpose.
+//! One thread, one ring, a flat hash map, no features, no checks beyond safety: `floor --port N
+//! --cpu N`. The load comparisons run it beside the real server; the difference is the price of
+//! everything else. It shares no code with `src/net` on purpose.
 
 use std::io::Write;
 use std::net::TcpListener;
@@ -34,13 +35,18 @@ struct Buffers {
 impl Buffers {
     fn new(ring: &IoUring) -> Self {
         let len = PAGE + usize::from(BUFFERS) * STRIDE;
-        let (access, flags) =
-            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_ANONYMOUS | libc::MAP_PRIVATE);
-        // SAFETY: a new anonymous mapping, never unmapped; the ring's 256 entries fill its first page.
+        let (access, flags) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_ANONYMOUS | libc::MAP_PRIVATE,
+        );
+        // SAFETY: a new anonymous mapping, never unmapped; the ring's 256 entries fill its first
+        // page.
         let base = unsafe {
             let base = libc::mmap(std::ptr::null_mut(), len, access, flags, -1, 0);
             assert!(base != libc::MAP_FAILED);
-            let done = ring.submitter().register_buf_ring_with_flags(base as u64, BUFFERS, 0, 0);
+            let done = ring
+                .submitter()
+                .register_buf_ring_with_flags(base as u64, BUFFERS, 0, 0);
             done.expect("buffer ring");
             base.cast()
         };
@@ -123,12 +129,26 @@ fn main() {
     }
     let listener = TcpListener::bind(("127.0.0.1", port)).expect("bind");
     let mut builder: io_uring::Builder<squeue::Entry, cqueue::Entry> = IoUring::builder();
-    builder.setup_submit_all().setup_coop_taskrun().setup_taskrun_flag();
-    let ring = builder.setup_single_issuer().setup_defer_taskrun().setup_cqsize(8192).build(1024);
+    builder
+        .setup_submit_all()
+        .setup_coop_taskrun()
+        .setup_taskrun_flag();
+    let ring = builder
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .setup_cqsize(8192)
+        .build(1024);
     let ring = ring.expect("io_uring with DEFER_TASKRUN (Linux 6.1)");
     let map = Map::with_hasher(Hash::with_seeds(1, 2, 3, 4));
     let (conns, ready, quiet) = (Vec::new(), Vec::new(), Vec::new());
-    Floor { ring, conns, ready, quiet, map }.serve(&listener);
+    Floor {
+        ring,
+        conns,
+        ready,
+        quiet,
+        map,
+    }
+    .serve(&listener);
 }
 
 impl Floor {
@@ -188,7 +208,10 @@ impl Floor {
             self.conns.len() - 1
         });
         let recv = opcode::RecvMulti::new(Fd(fd.as_raw_fd()), 0).build();
-        self.conns[index] = Conn { fd: Some(fd), ..Conn::default() };
+        self.conns[index] = Conn {
+            fd: Some(fd),
+            ..Conn::default()
+        };
         self.push(recv, (index as u64) << 2 | RECV);
     }
 
@@ -290,9 +313,17 @@ fn execute(data: &[u8], map: &mut Map, out: &mut Vec<u8>) -> usize {
 /// A decimal line after one sign byte; its value and its length with CRLF.
 fn line(data: &[u8], sign: u8) -> Option<(usize, usize)> {
     let end = memchr::memchr(b'\n', data)?;
-    assert!(data[0] == sign && end > 1, "the floor speaks only plain RESP");
+    assert!(
+        data[0] == sign && end > 1,
+        "the floor speaks only plain RESP"
+    );
     let digits = &data[1..end - 1];
-    Some((digits.iter().fold(0, |sum, digit| sum * 10 + usize::from(digit & 15)), end + 1))
+    Some((
+        digits
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + usize::from(digit & 15)),
+        end + 1,
+    ))
 }
 
 /// The argument at `at`, and where the next one starts.
@@ -335,7 +366,9 @@ fn request(data: &[u8], map: &mut Map, out: &mut Vec<u8>) -> Option<usize> {
         out.extend_from_slice(b"+OK\r\n");
     } else if name.eq_ignore_ascii_case(b"incr") {
         let value = map.entry(first.into()).or_default();
-        let number = str::from_utf8(value).ok().and_then(|text| text.parse::<i64>().ok());
+        let number = str::from_utf8(value)
+            .ok()
+            .and_then(|text| text.parse::<i64>().ok());
         let number = number.unwrap_or(0) + 1;
         value.clear();
         let _ = write!(value, "{number}");

@@ -1,7 +1,8 @@
 //! Spreading accepted connections over the shards.
 //!
-//! One shard accepts. Each accepted connection goes to the shard with the fewest open ones, so that connections that
-//! stay open are spread evenly, which neither `SO_REUSEPORT` (a hash) nor a round robin (blind to ends) gives.
+//! One shard accepts. Each accepted connection goes to the shard with the fewest open ones, so that
+//! connections that stay open are spread evenly, which neither `SO_REUSEPORT` (a hash) nor a round
+//! robin (blind to ends) gives.
 
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
@@ -21,7 +22,8 @@ struct Lane {
     waker: Waker,
 }
 
-/// Open client connections per shard, and the queues in which the accepting shard hands connections over.
+/// Open client connections per shard, and the queues in which the accepting shard hands connections
+/// over.
 pub struct Balance {
     lanes: Box<[Lane]>,
 }
@@ -29,13 +31,21 @@ pub struct Balance {
 impl Balance {
     /// One lane per shard, in the order of the shards' wakers.
     pub fn new(wakers: Vec<Waker>) -> Self {
-        let lane = |waker| Lane { open: AtomicUsize::new(0), handed: Mutex::default(), waker };
-        Balance { lanes: wakers.into_iter().map(lane).collect() }
+        let lane = |waker| Lane {
+            open: AtomicUsize::new(0),
+            handed: Mutex::default(),
+            waker,
+        };
+        Balance {
+            lanes: wakers.into_iter().map(lane).collect(),
+        }
     }
 
     /// Client connections that are open on a shard or on their way to it.
     pub fn open(&self, shard: usize) -> usize {
-        self.lanes.get(shard).map_or(0, |lane| lane.open.load(Ordering::Relaxed))
+        self.lanes
+            .get(shard)
+            .map_or(0, |lane| lane.open.load(Ordering::Relaxed))
     }
 
     /// Counts one more connection on the emptiest shard and returns that shard; `own` wins ties.
@@ -59,14 +69,19 @@ impl Balance {
     /// Gives a connection to the shard that [`assign`](Self::assign) chose.
     pub(super) fn hand(&self, shard: usize, connection: Handed) {
         if let Some(lane) = self.lanes.get(shard) {
-            lane.handed.lock().unwrap_or_else(|e| e.into_inner()).push(connection);
+            lane.handed
+                .lock()
+                .unwrap_or_else(|e| e.into_inner())
+                .push(connection);
             lane.waker.wake();
         }
     }
 
     /// Takes what was handed to a shard. To be called after each wake-up by a waker.
     pub(super) fn take(&self, shard: usize) -> Vec<Handed> {
-        let Some(lane) = self.lanes.get(shard) else { return Vec::new() };
+        let Some(lane) = self.lanes.get(shard) else {
+            return Vec::new();
+        };
         std::mem::take(&mut *lane.handed.lock().unwrap_or_else(|e| e.into_inner()))
     }
 }

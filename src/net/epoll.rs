@@ -1,8 +1,9 @@
 //! The epoll driver: the same seam where io_uring is not to be had.
 //!
-//! Level-triggered. A connection is in the epoll set only while something is wanted of it, so a paused connection whose peer
-//! hangs up neither spins nor loses bytes. Output is written after the tick, in the kernel's order of connections that
-//! changed; only what does not fit waits for EPOLLOUT.
+//! Level-triggered. A connection is in the epoll set only while something is wanted of it, so a
+//! paused connection whose peer hangs up neither spins nor loses bytes. Output is written after the
+//! tick, in the kernel's order of connections that changed; only what does not fit waits for
+//! EPOLLOUT.
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -49,7 +50,11 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(config: DriverConfig, listeners: Listeners, sleeper: Sleeper) -> io::Result<Self> {
+    pub(super) fn new(
+        config: DriverConfig,
+        listeners: Listeners,
+        sleeper: Sleeper,
+    ) -> io::Result<Self> {
         // SAFETY: passes no memory; the returned descriptor is owned by nobody else.
         let epoll = unsafe {
             let fd = libc::epoll_create1(libc::EPOLL_CLOEXEC);
@@ -61,11 +66,17 @@ impl Driver {
         let mut accepting = Vec::new();
         for listener in listeners.tcp {
             listener.set_nonblocking(true)?;
-            accepting.push(Accepting { listener: listener.into(), retry_at: None });
+            accepting.push(Accepting {
+                listener: listener.into(),
+                retry_at: None,
+            });
         }
         if let Some(listener) = listeners.unix {
             listener.set_nonblocking(true)?;
-            accepting.push(Accepting { listener: listener.into(), retry_at: None });
+            accepting.push(Accepting {
+                listener: listener.into(),
+                retry_at: None,
+            });
         }
         let buffer = vec![0; config.recv_buffer_len.clamp(64, 1 << 24) as usize];
         let driver = Driver {
@@ -80,7 +91,12 @@ impl Driver {
             sent_loud: false,
         };
         let edge = READ | libc::EPOLLET as u32;
-        driver.control(libc::EPOLL_CTL_ADD, driver.sleeper.fd(), edge, data(WAKER_INDEX, 0))?;
+        driver.control(
+            libc::EPOLL_CTL_ADD,
+            driver.sleeper.fd(),
+            edge,
+            data(WAKER_INDEX, 0),
+        )?;
         for (index, accepting) in (LISTENERS_INDEX..).zip(&driver.accepting) {
             let fd = accepting.listener.as_raw_fd();
             driver.control(libc::EPOLL_CTL_ADD, fd, READ, data(index, 0))?;
@@ -114,13 +130,21 @@ impl Driver {
         // SAFETY: `event` is valid for the call, which copies it.
         let result =
             unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), operation, fd, &raw mut event) };
-        if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+        if result < 0 {
+            Err(io::Error::last_os_error())
+        } else {
+            Ok(())
+        }
     }
 
     /// Waits for events; true if a waker called.
     fn wait(&mut self, sleep: Sleep) -> io::Result<bool> {
         let due = !self.io.dirty.is_empty() || !self.io.attention.is_empty() || self.sent_loud;
-        let timeout = if due { Some(Duration::ZERO) } else { self.timeout(sleep) };
+        let timeout = if due {
+            Some(Duration::ZERO)
+        } else {
+            self.timeout(sleep)
+        };
         let mut milliseconds = 0;
         if timeout != Some(Duration::ZERO) && self.sleeper.fall_asleep() {
             // Rounded up: waking early would make the handler spin until its time has come.
@@ -159,7 +183,11 @@ impl Driver {
             Sleep::For(time) => Some(time),
             Sleep::Forever => None,
         };
-        let retry = self.accepting.iter().filter_map(|accepting| accepting.retry_at).min();
+        let retry = self
+            .accepting
+            .iter()
+            .filter_map(|accepting| accepting.retry_at)
+            .min();
         let retry = retry.map(|at| at.saturating_duration_since(Instant::now()));
         own.into_iter().chain(retry).min()
     }
@@ -241,7 +269,12 @@ impl Driver {
             let (fd, room) = (slot.raw_fd(), self.buffer.len());
             // SAFETY: the buffer is valid for `room` bytes.
             let count = unsafe {
-                libc::recv(fd, self.buffer.as_mut_ptr().cast(), room, libc::MSG_DONTWAIT)
+                libc::recv(
+                    fd,
+                    self.buffer.as_mut_ptr().cast(),
+                    room,
+                    libc::MSG_DONTWAIT,
+                )
             };
             match usize::try_from(count) {
                 Ok(0) => {
@@ -267,7 +300,9 @@ impl Driver {
 
     fn accept(&mut self, handler: &mut impl Handler, index: u32) {
         for _ in 0..ACCEPTS_MAX {
-            let Some(accepting) = self.accepting.get_mut(index as usize) else { return };
+            let Some(accepting) = self.accepting.get_mut(index as usize) else {
+                return;
+            };
             let listener = accepting.listener.as_raw_fd();
             let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
             let none = std::ptr::null_mut();
@@ -286,7 +321,9 @@ impl Driver {
                     }
                 }
             };
-            let Ok(peer) = socket::prepare(&fd) else { continue };
+            let Ok(peer) = socket::prepare(&fd) else {
+                continue;
+            };
             let shard = self.config.balance.assign(self.config.shard);
             if shard == self.config.shard {
                 self.adopt(handler, fd, peer);
@@ -310,7 +347,8 @@ impl Driver {
                 let fd = accepting.listener.as_raw_fd();
                 let data = data(LISTENERS_INDEX + index as u32, 0);
                 if self.control(libc::EPOLL_CTL_ADD, fd, READ, data).is_err() {
-                    self.accepting[index].retry_at = Some(Instant::now() + self.config.accept_backoff);
+                    self.accepting[index].retry_at =
+                        Some(Instant::now() + self.config.accept_backoff);
                 }
             }
         }
@@ -349,7 +387,9 @@ impl Driver {
 
     fn connect(&mut self, index: u32) -> io::Result<()> {
         let slot = self.io.slot(index);
-        let Some(dial) = slot.dial.take() else { return Ok(()) };
+        let Some(dial) = slot.dial.take() else {
+            return Ok(());
+        };
         let (socket, address) = socket::dial(&dial.target, &dial.options, true)?;
         let begun = socket.connect(&address);
         slot.fd = Some(socket.into());
@@ -388,7 +428,8 @@ impl Driver {
     /// Makes the epoll set fit the connection's state.
     fn watch(&mut self, index: u32) -> io::Result<()> {
         let slot = self.io.slot(index);
-        let reading = slot.phase == Phase::Open && !slot.paused && !slot.eof && slot.stash.is_empty();
+        let reading =
+            slot.phase == Phase::Open && !slot.paused && !slot.eof && slot.stash.is_empty();
         let writing = slot.phase == Phase::Connecting || slot.blocked;
         let wanted = if reading { READ } else { 0 } | if writing { WRITE } else { 0 };
         let had = std::mem::replace(&mut slot.interest, wanted);
@@ -420,16 +461,22 @@ fn send<'a>(fd: RawFd, mut parts: impl ExactSizeIterator<Item = &'a [u8]>) -> io
         // SAFETY: the slice is valid for the call.
         unsafe { libc::send(fd, part.as_ptr().cast(), part.len(), flags) }
     } else {
-        let empty = libc::iovec { iov_base: std::ptr::null_mut(), iov_len: 0 };
+        let empty = libc::iovec {
+            iov_base: std::ptr::null_mut(),
+            iov_len: 0,
+        };
         let mut vector = [empty; CHUNKS_MAX];
         let mut len = 0;
         for (entry, part) in vector.iter_mut().zip(parts) {
             let iov_base = part.as_ptr().cast_mut().cast();
-            *entry = libc::iovec { iov_base, iov_len: part.len() };
+            *entry = libc::iovec {
+                iov_base,
+                iov_len: part.len(),
+            };
             len += 1;
         }
-        // SAFETY: zeros (null pointers, zero lengths) are valid for this C struct; the vector's first `len` entries
-        // point to slices that are valid for the call, which only reads them.
+        // SAFETY: zeros (null pointers, zero lengths) are valid for this C struct; the vector's
+        // first `len` entries point to slices that are valid for the call, which only reads them.
         unsafe {
             let mut header: libc::msghdr = std::mem::zeroed();
             header.msg_iov = vector.as_mut_ptr();

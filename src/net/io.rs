@@ -9,8 +9,9 @@ use bytes::Bytes;
 use super::seam::{ConnId, ConnectOptions, Handler, Peer, Target};
 use super::socket;
 
-/// A send of at most this many bytes does not wake the driver by its completion: its `sent` comes with the next wake-up.
-/// A feeder that waits for `sent` must therefore keep more than this many bytes queued.
+/// A send of at most this many bytes does not wake the driver by its completion: its `sent` comes
+/// with the next wake-up. A feeder that waits for `sent` must therefore keep more than this many
+/// bytes queued.
 pub const QUIET_SEND_MAX: usize = 16 * 1024;
 
 /// Chunks that one send takes from a connection's queue.
@@ -19,8 +20,8 @@ pub(super) const CHUNKS_MAX: usize = 64;
 const RECYCLE_LEN_MAX: usize = 64 * 1024;
 /// Buffers kept for reuse.
 const RECYCLE_COUNT_MAX: usize = 1024;
-/// A chunk up to this length is copied behind the one before it, if that one has room and is not in the kernel: cheaper
-/// than one more segment in the send.
+/// A chunk up to this length is copied behind the one before it, if that one has room and is not in
+/// the kernel: cheaper than one more segment in the send.
 const COALESCE_LEN_MAX: usize = 4096;
 
 /// A piece of output.
@@ -158,15 +159,22 @@ impl Slot {
 
     /// The handler can still use the connection.
     pub(super) fn alive(&self) -> bool {
-        matches!(self.phase, Phase::Connecting | Phase::Open | Phase::Flushing)
+        matches!(
+            self.phase,
+            Phase::Connecting | Phase::Open | Phase::Flushing
+        )
     }
 
     /// The unsent bytes of up to [`CHUNKS_MAX`] chunks, in order.
     pub(super) fn unsent(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.out.iter().take(CHUNKS_MAX).enumerate().map(|(i, chunk)| match i {
-            0 => &chunk.as_slice()[self.head_sent..],
-            _ => chunk.as_slice(),
-        })
+        self.out
+            .iter()
+            .take(CHUNKS_MAX)
+            .enumerate()
+            .map(|(i, chunk)| match i {
+                0 => &chunk.as_slice()[self.head_sent..],
+                _ => chunk.as_slice(),
+            })
     }
 
     /// The handler must be called about this slot without waiting for an event.
@@ -175,17 +183,15 @@ impl Slot {
             Phase::Connecting => self.failure.is_some(),
             Phase::Open | Phase::Flushing if self.failure.is_some() => true,
             Phase::Open if self.paused => false,
-            Phase::Open => {
-                !self.stash.is_empty() || (self.eof && !self.eof_told && self.drained())
-            }
+            Phase::Open => !self.stash.is_empty() || (self.eof && !self.eof_told && self.drained()),
             Phase::Flushing => self.drained(),
             Phase::Free | Phase::Closing => false,
         }
     }
 }
 
-/// What the handler may ask of the shell. All calls only queue; the driver acts after the tick. Calls about a dead
-/// connection do nothing.
+/// What the handler may ask of the shell. All calls only queue; the driver acts after the tick.
+/// Calls about a dead connection do nothing.
 pub struct Io {
     slots: Vec<Slot>,
     free: Vec<u32>,
@@ -221,7 +227,8 @@ impl Io {
         }
     }
 
-    /// Appends to the connection's output. Never refuses: the handler limits output by [`queued`](Self::queued).
+    /// Appends to the connection's output. Never refuses: the handler limits output by
+    /// [`queued`](Self::queued).
     pub fn send(&mut self, conn: ConnId, chunk: impl Into<Chunk>) {
         let mut chunk = chunk.into();
         let len = chunk.as_slice().len();
@@ -267,8 +274,9 @@ impl Io {
         }
     }
 
-    /// Takes no more input and no more output, and ends the connection once its queue is with the kernel. Then
-    /// [`Handler::closed`](super::Handler::closed) follows; until then the peer may stall, so the handler should keep a deadline.
+    /// Takes no more input and no more output, and ends the connection once its queue is with the
+    /// kernel. Then [`Handler::closed`](super::Handler::closed) follows; until then the peer may
+    /// stall, so the handler should keep a deadline.
     pub fn close_after_flush(&mut self, conn: ConnId) {
         if let Some(slot) = self.live(conn) {
             if slot.phase == Phase::Connecting {
@@ -280,8 +288,8 @@ impl Io {
         }
     }
 
-    /// Stops receiving, so that TCP slows the peer down. Bytes that are on their way are kept and delivered after
-    /// [`resume`](Self::resume).
+    /// Stops receiving, so that TCP slows the peer down. Bytes that are on their way are kept and
+    /// delivered after [`resume`](Self::resume).
     pub fn pause(&mut self, conn: ConnId) {
         if let Some(slot) = self.live(conn).filter(|slot| !slot.paused) {
             slot.paused = true;
@@ -297,8 +305,9 @@ impl Io {
         }
     }
 
-    /// Starts an outgoing connection; [`Handler::connected`](super::Handler::connected) tells how it went. It has no
-    /// time limit but the kernel's: the handler closes it when its patience ends.
+    /// Starts an outgoing connection; [`Handler::connected`](super::Handler::connected) tells how
+    /// it went. It has no time limit but the kernel's: the handler closes it when its patience
+    /// ends.
     pub fn connect(&mut self, target: Target, options: ConnectOptions) -> ConnId {
         let conn = self.open(None, Phase::Connecting);
         self.slots[conn.index as usize].dial = Some(Box::new(Dial { target, options }));
@@ -377,7 +386,10 @@ impl Io {
     }
 
     pub(super) fn id(&self, index: u32) -> ConnId {
-        ConnId { index, generation: self.slots[index as usize].generation }
+        ConnId {
+            index,
+            generation: self.slots[index as usize].generation,
+        }
     }
 
     /// Asks for [`Slot`]'s state to be turned into operations after the tick.
@@ -411,7 +423,10 @@ impl Io {
         let Io { slots, buffers, .. } = self;
         let slot = &mut slots[index as usize];
         slot.pinned = 0;
-        slot.queued = slot.queued.checked_sub(bytes).expect("the kernel takes what is queued");
+        slot.queued = slot
+            .queued
+            .checked_sub(bytes)
+            .expect("the kernel takes what is queued");
         let mut sent = slot.head_sent + bytes;
         while let Some(len) = slot.out.front().map(|chunk| chunk.as_slice().len()) {
             if sent < len {
@@ -454,7 +469,10 @@ pub(super) fn attend(io: &mut Io, handler: &mut impl Handler, index: u32) {
     }
     match slot.phase {
         Phase::Connecting => {
-            let failure = slot.failure.take().unwrap_or_else(|| io::ErrorKind::Other.into());
+            let failure = slot
+                .failure
+                .take()
+                .unwrap_or_else(|| io::ErrorKind::Other.into());
             connected(io, handler, index, Err(failure));
         }
         _ if slot.failure.is_some() => end(io, handler, index),
@@ -475,12 +493,21 @@ pub(super) fn attend(io: &mut Io, handler: &mut impl Handler, index: u32) {
 }
 
 /// The outcome of an outgoing connection.
-pub(super) fn connected(io: &mut Io, handler: &mut impl Handler, index: u32, outcome: io::Result<()>) {
+pub(super) fn connected(
+    io: &mut Io,
+    handler: &mut impl Handler,
+    index: u32,
+    outcome: io::Result<()>,
+) {
     let conn = io.id(index);
     let slot = io.slot(index);
     let waited_for = slot.phase == Phase::Connecting;
     if waited_for {
-        slot.phase = if outcome.is_ok() { Phase::Open } else { Phase::Closing };
+        slot.phase = if outcome.is_ok() {
+            Phase::Open
+        } else {
+            Phase::Closing
+        };
     }
     io.touch(index);
     if waited_for {

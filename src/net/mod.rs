@@ -1,8 +1,9 @@
 //! The network shell: drives a [`Handler`] with connections, bytes, time and wake-ups.
 //!
-//! One driver runs per shard thread. It owns every socket of the shard and calls the handler; the handler asks for
-//! output through [`Io`], which only queues. Two drivers stand behind the same seam: [`uring`](IoKind::Uring), the
-//! hot path, and [`epoll`](IoKind::Epoll), for kernels and containers without io_uring.
+//! One driver runs per shard thread. It owns every socket of the shard and calls the handler; the
+//! handler asks for output through [`Io`], which only queues. Two drivers stand behind the same
+//! seam: [`uring`](IoKind::Uring), the hot path, and [`epoll`](IoKind::Epoll), for kernels and
+//! containers without io_uring.
 //!
 //! One turn of either driver:
 //!
@@ -40,8 +41,8 @@ pub use waker::{Sleeper, Waker};
 /// Runs one shard's driver on the calling thread until the handler's tick returns [`Sleep::Exit`].
 ///
 /// # Errors
-/// When the ring or the epoll instance cannot be made, or entering the kernel fails in a way that no retry can mend.
-/// Errors of single connections and of accepting are handled inside.
+/// When the ring or the epoll instance cannot be made, or entering the kernel fails in a way that
+/// no retry can mend. Errors of single connections and of accepting are handled inside.
 pub fn run(
     kind: IoKind,
     config: DriverConfig,

@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::balance::Balance;
 use super::io::Io;
 
-/// One connection of one driver. The index is dense (fit for a `Vec`), the generation tells apart the connections that
-/// used the same index one after the other.
+/// One connection of one driver. The index is dense (fit for a `Vec`), the generation tells apart
+/// the connections that used the same index one after the other.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ConnId {
     /// Position in the driver's slots; reused.
@@ -72,7 +72,8 @@ pub enum Sleep {
     For(Duration),
     /// Come back when a completion or a wake-up arrives.
     Forever,
-    /// Leave [`run`](super::run). What was queued is offered to the kernel once more; the rest is dropped.
+    /// Leave [`run`](super::run). What was queued is offered to the kernel once more; the rest is
+    /// dropped.
     Exit,
 }
 
@@ -84,17 +85,19 @@ pub trait Handler {
     fn connected(&mut self, io: &mut Io, conn: ConnId, result: io::Result<()>);
     /// Bytes from the peer, in order, never empty. The slice is only lent.
     fn received(&mut self, io: &mut Io, conn: ConnId, data: &[u8]);
-    /// The kernel took `bytes` of the connection's output. Sends of at most [`QUIET_SEND_MAX`](super::QUIET_SEND_MAX)
-    /// bytes are reported with the next wake-up, whatever causes it; longer ones wake the driver.
+    /// The kernel took `bytes` of the connection's output. Sends of at most
+    /// [`QUIET_SEND_MAX`](super::QUIET_SEND_MAX) bytes are reported with the next wake-up, whatever
+    /// causes it; longer ones wake the driver.
     fn sent(&mut self, io: &mut Io, conn: ConnId, bytes: usize);
-    /// The peer ended its half of the connection, all its bytes were delivered, at least one tick has passed, and all
-    /// output is with the kernel. `false` ends the connection ([`closed`](Self::closed) follows); `true` keeps it for
-    /// replies that are still to come, until the handler closes it.
+    /// The peer ended its half of the connection, all its bytes were delivered, at least one tick
+    /// has passed, and all output is with the kernel. `false` ends the connection
+    /// ([`closed`](Self::closed) follows); `true` keeps it for replies that are still to come,
+    /// until the handler closes it.
     fn finished(&mut self, _io: &mut Io, _conn: ConnId) -> bool {
         false
     }
-    /// The connection ended: by the peer, by an error or after [`Io::close_after_flush`]. Not called after
-    /// [`Io::close_now`]. The id is dead.
+    /// The connection ended: by the peer, by an error or after [`Io::close_after_flush`]. Not
+    /// called after [`Io::close_now`]. The id is dead.
     fn closed(&mut self, io: &mut Io, conn: ConnId);
     /// Called once per wake-up, after all its completions were delivered.
     fn tick(&mut self, io: &mut Io, now: Now) -> Sleep;
@@ -116,7 +119,8 @@ pub struct DriverConfig {
     pub shard: usize,
     /// Where accepted connections are spread over the shards.
     pub balance: Arc<Balance>,
-    /// Entries of the submission queue; rounded up to a power of two. The completion queue is eight times as long.
+    /// Entries of the submission queue; rounded up to a power of two. The completion queue is eight
+    /// times as long.
     pub queue_entries: u32,
     /// Receive buffers lent to the kernel; rounded up to a power of two, at most 32,768.
     pub recv_buffers: u16,

@@ -31,12 +31,14 @@ pub(super) fn peer(fd: BorrowedFd<'_>) -> io::Result<Peer> {
             let remote = remote.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
             Ok(Peer::Tcp(remote, local))
         }
-        None => Ok(Peer::Unix(local.as_pathname().map_or_else(PathBuf::new, Into::into))),
+        None => Ok(Peer::Unix(
+            local.as_pathname().map_or_else(PathBuf::new, Into::into),
+        )),
     }
 }
 
-/// Sends probes after `seconds` of silence, then every third of it; three unanswered ones end the connection (as Redis's
-/// `anetKeepAlive`). 0 turns probes off.
+/// Sends probes after `seconds` of silence, then every third of it; three unanswered ones end the
+/// connection (as Redis's `anetKeepAlive`). 0 turns probes off.
 pub(super) fn set_keepalive(fd: BorrowedFd<'_>, seconds: u32) -> io::Result<()> {
     let socket = SockRef::from(&fd);
     if seconds == 0 {
@@ -50,8 +52,8 @@ pub(super) fn set_keepalive(fd: BorrowedFd<'_>, seconds: u32) -> io::Result<()> 
     socket.set_tcp_keepalive(&keepalive)
 }
 
-/// Makes the socket of an outgoing connection, and the address to connect it to. io_uring takes a non-blocking socket
-/// as a wish for EAGAIN, so only epoll's are.
+/// Makes the socket of an outgoing connection, and the address to connect it to. io_uring takes a
+/// non-blocking socket as a wish for EAGAIN, so only epoll's are.
 pub(super) fn dial(
     target: &Target,
     options: &ConnectOptions,
@@ -70,9 +72,10 @@ pub(super) fn dial(
             }
             Ok((socket, (*address).into()))
         }
-        Target::Unix(path) => {
-            Ok((Socket::new(Domain::UNIX, kind, None)?, SockAddr::unix(path)?))
-        }
+        Target::Unix(path) => Ok((
+            Socket::new(Domain::UNIX, kind, None)?,
+            SockAddr::unix(path)?,
+        )),
     }
 }
 
@@ -83,13 +86,20 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new() -> Self {
-        Clock { start: Instant::now() }
+        Clock {
+            start: Instant::now(),
+        }
     }
 
     /// Reads both clocks. A wall clock before 1970 reads as 0.
     pub(super) fn now(&self) -> Now {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Now { unix_ms: unix.as_millis() as u64, mono_ns: self.start.elapsed().as_nanos() as u64 }
+        let unix = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        Now {
+            unix_ms: unix.as_millis() as u64,
+            mono_ns: self.start.elapsed().as_nanos() as u64,
+        }
     }
 }
 
@@ -103,11 +113,13 @@ pub(super) enum AcceptFailure {
 }
 
 impl AcceptFailure {
-    /// Sorts an errno. What is not known to concern a single connection is answered with a pause: nothing ends
-    /// accepting, nothing spins.
+    /// Sorts an errno. What is not known to concern a single connection is answered with a pause:
+    /// nothing ends accepting, nothing spins.
     pub(super) fn of(errno: i32) -> Self {
         match errno {
-            libc::EAGAIN | libc::EINTR | libc::ECONNABORTED | libc::EPROTO | libc::EPERM => AcceptFailure::Skip,
+            libc::EAGAIN | libc::EINTR | libc::ECONNABORTED | libc::EPROTO | libc::EPERM => {
+                AcceptFailure::Skip
+            }
             _ => AcceptFailure::Backoff,
         }
     }

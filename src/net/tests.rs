@@ -54,7 +54,11 @@ impl<F: FnMut(&mut Io, Event<'_>) -> Option<Sleep>> Handler for Script<F> {
     }
     fn tick(&mut self, io: &mut Io, _: Now) -> Sleep {
         let sleep = (self.react)(io, Event::Tick).unwrap_or(Sleep::Forever);
-        if self.stop.load(Ordering::Acquire) { Sleep::Exit } else { sleep }
+        if self.stop.load(Ordering::Acquire) {
+            Sleep::Exit
+        } else {
+            sleep
+        }
     }
 }
 
@@ -69,7 +73,9 @@ struct Server {
 impl Server {
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
         stream
     }
 }
@@ -101,13 +107,25 @@ where
     sizes(&mut config);
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let listeners = Listeners { tcp: vec![listener], unix: None };
+    let listeners = Listeners {
+        tcp: vec![listener],
+        unix: None,
+    };
     let stop = Arc::new(AtomicBool::new(false));
-    let mut script = Script { react, hold, stop: stop.clone() };
+    let mut script = Script {
+        react,
+        hold,
+        stop: stop.clone(),
+    };
     let thread = std::thread::spawn(move || {
         run(kind, config, listeners, sleeper, &mut script).unwrap();
     });
-    Server { address, waker, stop, thread: Some(thread) }
+    Server {
+        address,
+        waker,
+        stop,
+        thread: Some(thread),
+    }
 }
 
 fn echo(io: &mut Io, event: Event<'_>) -> Option<Sleep> {
@@ -121,7 +139,9 @@ fn echo(io: &mut Io, event: Event<'_>) -> Option<Sleep> {
 
 /// Bytes in which a lost, doubled or moved piece shows.
 fn pattern(len: usize, seed: usize) -> Vec<u8> {
-    (0..len).map(|i| ((i + seed).wrapping_mul(2_654_435_761) >> 11) as u8).collect()
+    (0..len)
+        .map(|i| ((i + seed).wrapping_mul(2_654_435_761) >> 11) as u8)
+        .collect()
 }
 
 fn read_exactly(stream: &mut impl Read, len: usize) -> Vec<u8> {
@@ -165,7 +185,8 @@ over_both! {
     }
 
     a_full_submission_queue_forgets_no_rearm_and_no_send(kind) {
-        // 100 connections on a queue of two entries: arming, cancelling and sending all find it full.
+        // 100 connections on a queue of two entries: arming, cancelling and sending all find it
+        // full.
         let server = start(kind, small, false, echo);
         let mut streams: Vec<TcpStream> = (0..100).map(|_| server.connect()).collect();
         for round in 0..20 {
@@ -179,8 +200,8 @@ over_both! {
     }
 
     large_values_arrive_although_the_buffers_run_out(kind) {
-        // Four peers push far more than the two buffers of 512 bytes, so that receives end for lack of buffers in the
-        // middle of a value, over and over.
+        // Four peers push far more than the two buffers of 512 bytes, so that receives end for lack
+        // of buffers in the middle of a value, over and over.
         const LEN: usize = 2 << 20;
         let mut input: HashMap<ConnId, Vec<u8>> = HashMap::new();
         let server = start(kind, small, false, move |io, event| {
@@ -291,7 +312,8 @@ over_both! {
     }
 
     partial_sends_of_mixed_chunks_continue_where_they_stopped(kind) {
-        // Far more than a socket takes, in more chunks than one send takes, to a reader that starts late.
+        // Far more than a socket takes, in more chunks than one send takes, to a reader that starts
+        // late.
         let shared = Bytes::from(pattern(100_000, 1));
         let mut expected = Vec::new();
         for i in 0..300 {

@@ -2,17 +2,20 @@
 //!
 //! One atomic per shard says AWAKE, ASLEEP or NOTIFIED.
 //!
-//! - A waker first puts its message where the shard will look, then swaps in NOTIFIED. Only if it replaced ASLEEP does
-//!   it write to the eventfd: waking a shard that is awake costs no system call.
-//! - The shard swaps in AWAKE after each return from the kernel and looks at its mailboxes afterwards (in its tick). Before
-//!   it blocks it changes AWAKE to ASLEEP by compare-and-exchange, and does not block if that fails.
+//! - A waker first puts its message where the shard will look, then swaps in NOTIFIED. Only if it
+//!   replaced ASLEEP does it write to the eventfd: waking a shard that is awake costs no system
+//!   call.
+//! - The shard swaps in AWAKE after each return from the kernel and looks at its mailboxes
+//!   afterwards (in its tick). Before it blocks it changes AWAKE to ASLEEP by compare-and-exchange,
+//!   and does not block if that fails.
 //!
-//! Why no wake-up is lost: all accesses are read-modify-writes of one location, so they have one order. A swap to NOTIFIED is
-//! either before the shard's swap to AWAKE: then that swap reads it (or a later one), acquires the message, and the
-//! tick that follows sees it. Or it is after it and before the compare-and-exchange, which then fails, so the shard
-//! ticks again. Or it is after that, finds ASLEEP, and writes to the eventfd, which is in the shard's ring or epoll
-//! set before it blocks. No second check of the mailboxes is needed, and no fence: store-load order between two
-//! locations never matters.
+//! Why no wake-up is lost: all accesses are read-modify-writes of one location, so they have one
+//! order. A swap to NOTIFIED is either before the shard's swap to AWAKE: then that swap reads it
+//! (or a later one), acquires the message, and the tick that follows sees it. Or it is after it and
+//! before the compare-and-exchange, which then fails, so the shard ticks again. Or it is after
+//! that, finds ASLEEP, and writes to the eventfd, which is in the shard's ring or epoll set before
+//! it blocks. No second check of the mailboxes is needed, and no fence: store-load order between
+//! two locations never matters.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -44,7 +47,9 @@ impl State {
 
     /// True if the shard may block.
     fn fall_asleep(&self) -> bool {
-        self.0.compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.0
+            .compare_exchange(AWAKE, ASLEEP, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     /// True if a waker called since the last time.
@@ -83,15 +88,19 @@ impl Waker {
             }
             File::from(OwnedFd::from_raw_fd(fd))
         };
-        let shared = Arc::new(Shared { state: State::new(), event });
+        let shared = Arc::new(Shared {
+            state: State::new(),
+            event,
+        });
         Ok((Waker(shared.clone()), Sleeper(shared)))
     }
 
-    /// Makes the shard tick soon. What the caller wrote before is visible to that tick. One atomic swap; one `write`
-    /// in addition if the shard sleeps. Harmless if it is awake or gone.
+    /// Makes the shard tick soon. What the caller wrote before is visible to that tick. One atomic
+    /// swap; one `write` in addition if the shard sleeps. Harmless if it is awake or gone.
     pub fn wake(&self) {
         if self.0.state.notify() {
-            // The counter can be full only after 2^64 - 2 writes, and any other error leaves nothing to be done.
+            // The counter can be full only after 2^64 - 2 writes, and any other error leaves
+            // nothing to be done.
             let _ = (&self.0.event).write(&1u64.to_ne_bytes());
         }
     }
@@ -143,7 +152,8 @@ mod loom_tests {
                     break;
                 }
                 if state.fall_asleep() {
-                    // Blocks for ever, which loom reports as a deadlock, if a wake-up could be lost.
+                    // Blocks for ever, which loom reports as a deadlock, if a wake-up could be
+                    // lost.
                     let mut signalled = event.0.lock().unwrap();
                     while !*signalled {
                         signalled = event.1.wait(signalled).unwrap();

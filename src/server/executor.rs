@@ -1,9 +1,10 @@
 //! The shard threads: one per core, pinned, each on a glommio executor or plain.
 //!
-//! The only module that names glommio. With io_uring each shard is the main task of a glommio executor, which brings
-//! placement, timers, local tasks and file I/O to that core. The network driver runs inside the task and blocks in its own
-//! ring; that is allowed while no I/O of glommio is outstanding on the core. Without io_uring, glommio cannot run at
-//! all: there the threads are plain ones.
+//! The only module that names glommio. With io_uring each shard is the main task of a glommio
+//! executor, which brings placement, timers, local tasks and file I/O to that core. The network
+//! driver runs inside the task and blocks in its own ring; that is allowed while no I/O of glommio
+//! is outstanding on the core. Without io_uring, glommio cannot run at all: there the threads are
+//! plain ones.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,19 +16,21 @@ use glommio::{LocalExecutorBuilder, Placement};
 use crate::net::IoKind;
 pub use crate::net::{Features, probe};
 
-/// The smallest share of locked memory that glommio takes for direct I/O: the network does not use it.
+/// The smallest share of locked memory that glommio takes for direct I/O: the network does not use
+/// it.
 const EXECUTOR_MEMORY: usize = 64 * 1024;
 /// Entries of each of the executor's own rings, which only file I/O uses.
 const EXECUTOR_RING_DEPTH: usize = 32;
 
-/// Starts one thread per element of `cpus`, pinned to that CPU or free to move, and runs `body` with the thread's
-/// position in it. Returns when all threads are set up.
+/// Starts one thread per element of `cpus`, pinned to that CPU or free to move, and runs `body`
+/// with the thread's position in it. Returns when all threads are set up.
 ///
-/// A panic in one of them aborts the process: a shard that is gone takes its part of the data with it, and the others would wait
-/// for it for ever.
+/// A panic in one of them aborts the process: a shard that is gone takes its part of the data with
+/// it, and the others would wait for it for ever.
 ///
 /// # Errors
-/// When a thread or its executor cannot be made, or a CPU is not there or not allowed. No body runs then.
+/// When a thread or its executor cannot be made, or a CPU is not there or not allowed. No body runs
+/// then.
 pub fn start<F>(kind: IoKind, cpus: Vec<Option<usize>>, body: F) -> io::Result<Vec<JoinHandle<()>>>
 where
     F: Fn(usize) + Send + Clone + 'static,
@@ -64,7 +67,9 @@ where
     }
     drop(ready);
     for _ in 0..count {
-        readies.recv().unwrap_or_else(|_| Err(io::Error::other("a shard thread ended early")))?;
+        readies
+            .recv()
+            .unwrap_or_else(|_| Err(io::Error::other("a shard thread ended early")))?;
     }
     for gate in gates {
         // Cannot fail: the thread waits at its gate.
@@ -98,7 +103,10 @@ struct AbortOnPanic {
 impl Drop for AbortOnPanic {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("shard {} panicked; the process ends, since its data is out of reach", self.shard);
+            eprintln!(
+                "shard {} panicked; the process ends, since its data is out of reach",
+                self.shard
+            );
             std::process::abort();
         }
     }
@@ -109,13 +117,18 @@ fn pin(cpu: usize) -> io::Result<()> {
     if cpu >= libc::CPU_SETSIZE as usize {
         return Err(io::ErrorKind::InvalidInput.into());
     }
-    // SAFETY: zeros are the empty set; `CPU_SET` stays within it by the check above; the set is valid for the call.
+    // SAFETY: zeros are the empty set; `CPU_SET` stays within it by the check above; the set is
+    // valid for the call.
     let result = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::CPU_SET(cpu, &mut set);
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set)
     };
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// The CPUs on which the calling thread may run, ascending.
@@ -133,11 +146,13 @@ pub fn cpus_allowed() -> io::Result<Vec<usize>> {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: `CPU_ISSET` stays within the set for numbers below CPU_SETSIZE.
-    Ok((0..libc::CPU_SETSIZE as usize).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect())
+    Ok((0..libc::CPU_SETSIZE as usize)
+        .filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) })
+        .collect())
 }
 
-/// One allowed CPU (the lowest) per physical core, ascending, by `/sys/devices/system/cpu`. Where that is not readable,
-/// each CPU counts as a core.
+/// One allowed CPU (the lowest) per physical core, ascending, by `/sys/devices/system/cpu`. Where
+/// that is not readable, each CPU counts as a core.
 ///
 /// # Errors
 /// As [`cpus_allowed`].
@@ -147,7 +162,10 @@ pub fn physical_cores() -> io::Result<Vec<usize>> {
         std::fs::read_to_string(path).ok()?.trim().parse().ok()
     };
     Ok(one_per_core(&cpus_allowed()?, |cpu| {
-        Some((topology(cpu, "physical_package_id")?, topology(cpu, "core_id")?))
+        Some((
+            topology(cpu, "physical_package_id")?,
+            topology(cpu, "core_id")?,
+        ))
     }))
 }
 
@@ -172,7 +190,10 @@ mod tests {
     fn siblings_of_one_core_count_once() {
         // Two packages of two cores with two threads each; CPU 9 is unknown.
         let core = |cpu| (cpu < 8).then_some(((cpu % 8 / 4) as i64, (cpu % 2) as i64));
-        assert_eq!(one_per_core(&[0, 1, 2, 3, 4, 5, 6, 7, 9], core), [0, 1, 4, 5, 9]);
+        assert_eq!(
+            one_per_core(&[0, 1, 2, 3, 4, 5, 6, 7, 9], core),
+            [0, 1, 4, 5, 9]
+        );
         assert_eq!(one_per_core(&[3, 7], core), [3, 7]);
     }
 

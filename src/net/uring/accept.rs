@@ -21,16 +21,25 @@ pub(super) struct Accepting {
     pub(super) retry_at: Option<Instant>,
 }
 
-/// Takes the listeners over. io_uring takes a non-blocking socket as a wish for EAGAIN, hence blocking ones.
+/// Takes the listeners over. io_uring takes a non-blocking socket as a wish for EAGAIN, hence
+/// blocking ones.
 pub(super) fn take(listeners: Listeners) -> io::Result<Vec<Accepting>> {
     let mut taken = Vec::new();
     for listener in listeners.tcp {
         listener.set_nonblocking(false)?;
-        taken.push(Accepting { listener: listener.into(), armed: false, retry_at: None });
+        taken.push(Accepting {
+            listener: listener.into(),
+            armed: false,
+            retry_at: None,
+        });
     }
     if let Some(listener) = listeners.unix {
         listener.set_nonblocking(false)?;
-        taken.push(Accepting { listener: listener.into(), armed: false, retry_at: None });
+        taken.push(Accepting {
+            listener: listener.into(),
+            armed: false,
+            retry_at: None,
+        });
     }
     Ok(taken)
 }
@@ -51,13 +60,20 @@ impl Driver {
             if accepting.armed {
                 accepting.retry_at = None;
             } else {
-                // The queue is full: the next turn comes at once, as a full queue completes something.
+                // The queue is full: the next turn comes at once, as a full queue completes
+                // something.
                 accepting.retry_at = Some(Instant::now());
             }
         }
     }
 
-    pub(super) fn on_accept(&mut self, handler: &mut impl Handler, index: u32, result: i32, flags: u32) {
+    pub(super) fn on_accept(
+        &mut self,
+        handler: &mut impl Handler,
+        index: u32,
+        result: i32,
+        flags: u32,
+    ) {
         if !cqueue::more(flags)
             && let Some(accepting) = self.accepting.get_mut(index as usize)
         {
@@ -72,7 +88,9 @@ impl Driver {
         // SAFETY: a successful accept gives this descriptor to us alone.
         let fd = unsafe { OwnedFd::from_raw_fd(result) };
         // An error here means that the peer is gone already.
-        let Ok(peer) = socket::prepare(&fd) else { return };
+        let Ok(peer) = socket::prepare(&fd) else {
+            return;
+        };
         let shard = self.config.balance.assign(self.config.shard);
         if shard == self.config.shard {
             self.adopt(handler, fd, peer);

@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! one mapping:  | ring: entries x 16 bytes, whole pages | buffer 0 | pad | buffer 1 | pad | ...
-//! ring entry:   | address u64 | length u32 | id u16 | resv u16 |     entry 0's resv is the ring's tail
+//! ring entry:   | address u64 | length u32 | id u16 | resv u16 |   entry 0's resv: the ring's tail
 //! ```
 //!
-//! The kernel owns a buffer from the store of the tail that offers it until the completion that names it; then the
-//! driver owns it until it gives it back. The ring is first in, first out, so all buffers come round in turn: the pad
-//! keeps their first lines out of the same cache sets, where a stride of 16 KiB would put them.
+//! The kernel owns a buffer from the store of the tail that offers it until the completion that
+//! names it; then the driver owns it until it gives it back. The ring is first in, first out, so
+//! all buffers come round in turn: the pad keeps their first lines out of the same cache sets,
+//! where a stride of 16 KiB would put them.
 
 use std::io;
 use std::ptr::NonNull;
@@ -38,7 +39,8 @@ impl BufferRing {
         let len = (len as usize).clamp(64, 1 << 24);
         let first = (usize::from(entries) * size_of::<BufRingEntry>()).next_multiple_of(PAGE);
         let mapped = first + usize::from(entries) * (len + PAD);
-        // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory.
+        // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing
+        // memory.
         let base = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -53,7 +55,14 @@ impl BufferRing {
             return Err(io::Error::last_os_error());
         }
         let base = NonNull::new(base.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        let mut ring = BufferRing { base, mapped, first, entries, len, tail: 0 };
+        let mut ring = BufferRing {
+            base,
+            mapped,
+            first,
+            entries,
+            len,
+            tail: 0,
+        };
         for id in 0..entries {
             ring.give_back(id);
         }
@@ -66,8 +75,12 @@ impl BufferRing {
     /// `self` must outlive the ring's use of the buffers: see [`unregister`](Self::unregister).
     pub(super) unsafe fn register(&self, ring: &IoUring) -> io::Result<()> {
         let address = self.base.as_ptr() as u64;
-        // SAFETY: the mapping is page-aligned and long enough for `entries` entries; the caller keeps it alive.
-        unsafe { ring.submitter().register_buf_ring_with_flags(address, self.entries, GROUP, 0) }
+        // SAFETY: the mapping is page-aligned and long enough for `entries` entries; the caller
+        // keeps it alive.
+        unsafe {
+            ring.submitter()
+                .register_buf_ring_with_flags(address, self.entries, GROUP, 0)
+        }
     }
 
     /// Takes the buffers back: no receive picks one afterwards.
@@ -75,7 +88,8 @@ impl BufferRing {
         ring.submitter().unregister_buf_ring(GROUP)
     }
 
-    /// Keeps the memory mapped for ever, for the case that the kernel could not be made to let it go.
+    /// Keeps the memory mapped for ever, for the case that the kernel could not be made to let it
+    /// go.
     pub(super) fn leak(&mut self) {
         self.mapped = 0;
     }
@@ -89,9 +103,13 @@ impl BufferRing {
     /// # Safety
     /// A completion named `id`, and it was not given back since.
     pub(super) unsafe fn data(&self, id: u16, len: usize) -> &[u8] {
-        assert!(id < self.entries && len <= self.len, "the kernel names buffers that it was given");
-        // SAFETY: in bounds by the assertion; initialised because the mapping was zeroed; the kernel does not write
-        // it while the driver owns it; giving it back needs `&mut self`, which ends this borrow.
+        assert!(
+            id < self.entries && len <= self.len,
+            "the kernel names buffers that it was given"
+        );
+        // SAFETY: in bounds by the assertion; initialised because the mapping was zeroed; the
+        // kernel does not write it while the driver owns it; giving it back needs `&mut self`,
+        // which ends this borrow.
         unsafe { std::slice::from_raw_parts(self.base.as_ptr().add(self.offset(id)), len) }
     }
 
@@ -100,9 +118,9 @@ impl BufferRing {
         assert!(id < self.entries);
         let entries = self.base.as_ptr().cast::<BufRingEntry>();
         let at = usize::from(self.tail & (self.entries - 1));
-        // SAFETY: `at` is within the ring; the kernel does not read that entry before the tail passes it, because at
-        // most `entries` buffers exist. The entry is plain old data, zero-initialised, and its `resv` is not written
-        // here, which in entry 0 is the tail.
+        // SAFETY: `at` is within the ring; the kernel does not read that entry before the tail
+        // passes it, because at most `entries` buffers exist. The entry is plain old data,
+        // zero-initialised, and its `resv` is not written here, which in entry 0 is the tail.
         unsafe {
             let entry = &mut *entries.add(at);
             entry.set_addr(self.base.as_ptr().add(self.offset(id)) as u64);
@@ -110,8 +128,9 @@ impl BufferRing {
             entry.set_bid(id);
         }
         self.tail = self.tail.wrapping_add(1);
-        // SAFETY: `entries` is the address of the ring's first entry, whose last field is the tail: aligned, alive, and
-        // shared with the kernel, which only reads it. Release publishes the entry written above.
+        // SAFETY: `entries` is the address of the ring's first entry, whose last field is the tail:
+        // aligned, alive, and shared with the kernel, which only reads it. Release publishes the
+        // entry written above.
         unsafe {
             let tail = BufRingEntry::tail(entries).cast_mut();
             AtomicU16::from_ptr(tail).store(self.tail, Ordering::Release);

@@ -37,8 +37,8 @@ pub(super) enum Received {
     Data(usize),
     /// The peer ended its half.
     End,
-    /// No bytes, although the socket is said to hold some: the end or not. TCP also counts an end that waits to be
-    /// read as one byte, so that only the socket itself can tell.
+    /// No bytes, although the socket is said to hold some: the end or not. TCP also counts an end
+    /// that waits to be read as one byte, so that only the socket itself can tell.
     Unsure,
     /// Nothing; if the receive ended, start it again.
     Nothing,
@@ -54,7 +54,9 @@ impl Received {
             0 => Received::End,
             // Out of buffers for the moment; paused; interrupted; no memory for the poll.
             _ => match -result {
-                libc::ENOBUFS | libc::ECANCELED | libc::EAGAIN | libc::EINTR | libc::ENOMEM => Received::Nothing,
+                libc::ENOBUFS | libc::ECANCELED | libc::EAGAIN | libc::EINTR | libc::ENOMEM => {
+                    Received::Nothing
+                }
                 _ => Received::Broken,
             },
         }
@@ -62,8 +64,8 @@ impl Received {
 }
 
 impl Driver {
-    /// Compares the state of a connection with what is in the kernel and starts what lacks. False: the queue is full, try
-    /// again in the next turn.
+    /// Compares the state of a connection with what is in the kernel and starts what lacks. False:
+    /// the queue is full, try again in the next turn.
     pub(super) fn reconcile(&mut self, index: u32) -> bool {
         let started = match self.io.slot(index).phase {
             Phase::Free => true,
@@ -92,20 +94,35 @@ impl Driver {
             && slot.phase == Phase::Open
             && parts < CHUNKS_MAX
             && slot.queued() <= QUIET_SEND_MAX;
-        let flags = if quiet { quiet_flags() } else { libc::MSG_NOSIGNAL };
+        let flags = if quiet {
+            quiet_flags()
+        } else {
+            libc::MSG_NOSIGNAL
+        };
         let mut segments = None;
         let entry = if parts == 1 {
-            let Some(part) = slot.unsent().next() else { return true };
+            let Some(part) = slot.unsent().next() else {
+                return true;
+            };
             let len = part.len().min(SEND_LEN_MAX) as u32;
-            opcode::Send::new(fd, part.as_ptr(), len).flags(flags).build()
+            opcode::Send::new(fd, part.as_ptr(), len)
+                .flags(flags)
+                .build()
         } else {
             let boxed = segments.insert(self.spare_segments.pop().unwrap_or_else(Segments::new));
             fill(boxed, slot.unsent());
-            opcode::SendMsg::new(fd, &raw const boxed.header).flags(flags as u32).build()
+            opcode::SendMsg::new(fd, &raw const boxed.header)
+                .flags(flags as u32)
+                .build()
         };
-        let entry = if quiet { entry.flags(squeue::Flags::SKIP_SUCCESS) } else { entry };
-        // SAFETY: the chunks that are pinned below stay in the queue, unchanged, until the completion; their heap memory does not
-        // move with them. The vector is kept in `segments`. The descriptor is closed after the last completion.
+        let entry = if quiet {
+            entry.flags(squeue::Flags::SKIP_SUCCESS)
+        } else {
+            entry
+        };
+        // SAFETY: the chunks that are pinned below stay in the queue, unchanged, until the
+        // completion; their heap memory does not move with them. The vector is kept in `segments`.
+        // The descriptor is closed after the last completion.
         if !unsafe { self.start(Op::Send, index, entry) } {
             self.spare_segments.extend(segments);
             return false;
@@ -177,7 +194,8 @@ impl Driver {
         }
         let cancel = CancelBuilder::fd(Fd(slot.raw_fd())).all();
         let entry = opcode::AsyncCancel2::new(cancel).build();
-        // SAFETY: the entry points to no memory; the descriptor stays open until all operations completed.
+        // SAFETY: the entry points to no memory; the descriptor stays open until all operations
+        // completed.
         let stopping = unsafe { self.start(Op::Cancel, index, entry) };
         self.io.slot(index).stopping = stopping;
         stopping
@@ -195,10 +213,19 @@ impl Driver {
         }
     }
 
-    pub(super) fn on_recv(&mut self, handler: &mut impl Handler, token: Token, result: i32, flags: u32) {
+    pub(super) fn on_recv(
+        &mut self,
+        handler: &mut impl Handler,
+        token: Token,
+        result: i32,
+        flags: u32,
+    ) {
         let index = token.index();
         let slot = self.io.slot(index);
-        assert!(token.is_of(slot.generation), "a slot is reused only after its last completion");
+        assert!(
+            token.is_of(slot.generation),
+            "a slot is reused only after its last completion"
+        );
         if !cqueue::more(flags) {
             slot.ops -= 1;
             slot.recv_armed = false;
@@ -231,16 +258,23 @@ impl Driver {
         let Completion { token, result, .. } = completion;
         let index = token.index();
         let slot = self.io.slot(index);
-        assert!(token.is_of(slot.generation), "a slot is reused only after its last completion");
+        assert!(
+            token.is_of(slot.generation),
+            "a slot is reused only after its last completion"
+        );
         slot.ops -= 1;
-        // A quiet send completes only if the socket's buffer was full: the rest waits for room in the kernel.
+        // A quiet send completes only if the socket's buffer was full: the rest waits for room in
+        // the kernel.
         slot.blocked = slot.quiet;
         slot.quiet = false;
         let sent = match result {
             0.. => result as usize,
             _ => 0,
         };
-        let transient = matches!(-result, libc::EAGAIN | libc::EINTR | libc::ENOBUFS | libc::ENOMEM);
+        let transient = matches!(
+            -result,
+            libc::EAGAIN | libc::EINTR | libc::ENOBUFS | libc::ENOMEM
+        );
         self.finish_send(handler, index, sent);
         if result < 0 && !transient {
             super::super::io::end(&mut self.io, handler, index);
@@ -268,7 +302,10 @@ impl Driver {
         }
         self.io.advance(index, sent);
         let slot = self.io.slot(index);
-        let (alive, more) = (slot.alive(), !slot.drained() || slot.eof || slot.phase != Phase::Open);
+        let (alive, more) = (
+            slot.alive(),
+            !slot.drained() || slot.eof || slot.phase != Phase::Open,
+        );
         if more {
             self.io.touch(index);
         }
@@ -281,20 +318,31 @@ impl Driver {
     pub(super) fn on_connect(&mut self, handler: &mut impl Handler, token: Token, result: i32) {
         let index = token.index();
         let slot = self.io.slot(index);
-        assert!(token.is_of(slot.generation), "a slot is reused only after its last completion");
+        assert!(
+            token.is_of(slot.generation),
+            "a slot is reused only after its last completion"
+        );
         slot.ops -= 1;
         slot.dial = None;
         *place(&mut self.addresses, index) = None;
-        let outcome = if result < 0 { Err(io::Error::from_raw_os_error(-result)) } else { Ok(()) };
+        let outcome = if result < 0 {
+            Err(io::Error::from_raw_os_error(-result))
+        } else {
+            Ok(())
+        };
         super::super::io::connected(&mut self.io, handler, index, outcome);
     }
 
     pub(super) fn on_cancel(&mut self, token: Token) {
         let index = token.index();
         let slot = self.io.slot(index);
-        assert!(token.is_of(slot.generation), "a slot is reused only after its last completion");
+        assert!(
+            token.is_of(slot.generation),
+            "a slot is reused only after its last completion"
+        );
         slot.ops -= 1;
-        // If something is still in the kernel when the connection is looked at again, it is cancelled again.
+        // If something is still in the kernel when the connection is looked at again, it is
+        // cancelled again.
         slot.stopping = false;
         self.io.touch(index);
     }
@@ -324,7 +372,10 @@ fn fill<'a>(segments: &mut Segments, unsent: impl Iterator<Item = &'a [u8]>) {
     for (part, bytes) in segments.parts.iter_mut().zip(unsent) {
         let len = bytes.len().min(room);
         room -= len;
-        *part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: len };
+        *part = libc::iovec {
+            iov_base: bytes.as_ptr().cast_mut().cast(),
+            iov_len: len,
+        };
         count += 1;
     }
     segments.header.msg_iov = segments.parts.as_mut_ptr();

@@ -1,15 +1,17 @@
 //! The io_uring driver: one ring per shard, entered once per turn.
 //!
-//! - **Receiving** is multishot, into buffers that the kernel picks from a ring and gets back right after delivery. A
-//!   multishot receive ends for many reasons (cancelled, buffers exhausted, completion queue full ...). Whatever the reason, the
-//!   connection is touched, and [`Driver::reconcile`] compares its state with what is in the kernel and starts what
-//!   lacks. No operation is ever started from anywhere else, and a connection stays in the list until all
+//! - **Receiving** is multishot, into buffers that the kernel picks from a ring and gets back right
+//!   after delivery. A multishot receive ends for many reasons (cancelled, buffers exhausted,
+//!   completion queue full ...). Whatever the reason, the connection is touched, and
+//!   [`Driver::reconcile`] compares its state with what is in the kernel and starts what lacks. No
+//!   operation is ever started from anywhere else, and a connection stays in the list until all
 //!   that it needs could be queued; so nothing is forgotten when the queue is full.
-//! - **Quiet sends.** A short send is submitted with MSG_DONTWAIT | MSG_WAITALL and CQE_SKIP_SUCCESS: it is over when
-//!   `io_uring_enter` returns, and leaves a completion only if not all bytes went out. So one system call submits the sends
-//!   of a turn *and* waits for the next input; with ordinary sends it would return at once with their
-//!   completions. What left no completion was sent: this is concluded only when the kernel has taken all entries and holds
-//!   no completion back. That the kernel behaves so is tested when a ring is set up.
+//! - **Quiet sends.** A short send is submitted with MSG_DONTWAIT | MSG_WAITALL and
+//!   CQE_SKIP_SUCCESS: it is over when `io_uring_enter` returns, and leaves a completion only if
+//!   not all bytes went out. So one system call submits the sends of a turn *and* waits for the
+//!   next input; with ordinary sends it would return at once with their completions. What left no
+//!   completion was sent: this is concluded only when the kernel has taken all entries and holds no
+//!   completion back. That the kernel behaves so is tested when a ring is set up.
 //! - Longer sends wait in the kernel for room and complete ordinarily.
 
 mod accept;
@@ -34,7 +36,8 @@ use ring::Ring;
 pub use ring::{Features, probe};
 use token::{Op, Token};
 
-/// How often a quitting driver asks the kernel for the end of its operations, and how long it waits each time.
+/// How often a quitting driver asks the kernel for the end of its operations, and how long it waits
+/// each time.
 const QUIT_ROUNDS_MAX: u32 = 50;
 const QUIT_WAIT: Duration = Duration::from_millis(100);
 
@@ -55,6 +58,10 @@ pub(super) struct Driver {
     accepting: Vec<Accepting>,
     /// Vectors of sends in the kernel, by slot.
     segments: Vec<Option<Box<Segments>>>,
+    #[expect(
+        clippy::vec_box,
+        reason = "a vector is handed to the kernel without moving"
+    )]
     spare_segments: Vec<Box<Segments>>,
     /// Addresses of connects in the kernel, by slot.
     addresses: Vec<Option<Box<socket2::SockAddr>>>,
@@ -65,7 +72,11 @@ pub(super) struct Driver {
 }
 
 impl Driver {
-    pub(super) fn new(config: DriverConfig, listeners: Listeners, sleeper: Sleeper) -> io::Result<Self> {
+    pub(super) fn new(
+        config: DriverConfig,
+        listeners: Listeners,
+        sleeper: Sleeper,
+    ) -> io::Result<Self> {
         let entries = config.queue_entries.clamp(2, 1 << 15);
         let ring = Ring::new(entries, entries.saturating_mul(8).min(1 << 16))?;
         let buffers = BufferRing::new(config.recv_buffers, config.recv_buffer_len)?;
@@ -127,7 +138,11 @@ impl Driver {
             Sleep::For(time) => Some(time),
             Sleep::Forever => None,
         };
-        let retry = self.accepting.iter().filter_map(|accepting| accepting.retry_at).min();
+        let retry = self
+            .accepting
+            .iter()
+            .filter_map(|accepting| accepting.retry_at)
+            .min();
         let retry = retry.map(|at| at.saturating_duration_since(Instant::now()));
         match (own, retry) {
             (Some(own), Some(retry)) => Some(own.min(retry)),
@@ -158,9 +173,18 @@ impl Driver {
     }
 
     fn collect(&mut self) {
-        let Driver { ring, completions, send_completions, .. } = self;
+        let Driver {
+            ring,
+            completions,
+            send_completions,
+            ..
+        } = self;
         ring.reap(|token, result, flags| {
-            let completion = Completion { token, result, flags };
+            let completion = Completion {
+                token,
+                result,
+                flags,
+            };
             match token.op() {
                 Some(Op::Send) => send_completions.push(completion),
                 _ => completions.push(completion),
@@ -169,7 +193,11 @@ impl Driver {
     }
 
     fn dispatch(&mut self, handler: &mut impl Handler, completion: Completion) {
-        let Completion { token, result, flags } = completion;
+        let Completion {
+            token,
+            result,
+            flags,
+        } = completion;
         match token.op() {
             Some(Op::Recv) => self.on_recv(handler, token, result, flags),
             Some(Op::Connect) => self.on_connect(handler, token, result),
@@ -230,7 +258,10 @@ impl Driver {
         for _ in 0..QUIT_ROUNDS_MAX {
             let cancel = opcode::AsyncCancel2::new(CancelBuilder::any()).build();
             // SAFETY: the entry points to no memory.
-            unsafe { self.ring.push(&cancel.user_data(Token::new(Op::Quit, 0, 0).0)) };
+            unsafe {
+                self.ring
+                    .push(&cancel.user_data(Token::new(Op::Quit, 0, 0).0))
+            };
             let mut dirty = std::mem::take(&mut self.io.dirty);
             for index in dirty.drain(..) {
                 self.io.clear_dirty(index);

@@ -10,7 +10,8 @@ use io_uring::{EnterFlags, IoUring, Probe, cqueue, opcode, squeue};
 
 use super::token::{Op, Token};
 
-/// `IORING_REGISTER_RING_FDS` and its opposite; the crate keeps the index that they yield to itself.
+/// `IORING_REGISTER_RING_FDS` and its opposite; the crate keeps the index that they yield to
+/// itself.
 const REGISTER_RING_FDS: libc::c_uint = 20;
 const UNREGISTER_RING_FDS: libc::c_uint = 21;
 
@@ -25,7 +26,8 @@ struct RingFd {
 /// What the kernel offers, as found by trying.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Features {
-    /// Everything that the io_uring driver cannot do without: Linux 6.0, not blocked by seccomp or sysctl.
+    /// Everything that the io_uring driver cannot do without: Linux 6.0, not blocked by seccomp or
+    /// sysctl.
     pub uring: bool,
     /// `IORING_SETUP_SINGLE_ISSUER` (6.0).
     pub single_issuer: bool,
@@ -55,17 +57,23 @@ pub(super) struct Ring {
 
 impl Ring {
     /// # Errors
-    /// `Unsupported` when the kernel is too old, otherwise the system's (seccomp: `PermissionDenied`).
+    /// `Unsupported` when the kernel is too old, otherwise the system's (seccomp:
+    /// `PermissionDenied`).
     pub(super) fn new(sq_entries: u32, cq_entries: u32) -> io::Result<Self> {
         let (uring, mut features) = build(sq_entries, cq_entries)?;
         let mut probe = Probe::new();
         uring.submitter().register_probe(&mut probe)?;
         // Multishot receives came with 6.0, as did zero-copy sends, which can be asked for.
-        features.uring = probe.is_supported(opcode::SendZc::CODE) && uring.params().is_feature_ext_arg();
+        features.uring =
+            probe.is_supported(opcode::SendZc::CODE) && uring.params().is_feature_ext_arg();
         if !features.uring {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        let mut ring = Ring { uring, registered: None, features };
+        let mut ring = Ring {
+            uring,
+            registered: None,
+            features,
+        };
         ring.registered = ring.register();
         ring.features.registered_ring = ring.registered.is_some();
         ring.features.quiet_sends = ring.quiet_sends_work().unwrap_or(false);
@@ -124,8 +132,9 @@ impl Ring {
             }
             None => self.uring.as_raw_fd(),
         };
-        // SAFETY: `args` has the layout of `io_uring_getevents_arg` and lives, as does the time that it points to, until
-        // the call returns. The entries submitted were pushed under `push`'s contract.
+        // SAFETY: `args` has the layout of `io_uring_getevents_arg` and lives, as does the time
+        // that it points to, until the call returns. The entries submitted were pushed under
+        // `push`'s contract.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_io_uring_enter,
@@ -142,8 +151,8 @@ impl Ring {
         }
         let error = io::Error::last_os_error();
         match error.raw_os_error() {
-            // The time is over; a signal came; completions must be reaped first; the system is short of memory for
-            // requests: all pass with the next turn.
+            // The time is over; a signal came; completions must be reaped first; the system is
+            // short of memory for requests: all pass with the next turn.
             Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN | libc::ENOMEM) => Ok(()),
             _ => Err(error),
         }
@@ -158,8 +167,13 @@ impl Ring {
 
     /// Registers the ring's descriptor, which saves a lookup per enter.
     fn register(&self) -> Option<u32> {
-        let mut up = RingFd { offset: u32::MAX, resv: 0, data: self.uring.as_raw_fd() as u64 };
-        // SAFETY: `up` is one `io_uring_rsrc_update`, as the operation expects, and outlives the call.
+        let mut up = RingFd {
+            offset: u32::MAX,
+            resv: 0,
+            data: self.uring.as_raw_fd() as u64,
+        };
+        // SAFETY: `up` is one `io_uring_rsrc_update`, as the operation expects, and outlives the
+        // call.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_io_uring_register,
@@ -172,8 +186,9 @@ impl Ring {
         (result == 1).then_some(up.offset)
     }
 
-    /// Tries what quiet sends rely on (see the driver): a successful send leaves no completion, and one that finds the
-    /// buffer full completes before `enter` returns, with the bytes it sent, or EAGAIN.
+    /// Tries what quiet sends rely on (see the driver): a successful send leaves no completion, and
+    /// one that finds the buffer full completes before `enter` returns, with the bytes it sent, or
+    /// EAGAIN.
     fn quiet_sends_work(&mut self) -> io::Result<bool> {
         let (ours, _theirs) = UnixStream::pair()?;
         let fd = ours.as_raw_fd();
@@ -182,10 +197,14 @@ impl Ring {
         // More than any default buffer of a Unix socket holds, in bounded steps.
         for _ in 0..4096 {
             let send = opcode::Send::new(Fd(fd), data.as_ptr(), data.len() as u32);
-            let entry = send.flags(quiet_flags()).build().flags(squeue::Flags::SKIP_SUCCESS);
-            // SAFETY: `data` lives until the return; a send that does not wait is over when `enter` returns, which is
-            // what is tested; if that fails, the ring is left with a reference to the socket pair only after the
-            // kernel has copied from `data` or given up, since `shutdown` below ends the wait.
+            let entry = send
+                .flags(quiet_flags())
+                .build()
+                .flags(squeue::Flags::SKIP_SUCCESS);
+            // SAFETY: `data` lives until the return; a send that does not wait is over when `enter`
+            // returns, which is what is tested; if that fails, the ring is left with a reference to
+            // the socket pair only after the kernel has copied from `data` or given up, since
+            // `shutdown` below ends the wait.
             let pushed = unsafe { self.push(&entry.user_data(token)) };
             self.enter(0, None)?;
             let mut failed = None;
@@ -209,7 +228,11 @@ impl Drop for Ring {
     fn drop(&mut self) {
         // The registration holds the ring open until the thread ends.
         if let Some(index) = self.registered {
-            let up = RingFd { offset: index, resv: 0, data: 0 };
+            let up = RingFd {
+                offset: index,
+                resv: 0,
+                data: 0,
+            };
             // SAFETY: as in `register`.
             unsafe {
                 libc::syscall(
@@ -224,7 +247,8 @@ impl Drop for Ring {
     }
 }
 
-/// `MSG_WAITALL` makes a short send a failure, which is never quiet; `MSG_DONTWAIT` ends it within the submission.
+/// `MSG_WAITALL` makes a short send a failure, which is never quiet; `MSG_DONTWAIT` ends it within
+/// the submission.
 pub(super) fn quiet_flags() -> i32 {
     libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT | libc::MSG_WAITALL
 }
@@ -241,7 +265,10 @@ fn build(sq_entries: u32, cq_entries: u32) -> io::Result<(IoUring, Features)> {
             ..Features::default()
         };
         if level <= 2 {
-            builder.setup_submit_all().setup_coop_taskrun().setup_taskrun_flag();
+            builder
+                .setup_submit_all()
+                .setup_coop_taskrun()
+                .setup_taskrun_flag();
         }
         if features.single_issuer {
             builder.setup_single_issuer();

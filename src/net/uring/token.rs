@@ -38,8 +38,15 @@ impl Token {
     }
 
     pub(super) fn op(self) -> Option<Op> {
-        const OPS: [Op; 7] =
-            [Op::Recv, Op::Send, Op::Connect, Op::Cancel, Op::Accept, Op::Wake, Op::Quit];
+        const OPS: [Op; 7] = [
+            Op::Recv,
+            Op::Send,
+            Op::Connect,
+            Op::Cancel,
+            Op::Accept,
+            Op::Wake,
+            Op::Quit,
+        ];
         OPS.into_iter().find(|op| *op as u64 == self.0 & 0xff)
     }
 
@@ -59,7 +66,15 @@ mod tests {
 
     #[test]
     fn a_token_gives_back_its_parts_and_tells_generations_apart() {
-        for op in [Op::Recv, Op::Send, Op::Connect, Op::Cancel, Op::Accept, Op::Wake, Op::Quit] {
+        for op in [
+            Op::Recv,
+            Op::Send,
+            Op::Connect,
+            Op::Cancel,
+            Op::Accept,
+            Op::Wake,
+            Op::Quit,
+        ] {
             let token = Token::new(op, u32::MAX, 0x0100_0002);
             assert_eq!((token.op(), token.index()), (Some(op), u32::MAX));
             assert!(token.is_of(0x0100_0002) && token.is_of(2));
