@@ -24,7 +24,7 @@ const RECV: u64 = 1;
 const SEND: u64 = 2;
 
 type Hash = ahash::RandomState;
-type Map = HashMap<Box<[u8]>, Vec<u8>, Hash>;
+type Map = HashMap<Vec<u8>, Vec<u8>, Hash>;
 
 /// Receive buffers that the kernel picks itself.
 struct Buffers {
@@ -261,14 +261,13 @@ impl Floor {
         let send = opcode::Send::new(Fd(fd.as_raw_fd()), part.as_ptr(), part.len() as u32);
         // A send of fresh output is over when the kernel returns, and completes only if it failed.
         let quiet = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT | libc::MSG_WAITALL;
-        let entry = match rest {
-            true => send.flags(libc::MSG_NOSIGNAL).build(),
-            false => send.flags(quiet).build().flags(squeue::Flags::SKIP_SUCCESS),
-        };
         (conn.in_flight, conn.quiet) = (true, !rest);
-        if !rest {
+        let entry = if rest {
+            send.flags(libc::MSG_NOSIGNAL).build()
+        } else {
             self.quiet.push(index);
-        }
+            send.flags(quiet).build().flags(squeue::Flags::SKIP_SUCCESS)
+        };
         self.push(entry, (index as u64) << 2 | SEND);
     }
 
@@ -365,7 +364,7 @@ fn request(data: &[u8], map: &mut Map, out: &mut Vec<u8>) -> Option<usize> {
         }
         out.extend_from_slice(b"+OK\r\n");
     } else if name.eq_ignore_ascii_case(b"incr") {
-        let value = map.entry(first.into()).or_default();
+        let value = map.entry_ref(first).or_default();
         let number = str::from_utf8(value)
             .ok()
             .and_then(|text| text.parse::<i64>().ok());
@@ -380,22 +379,16 @@ fn request(data: &[u8], map: &mut Map, out: &mut Vec<u8>) -> Option<usize> {
         bulk(out, second);
         bulk(out, b"");
     } else {
-        // COMMAND, and whatever else a client asks first.
+        // COMMAND, and whatever else.
         out.extend_from_slice(b"*0\r\n");
     }
     Some(end)
 }
 
 fn set(map: &mut Map, key: &[u8], value: &[u8]) {
-    match map.get_mut(key) {
-        Some(old) => {
-            old.clear();
-            old.extend_from_slice(value);
-        }
-        None => {
-            map.insert(key.into(), value.to_vec());
-        }
-    }
+    let place = map.entry_ref(key).or_default();
+    place.clear();
+    place.extend_from_slice(value);
 }
 
 fn bulk(out: &mut Vec<u8>, data: &[u8]) {
