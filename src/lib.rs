@@ -15,6 +15,9 @@
 //! - [`net`]: the io_uring and epoll drivers.
 //! - [`server`]: the process: executors, pinning, start, shutdown, signals.
 //! - [`config`]: the table of directives.
+<<<<<<< HEAD
+=======
+>>>>>>> refs/heads/net
 pub mod command;
 pub mod config;
 pub mod keyspace;
@@ -22,5 +25,6 @@ pub mod net;
 pub mod persistence;
 pub mod protocol;
 pub mod replication;
+pub mod server;
 pub mod shard;
 pub mod value;

@@ -1,0 +1,3 @@
+//! The process: its threads and their places.
+
+pub mod executor;
