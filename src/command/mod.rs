@@ -12,6 +12,8 @@ pub mod family;
 pub mod session;
 pub mod settings;
 pub mod table;
+#[cfg(test)]
+pub mod testing;
 pub mod watched;
 
 pub use effects::Effects;
