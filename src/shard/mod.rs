@@ -42,7 +42,7 @@ use hashbrown::HashMap;
 
 use crate::command::watched::Watched;
 use crate::command::{DataState, DataStats, Effects, Origin, Rng, Settings};
-use crate::config::Config;
+use crate::config::{Config, MaxmemoryPolicy};
 use crate::keyspace::{Keyspace, Seed};
 use crate::protocol::{Limits, Reply, Version};
 use client::Client;
@@ -374,6 +374,11 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
         },
         lazy_expire: config.lazyfree_lazy_expire,
         lazy_user_del: config.lazyfree_lazy_user_del,
+        lazy_server_del: config.lazyfree_lazy_server_del,
+        lfu: matches!(
+            config.maxmemory_policy,
+            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
+        ),
         seed: crate::value::HashSeed(shared.process.seed),
     }
 }
