@@ -60,7 +60,7 @@ fn decode(fragment: &[u8], content: &mut Content) {
     while reader.remaining() > 0 {
         let mut byte = reader.u8().unwrap();
         if byte == RDB_OPCODE_SELECTDB {
-            database = Some(reader.len().unwrap() as usize);
+            database = Some(reader.plain_len().unwrap() as usize);
             continue;
         }
         let mut expiry = None;
