@@ -15,9 +15,6 @@
 //! - [`net`]: the io_uring and epoll drivers.
 //! - [`server`]: the process: executors, pinning, start, shutdown, signals.
 //! - [`config`]: the table of directives.
-<<<<<<< HEAD
-=======
->>>>>>> refs/heads/net
 pub mod command;
 pub mod config;
 pub mod keyspace;

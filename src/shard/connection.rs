@@ -222,3 +222,16 @@ impl Shard {
         !self.outboxes[self.id].is_empty()
     }
 }
+
+impl Shard {
+    /// The peer sends no more. Whether it is still owed something.
+    pub fn finished(&mut self, conn: ConnId) -> bool {
+        match self.client_mut(conn) {
+            Some(client) if client.waiting != Waiting::No && !client.closing => {
+                client.peer_finished = true;
+                true
+            }
+            _ => false,
+        }
+    }
+}

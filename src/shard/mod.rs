@@ -12,7 +12,7 @@
 mod background;
 pub mod client;
 pub mod clients;
-mod connection;
+pub mod connection;
 mod debug;
 mod dispatch;
 pub mod gather;

@@ -39,6 +39,20 @@ pub struct Features {
     pub quiet_sends: bool,
 }
 
+impl std::fmt::Display for Features {
+    /// The driver and the optional features found, for the start-up lines.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("io_uring")?;
+        let optional = [
+            (self.single_issuer, "single_issuer"),
+            (self.defer_taskrun, "defer_taskrun"),
+            (self.registered_ring, "registered_ring"),
+            (self.quiet_sends, "quiet_sends"),
+        ];
+        optional.iter().filter(|(found, _)| *found).try_for_each(|(_, name)| write!(f, " {name}"))
+    }
+}
+
 /// Finds out what io_uring offers to this thread, by setting up a small ring and dropping it.
 pub fn probe() -> Features {
     match Ring::new(4, 16) {
