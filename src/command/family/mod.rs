@@ -1,9 +1,18 @@
 //! The rows of the command table and the commands themselves, one file or folder per family.
 
 pub mod connection;
+pub mod replication;
+pub mod server;
 pub mod strings;
+pub mod transactions;
 
 use super::table::Command;
 
 /// All families.
-pub static ALL: &[&[Command]] = &[connection::COMMANDS, strings::COMMANDS];
+pub static ALL: &[&[Command]] = &[
+    connection::COMMANDS,
+    replication::COMMANDS,
+    server::COMMANDS,
+    strings::COMMANDS,
+    transactions::COMMANDS,
+];
