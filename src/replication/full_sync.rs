@@ -250,6 +250,12 @@ impl Node {
         line.extend_from_slice(b"\r\n");
         self.to_eof_members(&Bytes::from(line));
         self.send_fragment(Bytes::from(head));
+        let epoch = self.coordinator.sync.epoch;
+        for shard in 0..self.shard.shared.shards {
+            for _ in 0..CREDITS {
+                self.to(shard, Message::Credit { epoch });
+            }
+        }
     }
 
     fn to_eof_members(&mut self, bytes: &Bytes) {
@@ -472,10 +478,8 @@ impl Node {
             self.shard.keyspace.abort_snapshot();
         }
         self.shard.keyspace.begin_snapshot();
-        self.fragments = Fragments {
-            epoch,
-            credits: CREDITS,
-        };
+        // The coordinator gives credit when all shards have made their cut.
+        self.fragments = Fragments { epoch, credits: 0 };
     }
 
     pub(super) fn credit(&mut self, epoch: u64) {

@@ -26,22 +26,25 @@ pub fn open(config: &Config) -> Result<Listeners, String> {
             let ip = match word {
                 "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
                 "::*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-                word => word.parse().map_err(|_| format!("bind: '{word}' is not an address"))?,
+                word => word
+                    .parse()
+                    .map_err(|_| format!("bind: '{word}' is not an address"))?,
             };
             let address = SocketAddr::new(ip, config.port);
             match tcp(address, config.tcp_backlog) {
                 Ok(listener) => listeners.tcp.push(listener),
                 Err(error) if optional && is_unavailable(&error) => {}
                 Err(error) => {
-                    return Err(format!("Could not create server TCP listening socket {address}: {error}"));
+                    return Err(format!(
+                        "Could not create server TCP listening socket {address}: {error}"
+                    ));
                 }
             }
         }
     }
     if !config.unixsocket.is_empty() {
-        let listener = unix(config).map_err(|error| {
-            format!("Opening Unix socket {}: {error}", config.unixsocket)
-        })?;
+        let listener = unix(config)
+            .map_err(|error| format!("Opening Unix socket {}: {error}", config.unixsocket))?;
         listeners.unix = Some(listener);
     }
     if listeners.tcp.is_empty() && listeners.unix.is_none() {
@@ -52,13 +55,22 @@ pub fn open(config: &Config) -> Result<Listeners, String> {
 
 fn is_unavailable(error: &io::Error) -> bool {
     let code = error.raw_os_error();
-    [libc::EADDRNOTAVAIL, libc::EAFNOSUPPORT, libc::EPROTONOSUPPORT, libc::ENOPROTOOPT]
-        .iter()
-        .any(|known| code == Some(*known))
+    [
+        libc::EADDRNOTAVAIL,
+        libc::EAFNOSUPPORT,
+        libc::EPROTONOSUPPORT,
+        libc::ENOPROTOOPT,
+    ]
+    .iter()
+    .any(|known| code == Some(*known))
 }
 
 fn tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

@@ -40,7 +40,11 @@ pub fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
 }
 
 fn serve(launch: Launch) -> Result<(), String> {
-    let Launch { mut config, file, no_effect } = launch;
+    let Launch {
+        mut config,
+        file,
+        no_effect,
+    } = launch;
     let file = match file {
         Some(file) if file != "-" => absolute(&file)?,
         _ => String::new(),
@@ -91,15 +95,25 @@ fn run(
 ) -> Result<(), String> {
     let mut rng = process::entropy().map_err(|error| format!("no random source: {error}"))?;
     let shards = cpus.len();
-    let log = Arc::new(Log::new(shards, random_id(&mut rng), config.repl_backlog_size));
+    let log = Arc::new(Log::new(
+        shards,
+        random_id(&mut rng),
+        config.repl_backlog_size,
+    ));
     let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let facts = Process {
         run_id: random_id(&mut rng),
         pid: std::process::id(),
-        executable: std::env::current_exe().map(|p| p.display().to_string()).unwrap_or_default(),
+        executable: std::env::current_exe()
+            .map(|p| p.display().to_string())
+            .unwrap_or_default(),
         config_file: file.clone(),
         os: process::os(),
-        io: if kind == IoKind::Uring { "io_uring" } else { "epoll" },
+        io: if kind == IoKind::Uring {
+            "io_uring"
+        } else {
+            "epoll"
+        },
         started_unix_ms: started.map_or(0, |since| since.as_millis() as u64),
         started_mono_ns: 0,
         shard_cpus: cpus.clone(),
@@ -139,7 +153,8 @@ fn run(
             }
         }
     };
-    let threads = executor::start(kind, cpus, body).map_err(|error| format!("cannot start a shard: {error}"))?;
+    let threads = executor::start(kind, cpus, body)
+        .map_err(|error| format!("cannot start a shard: {error}"))?;
     let stopper = shared.clone();
     let wake_all = wakers;
     signals.on_termination(move |name| {
@@ -182,14 +197,22 @@ fn start_logging(config: &Config) -> Result<(), String> {
         LogLevel::Notice => tracing::Level::INFO,
         LogLevel::Warning => tracing::Level::WARN,
     };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false);
     if config.logfile.is_empty() {
         let colours = std::io::IsTerminal::is_terminal(&std::io::stdout());
         builder.with_ansi(colours).init();
     } else {
-        let file = std::fs::OpenOptions::new().create(true).append(true).open(&config.logfile);
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&config.logfile);
         let file = file.map_err(|error| format!("Can't open the log file: {error}"))?;
-        builder.with_ansi(false).with_writer(Mutex::new(file)).init();
+        builder
+            .with_ansi(false)
+            .with_writer(Mutex::new(file))
+            .init();
     }
     Ok(())
 }
@@ -215,7 +238,11 @@ fn choose_io(config: &Config) -> Result<(IoKind, String), String> {
 fn choose_cpus(config: &Config) -> Result<Vec<Option<usize>>, String> {
     let wanted = config.shards as usize;
     if !config.shard_cpus.is_empty() {
-        let cpus: Vec<usize> = config.shard_cpus.iter().map(|cpu| usize::from(*cpu)).collect();
+        let cpus: Vec<usize> = config
+            .shard_cpus
+            .iter()
+            .map(|cpu| usize::from(*cpu))
+            .collect();
         let count = if wanted == 0 { cpus.len() } else { wanted };
         if count > cpus.len() {
             return Ok(vec![None; count]);
@@ -231,8 +258,10 @@ fn choose_cpus(config: &Config) -> Result<Vec<Option<usize>>, String> {
 }
 
 fn report(config: &Config, cpus: &[Option<usize>], io: &str, no_effect: &[&str]) {
-    let pinned: Vec<String> =
-        cpus.iter().map(|cpu| cpu.map_or("-".to_owned(), |cpu| cpu.to_string())).collect();
+    let pinned: Vec<String> = cpus
+        .iter()
+        .map(|cpu| cpu.map_or("-".to_owned(), |cpu| cpu.to_string()))
+        .collect();
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         pid = std::process::id(),
@@ -241,7 +270,10 @@ fn report(config: &Config, cpus: &[Option<usize>], io: &str, no_effect: &[&str])
     );
     tracing::info!(shards = cpus.len(), cpus = %pinned.join(","), io, "shards");
     if !no_effect.is_empty() {
-        tracing::info!("directives that have no effect here: {}", no_effect.join(", "));
+        tracing::info!(
+            "directives that have no effect here: {}",
+            no_effect.join(", ")
+        );
     }
 }
 

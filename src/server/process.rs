@@ -36,7 +36,12 @@ pub fn os() -> String {
         let text = fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap_or_default();
         text.trim().to_owned()
     };
-    format!("{} {} {}", read("ostype"), read("osrelease"), std::env::consts::ARCH)
+    format!(
+        "{} {} {}",
+        read("ostype"),
+        read("osrelease"),
+        std::env::consts::ARCH
+    )
 }
 
 /// A generator seeded by the system.

@@ -25,12 +25,22 @@ impl Host {
     /// `wakers` are those of all shards, in order.
     pub fn new(node: Node, wakers: Vec<Waker>) -> Self {
         let shared = node.shard.shared.clone();
-        Host { node, shared, wakers, closed: Vec::new(), keepalive_s: 0 }
+        Host {
+            node,
+            shared,
+            wakers,
+            closed: Vec::new(),
+            keepalive_s: 0,
+        }
     }
 
     /// Runs `f` with the core and a shell around `io`.
     fn with<R>(&mut self, io: &mut Io, f: impl FnOnce(&mut Node, &mut dyn Shell) -> R) -> R {
-        let mut shell = Outside { io, wakers: &self.wakers, closed: &mut self.closed };
+        let mut shell = Outside {
+            io,
+            wakers: &self.wakers,
+            closed: &mut self.closed,
+        };
         f(&mut self.node, &mut shell)
     }
 
@@ -46,11 +56,17 @@ impl Host {
 
 /// The driver's name for a connection, in the core's type.
 fn inner(conn: net::ConnId) -> ConnId {
-    ConnId { index: conn.index, generation: conn.generation }
+    ConnId {
+        index: conn.index,
+        generation: conn.generation,
+    }
 }
 
 fn outer(conn: ConnId) -> net::ConnId {
-    net::ConnId { index: conn.index, generation: conn.generation }
+    net::ConnId {
+        index: conn.index,
+        generation: conn.generation,
+    }
 }
 
 impl net::Handler for Host {
@@ -64,7 +80,12 @@ impl net::Handler for Host {
             },
             net::Peer::Unix(path) => {
                 let path = format!("{}:0", path.display());
-                Origin { peer: path.clone(), local: path, is_local: true, is_unix: true }
+                Origin {
+                    peer: path.clone(),
+                    local: path,
+                    is_local: true,
+                    is_unix: true,
+                }
             }
         };
         self.keepalive_s = self.node.shard.config.tcp_keepalive;
@@ -72,7 +93,9 @@ impl net::Handler for Host {
             // A connection that is already gone tells so by its next event.
             let _ = io.set_keepalive(conn, self.keepalive_s);
         }
-        self.with(io, |node, shell| node.shard.accepted(shell, inner(conn), origin));
+        self.with(io, |node, shell| {
+            node.shard.accepted(shell, inner(conn), origin)
+        });
     }
 
     fn connected(&mut self, io: &mut Io, conn: net::ConnId, result: std::io::Result<()>) {
@@ -101,7 +124,10 @@ impl net::Handler for Host {
             self.wakers.iter().for_each(Waker::wake);
             return net::Sleep::Exit;
         }
-        let now = Now { unix_ms: now.unix_ms, mono_ns: now.mono_ns };
+        let now = Now {
+            unix_ms: now.unix_ms,
+            mono_ns: now.mono_ns,
+        };
         let sleep = self.with(io, |node, shell| node.tick(shell, now));
         if self.report_closed() || self.shared.shutdown.load(Ordering::Acquire) {
             return net::Sleep::Poll;
@@ -158,7 +184,10 @@ impl Shell for Outside<'_> {
     fn connect(&mut self, host: &str, port: u16) -> ConnId {
         // Names are resolved by the system's resolver. It may block this shard for as long as it
         // takes; addresses, the usual case, do not ask it.
-        let found = (host, port).to_socket_addrs().ok().and_then(|mut found| found.next());
+        let found = (host, port)
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut found| found.next());
         // A name that is not found becomes a connection that fails at once.
         let nowhere = std::net::SocketAddr::from(([255, 255, 255, 255], port));
         let target = Target::Tcp(found.unwrap_or(nowhere));

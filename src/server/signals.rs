@@ -33,7 +33,9 @@ impl Signals {
             self.wait();
             std::process::exit(1);
         };
-        let thread = std::thread::Builder::new().name("signals".to_owned()).spawn(wait);
+        let thread = std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(wait);
         if let Err(error) = thread {
             tracing::warn!(%error, "no thread for signals: they are ignored");
         }
@@ -43,6 +45,10 @@ impl Signals {
         let mut signal = 0;
         // SAFETY: the set is valid and the signals in it are blocked.
         while unsafe { libc::sigwait(&raw const self.set, &raw mut signal) } != 0 {}
-        if signal == libc::SIGINT { "SIGINT" } else { "SIGTERM" }
+        if signal == libc::SIGINT {
+            "SIGINT"
+        } else {
+            "SIGTERM"
+        }
     }
 }

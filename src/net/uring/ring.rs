@@ -49,7 +49,10 @@ impl std::fmt::Display for Features {
             (self.registered_ring, "registered_ring"),
             (self.quiet_sends, "quiet_sends"),
         ];
-        optional.iter().filter(|(found, _)| *found).try_for_each(|(_, name)| write!(f, " {name}"))
+        optional
+            .iter()
+            .filter(|(found, _)| *found)
+            .try_for_each(|(_, name)| write!(f, " {name}"))
     }
 }
 
