@@ -6,6 +6,7 @@
 //!
 //! **Architecture invariant:** nothing here names a shard's queues, a connection, a socket or a clock.
 
+pub mod digest;
 pub mod effects;
 pub mod error;
 pub mod family;
@@ -36,7 +37,8 @@ pub enum Part {
     Done,
     Count(u64),
     Keys(Vec<Box<[u8]>>),
-    Digest([u8; 20]),
+    /// Sums of this shard's databases, for DEBUG DIGEST.
+    Digest(Vec<(u32, digest::Digest)>),
     /// A random key of a shard that holds `count`; `roll` is uniform, to choose among shards.
     Candidate {
         count: u64,
@@ -208,6 +210,12 @@ impl<'a> Ctx<'a> {
         if self.keyspace.db(db).expires() > 0 {
             self.is_live(db, key);
         }
+    }
+
+    /// Whether a command may see `entry`: on the upstream's behalf every one, else those whose
+    /// time has not come.
+    pub fn shows(&self, entry: &Entry) -> bool {
+        self.origin == Origin::Upstream || !entry.is_expired(self.now_ms)
     }
 
     fn hides(&self, entry: &Entry) -> bool {

@@ -48,35 +48,31 @@ impl Flags {
         self.0 & other.0 != 0
     }
 
-    /// The names in COMMAND INFO's order.
+    /// The names in COMMAND INFO's order. `protected` is not shown there.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        const NAMES: [&str; 20] = [
-            "write",
-            "readonly",
-            "denyoom",
-            "admin",
-            "pubsub",
-            "noscript",
-            "blocking",
-            "loading",
-            "stale",
-            "skip_monitor",
-            "skip_slowlog",
-            "fast",
-            "no_auth",
-            "may_replicate",
-            "no_multi",
-            "movablekeys",
-            "allow_busy",
-            "no_async_loading",
-            "no_mandatory_keys",
-            "protected",
+        const NAMES: [(Flags, &str); 19] = [
+            (Flags::WRITE, "write"),
+            (Flags::READONLY, "readonly"),
+            (Flags::DENYOOM, "denyoom"),
+            (Flags::ADMIN, "admin"),
+            (Flags::PUBSUB, "pubsub"),
+            (Flags::NOSCRIPT, "noscript"),
+            (Flags::BLOCKING, "blocking"),
+            (Flags::LOADING, "loading"),
+            (Flags::STALE, "stale"),
+            (Flags::SKIP_MONITOR, "skip_monitor"),
+            (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+            (Flags::FAST, "fast"),
+            (Flags::NO_AUTH, "no_auth"),
+            (Flags::MAY_REPLICATE, "may_replicate"),
+            (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+            (Flags::NO_ASYNC_LOADING, "no_async_loading"),
+            (Flags::NO_MULTI, "no_multi"),
+            (Flags::MOVABLEKEYS, "movablekeys"),
+            (Flags::ALLOW_BUSY, "allow_busy"),
         ];
-        NAMES
-            .iter()
-            .enumerate()
-            .filter(move |(bit, _)| self.0 & (1 << bit) != 0)
-            .map(|(_, n)| *n)
+        let names = NAMES.iter().filter(move |(flag, _)| self.has(*flag));
+        names.map(|(_, name)| *name)
     }
 }
 
@@ -249,8 +245,16 @@ pub fn other_database(command: &Command, args: Args<'_>) -> Option<(usize, usize
     match command.full_name {
         "move" => Some((1, number(2)?)),
         "copy" => {
-            let at = (3..args.len()).find(|at| args[*at].eq_ignore_ascii_case(b"db"))?;
-            Some((2, number(at + 1)?))
+            // As COPY itself reads them: of several the last counts.
+            let (mut at, mut last) = (3, None);
+            while at + 1 < args.len() {
+                if args[at].eq_ignore_ascii_case(b"db") {
+                    at += 1;
+                    last = Some(at);
+                }
+                at += 1;
+            }
+            Some((2, number(last?)?))
         }
         _ => None,
     }

@@ -49,6 +49,8 @@ impl Bench {
                     hash_limits: HashLimits::default(),
                     lazy_expire: false,
                     lazy_user_del: false,
+                    lazy_server_del: false,
+                    lfu: false,
                     seed: HashSeed(SEED),
                 },
                 stats: DataStats::default(),

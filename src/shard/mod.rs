@@ -12,7 +12,7 @@
 mod background;
 pub mod client;
 pub mod clients;
-mod connection;
+pub mod connection;
 mod debug;
 mod dispatch;
 pub mod gather;
@@ -21,7 +21,7 @@ mod introspection;
 pub mod locks;
 pub mod message;
 mod multi;
-mod output;
+pub mod output;
 mod owner;
 mod parked;
 pub mod queue;
@@ -31,6 +31,10 @@ mod session;
 pub mod shared;
 pub mod shell;
 pub mod stats;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 pub mod transaction;
 
 use std::collections::VecDeque;
@@ -42,7 +46,7 @@ use hashbrown::HashMap;
 
 use crate::command::watched::Watched;
 use crate::command::{DataState, DataStats, Effects, Origin, Rng, Settings};
-use crate::config::Config;
+use crate::config::{Config, MaxmemoryPolicy};
 use crate::keyspace::{Keyspace, Seed};
 use crate::protocol::{Limits, Reply, Version};
 use client::Client;
@@ -374,6 +378,11 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
         },
         lazy_expire: config.lazyfree_lazy_expire,
         lazy_user_del: config.lazyfree_lazy_user_del,
+        lazy_server_del: config.lazyfree_lazy_server_del,
+        lfu: matches!(
+            config.maxmemory_policy,
+            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
+        ),
         seed: crate::value::HashSeed(shared.process.seed),
     }
 }

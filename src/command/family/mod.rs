@@ -1,10 +1,24 @@
 //! The rows of the command table and the commands themselves, one file or folder per family.
 
 pub mod connection;
+pub mod databases;
 pub mod hashes;
+pub mod keys;
+pub mod replication;
+pub mod server;
 pub mod strings;
+pub mod transactions;
 
 use super::table::Command;
 
 /// All families.
-pub static ALL: &[&[Command]] = &[connection::COMMANDS, strings::COMMANDS, hashes::COMMANDS];
+pub static ALL: &[&[Command]] = &[
+    connection::COMMANDS,
+    databases::COMMANDS,
+    hashes::COMMANDS,
+    keys::COMMANDS,
+    replication::COMMANDS,
+    server::COMMANDS,
+    strings::COMMANDS,
+    transactions::COMMANDS,
+];
