@@ -22,7 +22,7 @@ pub use error::Error;
 pub use settings::Settings;
 pub use table::{Command, Flags};
 
-use crate::keyspace::{Db, Entry, Keyspace, SetExpiry};
+use crate::keyspace::{Db, Entry, Keyspace, Previous, SetExpiry};
 use crate::protocol::{Args, Reply};
 use crate::value::hash::Hash;
 use crate::value::{Kind, Value, ValueRef};
@@ -185,17 +185,24 @@ impl<'a> Ctx<'a> {
 
     /// Deletes an expired key and propagates the deletion.
     pub fn expire(&mut self, db: usize, key: &[u8]) {
-        let database = self.keyspace.db_mut(db);
-        if let Some(entry) = database.remove(key) {
-            database.discard(entry);
-            let name: &[u8] = if self.state.settings.lazy_expire {
-                b"UNLINK"
-            } else {
-                b"DEL"
-            };
-            self.effects.request(db as u32, &[name, key]);
-            self.state.stats.expired_keys += 1;
-            self.state.watched.touch(db, key);
+        if self.drop_key(db, key) {
+            self.expired(db, key);
+        }
+    }
+
+    /// An expired key is gone: counts and propagates that.
+    fn expired(&mut self, db: usize, key: &[u8]) {
+        let name = self.expired_name();
+        self.effects.request(db as u32, &[name, key]);
+        self.state.stats.expired_keys += 1;
+        self.state.watched.touch(db, key);
+    }
+
+    /// The command by which the deletion of expired keys is propagated.
+    pub fn expired_name(&self) -> &'static [u8] {
+        match self.state.settings.lazy_expire {
+            true => b"UNLINK",
+            false => b"DEL",
         }
     }
 
@@ -272,8 +279,15 @@ impl<'a> Ctx<'a> {
             return;
         }
         if self.origin == Origin::Replica {
-            self.keyspace.db_mut(db).remove(key);
+            self.drop_key(db, key);
         }
+    }
+
+    /// Removes a key without stalling, however large its value; whether it was there.
+    fn drop_key(&mut self, db: usize, key: &[u8]) -> bool {
+        let database = self.keyspace.db_mut(db);
+        let removed = database.remove(key);
+        removed.map(|entry| database.discard(entry)).is_some()
     }
 
     /// Whether `key` exists, for a write.
@@ -360,9 +374,23 @@ impl<'a> Ctx<'a> {
         }
     }
 
-    /// Stores a string under `key`, over whatever was there.
+    /// Stores a string under `key`, over whatever was there. Of a key that had expired nothing is
+    /// kept, and its deletion is propagated first.
     pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: SetExpiry) {
-        self.database().set_string(key, value, expiry);
+        if expiry == SetExpiry::Keep {
+            self.prepare_write(self.db, key);
+        }
+        let previous = self.database().set_string(key, value, expiry);
+        // Found out afterwards, so that a plain SET needs no second look-up.
+        if self.origin == Origin::Primary
+            && expiry != SetExpiry::Keep
+            && let Some(Previous {
+                expire_at_ms: Some(at),
+            }) = previous
+            && self.now_ms > at
+        {
+            self.expired(self.db, key);
+        }
     }
 
     /// Stores a new value of any type under `key`, over whatever was there.
@@ -376,14 +404,24 @@ impl<'a> Ctx<'a> {
     /// Removes a key; whether it was there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
         self.prepare_write(self.db, key);
-        let database = self.database();
-        match database.remove(key) {
-            Some(entry) => {
-                database.discard(entry);
-                true
-            }
-            None => false,
+        self.drop_key(self.db, key)
+    }
+
+    /// Whether a key that is to expire at `at_ms` is to be deleted at once instead. Not so on a
+    /// replica, which leaves that to its primary.
+    pub fn is_over(&self, at_ms: u64) -> bool {
+        at_ms <= self.now_ms && self.origin == Origin::Primary
+    }
+
+    /// Deletes a key for which [`Ctx::is_over`] holds, as a change made by the command, and
+    /// propagates the deletion instead of it. Whether the key was there.
+    pub fn remove_expired(&mut self, key: &[u8]) -> bool {
+        let removed = self.remove(key);
+        if removed {
+            self.changed(key, 1);
+            self.propagate_as(&[self.expired_name(), key]);
         }
+        removed
     }
 
     /// Says that `key` of the selected database was changed, `n` changes counted.

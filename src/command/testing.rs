@@ -29,6 +29,12 @@ pub struct Bench {
     pub ran: Ran,
 }
 
+impl Default for Bench {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Bench {
     /// An empty keyspace of a primary, RESP2, recording effects.
     pub fn new() -> Self {

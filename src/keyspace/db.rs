@@ -27,6 +27,13 @@ pub enum SetExpiry {
     At(u64),
 }
 
+/// What a key that was set held before.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Previous {
+    /// Its expiry in Unix milliseconds, if it had one.
+    pub expire_at_ms: Option<u64>,
+}
+
 /// One database.
 ///
 /// Every change of an entry that an active snapshot has not reached saves the entry's state for
@@ -212,9 +219,9 @@ impl Db {
         }
     }
 
-    /// Sets a key to a string; true if it existed, as whatever type. The server's hottest
+    /// Sets a key to a string; tells of what was there, of whatever type. The server's hottest
     /// function: one hash, one probe, and no allocation where the value fits the entry.
-    pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: SetExpiry) -> bool {
+    pub fn set_string(&mut self, key: &[u8], value: &[u8], expiry: SetExpiry) -> Option<Previous> {
         let seed = self.seed;
         let hash = seed.hash(key);
         let at = |old| match expiry {
@@ -244,7 +251,7 @@ impl Db {
                     place.note.change(old, new);
                     self.expires = moved(self.expires, old, new);
                 }
-                true
+                Some(Previous { expire_at_ms: old })
             }
             Slot::Vacant(place) => {
                 let mut entry = Entry::string(key, value, at(None));
@@ -253,7 +260,7 @@ impl Db {
                 entry.set_access(self.clock);
                 self.expires += usize::from(entry.expire_at().is_some());
                 place.insert(entry);
-                false
+                None
             }
         }
     }

@@ -9,7 +9,7 @@ mod garbage;
 mod snapshot;
 
 pub use crate::value::HashSeed as Seed;
-pub use db::{Db, SetExpiry};
+pub use db::{Db, Previous, SetExpiry};
 pub use entry::{Entry, INLINE_LEN_MAX};
 
 use db::Entries;

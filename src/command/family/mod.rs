@@ -2,6 +2,7 @@
 
 pub mod connection;
 pub mod databases;
+pub mod hashes;
 pub mod keys;
 pub mod replication;
 pub mod server;
@@ -14,6 +15,7 @@ use super::table::Command;
 pub static ALL: &[&[Command]] = &[
     connection::COMMANDS,
     databases::COMMANDS,
+    hashes::COMMANDS,
     keys::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,

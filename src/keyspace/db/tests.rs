@@ -76,7 +76,7 @@ fn random_operations_agree_with_a_map() {
                     1 => (SetExpiry::Keep, old),
                     _ => (SetExpiry::At(7), Some(7)),
                 };
-                let existed = db.set_string(&key, &value, expiry);
+                let existed = db.set_string(&key, &value, expiry).is_some();
                 assert_eq!(existed, model.insert(key, (value, at)).is_some());
             }
             2 => {
@@ -144,7 +144,7 @@ fn a_write_and_a_touching_read_stamp_the_clock_and_a_plain_read_does_not() {
 fn a_large_collection_is_freed_later_when_it_is_overwritten_or_discarded() {
     let mut db = Db::new(&SEED);
     db.insert(Entry::new(b"h", large_hash(), Some(9)));
-    assert!(db.set_string(b"h", b"v", SetExpiry::Keep));
+    assert!(db.set_string(b"h", b"v", SetExpiry::Keep).is_some());
     assert_eq!(db.garbage.len(), 1);
     assert_eq!(
         db.get(b"h").map(|entry| (text(entry), entry.expire_at())),

@@ -2,7 +2,7 @@
 
 use super::options::{Accepts, Lifetime, Options};
 use super::{integer, string_len, write_string};
-use crate::command::{Ctx, Origin, Outcome};
+use crate::command::{Ctx, Error, Outcome};
 use crate::keyspace::Entry;
 use crate::protocol::Args;
 use crate::value::ValueRef;
@@ -12,7 +12,7 @@ pub(super) fn get(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 }
 
 /// GET itself; whether the key exists.
-pub(super) fn reply_with(ctx: &mut Ctx<'_>, key: &[u8]) -> Result<bool, crate::command::Error> {
+pub(super) fn reply_with(ctx: &mut Ctx<'_>, key: &[u8]) -> Result<bool, Error> {
     let (entry, reply) = ctx.find_string_and_reply(key)?;
     let exists = entry.is_some();
     write_string(reply, entry.map(Entry::value));
@@ -72,11 +72,7 @@ pub(super) fn getdel(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let key = &args[1];
     if reply_with(ctx, key)? && ctx.remove(key) {
         ctx.changed(key, 1);
-        let name: &[u8] = match ctx.settings().lazy_user_del {
-            true => b"UNLINK",
-            false => b"DEL",
-        };
-        ctx.propagate_as(&[name, key]);
+        ctx.propagate_as(&[b"DEL", key]);
     }
     Ok(())
 }
@@ -98,15 +94,9 @@ pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     write_string(ctx.reply, entry.map(Entry::value));
     let mut digits = itoa::Buffer::new();
     match (options.lifetime, at) {
-        (Lifetime::Until(time), Some(at))
-            if time.is_absolute() && at <= ctx.now_ms && ctx.origin == Origin::Primary =>
-        {
-            ctx.remove(key);
-            let name: &[u8] = match ctx.settings().lazy_expire {
-                true => b"UNLINK",
-                false => b"DEL",
-            };
-            ctx.propagate_as(&[name, key]);
+        (_, Some(at)) if ctx.is_over(at) => {
+            ctx.remove_expired(key);
+            return Ok(());
         }
         (_, Some(at)) => {
             ctx.database().set_expiry(key, Some(at));

@@ -78,13 +78,16 @@ fn store(
     if options.get {
         reply_with(ctx, key)?;
     }
-    if let Some(condition) = options.condition {
-        if ctx.exists_for_write(key) != (condition == Condition::Present) {
-            return Ok(false);
-        }
-    } else if expiry == SetExpiry::Keep {
-        // The expiry of a key that has expired is not worth keeping.
-        ctx.prepare_write(ctx.db, key);
+    if let Some(condition) = options.condition
+        && ctx.exists_for_write(key) != (condition == Condition::Present)
+    {
+        return Ok(false);
+    }
+    if let SetExpiry::At(at) = expiry
+        && ctx.is_over(at)
+    {
+        ctx.remove_expired(key);
+        return Ok(true);
     }
     ctx.set_string(key, value, expiry);
     ctx.changed(key, 1);

@@ -189,10 +189,6 @@ fn an_expired_key_is_absent_for_every_condition() {
         assert_eq!(bench.expire_at("k"), None);
         assert!(bench.propagated().contains(&"DEL k".to_owned()));
     }
-    bench.run("PSETEX k 5 v");
-    bench.now_ms += 6;
-    bench.run("SET k new KEEPTTL");
-    assert_eq!(bench.expire_at("k"), None);
 }
 
 #[test]
@@ -331,7 +327,7 @@ fn many_keys_are_set_together() {
 }
 
 #[test]
-fn getdel_deletes_as_the_settings_say() {
+fn getdel_is_propagated_as_del_whatever_the_settings() {
     let mut bench = bench();
     bench.run("MSET a 1 b 2");
     bench.propagated();
@@ -339,9 +335,46 @@ fn getdel_deletes_as_the_settings_say() {
     assert_eq!(bench.run("GETDEL a"), "$-1\r\n");
     bench.state.settings.lazy_user_del = true;
     bench.run("GETDEL b");
-    assert_eq!(bench.propagated(), ["DEL a", "UNLINK b"]);
+    assert_eq!(bench.propagated(), ["DEL a", "DEL b"]);
     assert_eq!(bench.state.stats.keyspace_hits, 2);
     assert_eq!(bench.state.stats.keyspace_misses, 1);
+}
+
+#[test]
+fn setting_a_key_with_a_time_in_the_past_deletes_it() {
+    let mut bench = bench();
+    assert_eq!(bench.run("SET k v EXAT 1"), "+OK\r\n");
+    assert_eq!(bench.run("SET k v EXAT 1 GET"), "$-1\r\n");
+    assert_eq!(bench.run("SET k v XX EXAT 1"), "$-1\r\n");
+    assert_eq!(bench.ran.dirty, 0);
+    assert!(bench.propagated().is_empty());
+    bench.run("SET k v");
+    assert_eq!(bench.run("SET k w NX EXAT 1"), "$-1\r\n");
+    assert_eq!(bench.run("SET k w PXAT 1 GET"), "$1\r\nv\r\n");
+    bench.state.settings.lazy_expire = true;
+    assert_eq!(bench.run("SET h v EXAT 1"), "+OK\r\n");
+    assert_eq!(bench.propagated(), ["SET k v", "DEL k", "UNLINK h"]);
+    assert!(!bench.holds("k") && !bench.holds("h"));
+}
+
+#[test]
+fn the_end_of_an_expired_key_is_propagated_before_its_successor() {
+    let mut bench = bench();
+    for (line, want) in [
+        ("SET k 1", "SET k 1"),
+        ("SET k 1 KEEPTTL", "SET k 1 KEEPTTL"),
+        ("SET k 1 PXAT 9999999999999", "SET k 1 PXAT 9999999999999"),
+        ("MSET k 1 k 2", "MSET k 1 k 2"),
+    ] {
+        bench.run("PSETEX k 5 v");
+        bench.now_ms += 6;
+        bench.propagated();
+        bench.run(line);
+        assert_eq!(bench.propagated(), ["MULTI", "DEL k", want, "EXEC"]);
+        assert!(bench.expire_at("k").is_none_or(|at| at > bench.now_ms));
+        bench.run("GETDEL k");
+    }
+    assert_eq!(bench.state.stats.expired_keys, 4);
 }
 
 #[test]
