@@ -31,6 +31,10 @@ mod session;
 pub mod shared;
 pub mod shell;
 pub mod stats;
+#[cfg(test)]
+pub mod testing;
+#[cfg(test)]
+mod tests;
 pub mod transaction;
 
 use std::collections::VecDeque;
