@@ -41,7 +41,7 @@ impl Digest {
     /// Adds `data` to a sequence.
     pub fn mix(&mut self, data: &[u8]) {
         self.xor(data);
-        self.0 = Sha1::from(&self.0).digest().bytes();
+        self.0 = Sha1::from(self.0).digest().bytes();
     }
 
     /// Adds another sum to this one, as if all of its parts had been added here.

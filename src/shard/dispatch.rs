@@ -310,9 +310,17 @@ impl Shard {
             }
             return;
         };
+        if command.walks() && !client.run.is_empty() {
+            // A run may become a transaction, which lends named keys only.
+            self.defer(shell, client, parsed);
+            return;
+        }
         let here = owner == self.id && client.run.is_empty() && self.may_run_now(command, args);
         if !here {
             self.add_to_run(client, command, owner, args, raw);
+            if command.walks() {
+                self.launch(shell, client);
+            }
             return;
         }
         let silent = client.reply_mode != ReplyMode::On;

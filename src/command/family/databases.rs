@@ -2,6 +2,7 @@
 
 use crate::command::digest;
 use crate::command::table::{Command, Doc, Flags, Keys, Run};
+use crate::command::watched::Touch;
 use crate::command::{Ctx, Error, Outcome, Part, Settings};
 use crate::keyspace::Entry;
 use crate::protocol::{Args, Reply};
@@ -259,10 +260,14 @@ fn check_flush(_: &Settings, args: Args<'_>) -> Outcome {
 }
 
 fn flush_one(ctx: &mut Ctx<'_>, db: usize) {
-    let database = ctx.keyspace.db(db);
+    let (database, now_ms) = (ctx.keyspace.db(db), ctx.now_ms);
     ctx.state
         .watched
-        .touch_all(db, |key| database.get(key).is_some());
+        .touch_all(db, |key| match database.get(key) {
+            None => Touch::None,
+            Some(entry) if entry.is_expired(now_ms) => Touch::Expired,
+            Some(_) => Touch::Changed,
+        });
     ctx.keyspace.flush(db);
 }
 
@@ -306,11 +311,18 @@ fn swapdb(ctx: &mut Ctx<'_>, args: Args<'_>) -> Part {
     };
     if first != second {
         let (a, b) = (ctx.keyspace.db(first), ctx.keyspace.db(second));
-        // A key that is in neither stays absent; any other may have changed.
-        for db in [first, second] {
-            ctx.state
-                .watched
-                .touch_all(db, |key| a.get(key).is_some() || b.get(key).is_some());
+        let now_ms = ctx.now_ms;
+        for (db, old, new) in [(first, a, b), (second, b, a)] {
+            ctx.state.watched.touch_all(db, |key| {
+                match (old.get(key), new.get(key)) {
+                    // Absent before; absent or expired after.
+                    (None, None) => Touch::None,
+                    (None, Some(new)) if new.is_expired(now_ms) => Touch::None,
+                    (Some(old), None) if old.is_expired(now_ms) => Touch::Expired,
+                    (Some(_), Some(new)) if new.is_expired(now_ms) => Touch::Expired,
+                    _ => Touch::Changed,
+                }
+            });
         }
         ctx.keyspace.swap(first, second);
     }
