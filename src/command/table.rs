@@ -48,35 +48,31 @@ impl Flags {
         self.0 & other.0 != 0
     }
 
-    /// The names in COMMAND INFO's order.
+    /// The names in COMMAND INFO's order. `protected` is not shown there.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        const NAMES: [&str; 20] = [
-            "write",
-            "readonly",
-            "denyoom",
-            "admin",
-            "pubsub",
-            "noscript",
-            "blocking",
-            "loading",
-            "stale",
-            "skip_monitor",
-            "skip_slowlog",
-            "fast",
-            "no_auth",
-            "may_replicate",
-            "no_multi",
-            "movablekeys",
-            "allow_busy",
-            "no_async_loading",
-            "no_mandatory_keys",
-            "protected",
+        const NAMES: [(Flags, &str); 19] = [
+            (Flags::WRITE, "write"),
+            (Flags::READONLY, "readonly"),
+            (Flags::DENYOOM, "denyoom"),
+            (Flags::ADMIN, "admin"),
+            (Flags::PUBSUB, "pubsub"),
+            (Flags::NOSCRIPT, "noscript"),
+            (Flags::BLOCKING, "blocking"),
+            (Flags::LOADING, "loading"),
+            (Flags::STALE, "stale"),
+            (Flags::SKIP_MONITOR, "skip_monitor"),
+            (Flags::SKIP_SLOWLOG, "skip_slowlog"),
+            (Flags::FAST, "fast"),
+            (Flags::NO_AUTH, "no_auth"),
+            (Flags::MAY_REPLICATE, "may_replicate"),
+            (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+            (Flags::NO_ASYNC_LOADING, "no_async_loading"),
+            (Flags::NO_MULTI, "no_multi"),
+            (Flags::MOVABLEKEYS, "movablekeys"),
+            (Flags::ALLOW_BUSY, "allow_busy"),
         ];
-        NAMES
-            .iter()
-            .enumerate()
-            .filter(move |(bit, _)| self.0 & (1 << bit) != 0)
-            .map(|(_, n)| *n)
+        let names = NAMES.iter().filter(move |(flag, _)| self.has(*flag));
+        names.map(|(_, name)| *name)
     }
 }
 

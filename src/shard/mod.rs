@@ -32,6 +32,8 @@ pub mod shared;
 pub mod shell;
 pub mod stats;
 #[cfg(test)]
+mod keys_tests;
+#[cfg(test)]
 pub mod testing;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,10 @@
 pub mod connection;
 pub mod databases;
 pub mod keys;
+pub mod replication;
+pub mod server;
 pub mod strings;
+pub mod transactions;
 
 use super::table::Command;
 
@@ -12,5 +15,8 @@ pub static ALL: &[&[Command]] = &[
     connection::COMMANDS,
     databases::COMMANDS,
     keys::COMMANDS,
+    replication::COMMANDS,
+    server::COMMANDS,
     strings::COMMANDS,
+    transactions::COMMANDS,
 ];
