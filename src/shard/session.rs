@@ -4,6 +4,7 @@ use crate::command::session::SessionOp;
 use crate::protocol::Reply;
 
 use super::client::{Client, Waiting};
+use super::clients;
 use super::dispatch::Parsed;
 use super::gather::{Answer, Question, ShardFigures};
 use super::message::{Item, OwnedRequest};
@@ -23,8 +24,8 @@ pub(super) struct Gather {
 /// What the answers are for.
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
-    /// CLIENT LIST.
-    Lines,
+    /// CLIENT LIST, in the order of these numbers if any are given.
+    Lines(Option<Vec<u64>>),
     /// CLIENT KILL: the old form answers OK or an error.
     Killed { old_form: bool, kills_self: bool },
     /// CLIENT UNBLOCK: 1 or 0.
@@ -232,13 +233,8 @@ impl Shard {
             Purpose::Flag => {
                 self.answer(&mut client, |reply| reply.integer(gather.count as i64));
             }
-            Purpose::Lines => {
-                gather.lines.sort();
-                let text: String = gather
-                    .lines
-                    .into_iter()
-                    .map(|(_, line)| line + "\n")
-                    .collect();
+            Purpose::Lines(order) => {
+                let text = clients::joined(gather.lines, order.as_deref());
                 self.answer(&mut client, |reply| reply.verbatim("txt", text.as_bytes()));
             }
             Purpose::Killed {
@@ -246,11 +242,7 @@ impl Shard {
                 kills_self,
             } => {
                 let count = gather.count + u64::from(kills_self);
-                self.answer(&mut client, |reply| match (old_form, count) {
-                    (true, 0) => reply.error("ERR No such client"),
-                    (true, _) => reply.ok(),
-                    (false, count) => reply.integer(count as i64),
-                });
+                self.answer(&mut client, |reply| clients::killed(reply, old_form, count));
                 if kills_self {
                     self.close_client(&mut client);
                 }
@@ -268,7 +260,7 @@ impl Shard {
     /// Answers another shard's question, or our own.
     pub(super) fn answer_question(&mut self, question: Question, shell: &mut dyn Shell) -> Answer {
         match question {
-            Question::ClientList(filter) => Answer::Lines(self.client_lines(&filter)),
+            Question::ClientList(filter) => Answer::Lines(self.client_lines(&filter, Some(shell))),
             Question::ClientKill(kill) => Answer::Count(self.kill_clients(&kill, shell)),
             Question::ClientUnblock { id, error } => {
                 Answer::Count(u64::from(self.unblock_client(id, error)))
