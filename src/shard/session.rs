@@ -45,8 +45,24 @@ impl Shard {
         op: SessionOp,
         parsed: Parsed<'_>,
     ) {
+        let number = parsed.command.number();
         self.stats.total_commands += 1;
-        self.stats.commands[parsed.command.number()].calls += 1;
+        self.stats.commands[number].calls += 1;
+        let errors = self.stats.total_error_replies;
+        self.run_session(shell, client, op, parsed);
+        // What fails within EXEC is counted there, command by command.
+        if op != SessionOp::Exec && self.stats.total_error_replies > errors {
+            self.stats.commands[number].failed += 1;
+        }
+    }
+
+    fn run_session(
+        &mut self,
+        shell: &mut dyn Shell,
+        client: &mut Client,
+        op: SessionOp,
+        parsed: Parsed<'_>,
+    ) {
         let args = parsed.args;
         match op {
             SessionOp::Exec => self.exec(shell, client),
@@ -68,6 +84,8 @@ impl Shard {
                 self.ask(client, Purpose::Info(sections), &Question::Stats);
             }
             SessionOp::ConfigResetStat => self.ask(client, Purpose::Ok, &Question::ResetStats),
+            SessionOp::ConfigSet => self.config_set(client, args),
+            SessionOp::Shutdown => self.shutdown(shell, client, args),
             SessionOp::DebugPopulate => self.debug_populate(client, args),
             SessionOp::DebugSleep => self.debug_sleep(client, args),
             _ => self.session_now(client, op, parsed),
@@ -123,7 +141,6 @@ impl Shard {
             SessionOp::Time
             | SessionOp::Role
             | SessionOp::LastSave
-            | SessionOp::Shutdown
             | SessionOp::ConfigGet
             | SessionOp::ConfigSet
             | SessionOp::ConfigRewrite
@@ -150,6 +167,8 @@ impl Shard {
                 });
                 self.answer(client, Reply::ok);
             }
+            // A transaction is one moment: nobody could tell that it slept.
+            SessionOp::DebugSleep => self.answer(client, Reply::ok),
             SessionOp::Wait => {
                 // Within a transaction WAIT never blocks.
                 let good = self.shared.stream.view().good_replicas;
@@ -160,8 +179,8 @@ impl Shard {
             | SessionOp::Psync
             | SessionOp::Sync
             | SessionOp::ReplConf
+            | SessionOp::Shutdown
             | SessionOp::DebugPopulate
-            | SessionOp::DebugSleep
             | SessionOp::DebugObject
             | SessionOp::DebugDigestValue => {
                 self.answer(client, |reply| {
@@ -276,11 +295,12 @@ impl Shard {
                 Answer::Done
             }
             Question::Populate {
+                db,
                 count,
                 prefix,
                 size,
             } => {
-                self.populate(count, &prefix, size);
+                self.populate(db, count, &prefix, size);
                 Answer::Done
             }
         }
