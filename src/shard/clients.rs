@@ -6,8 +6,8 @@ use crate::command::session::SessionOp;
 use crate::protocol::{Args, Reply, Version};
 use crate::value::number::parse_i64;
 
-use super::connection_commands::{check_name, is_plain};
 use super::client::{Class, Client, ReplyMode, Waiting};
+use super::connection_commands::{check_name, is_plain};
 use super::dispatch::unknown_or_misused;
 use super::gather::Question;
 use super::session::Purpose;
@@ -59,7 +59,10 @@ impl ClientKind {
         ];
         let found = (NAMES.iter()).find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
         found.map(|(_, kind)| *kind).ok_or_else(|| {
-            format!("ERR Unknown client type '{}'", String::from_utf8_lossy(name))
+            format!(
+                "ERR Unknown client type '{}'",
+                String::from_utf8_lossy(name)
+            )
         })
     }
 
@@ -122,7 +125,8 @@ impl Kill {
                     kill.id = u64::try_from(id).ok();
                 }
                 b"maxage" => {
-                    let age = parse_i64(value).ok_or("ERR maxage is not an integer or out of range")?;
+                    let age =
+                        parse_i64(value).ok_or("ERR maxage is not an integer or out of range")?;
                     let age = u64::try_from(age).ok().filter(|age| *age > 0);
                     kill.age_min_s = Some(age.ok_or("ERR maxage should be greater than 0")?);
                 }
@@ -182,7 +186,11 @@ impl Shard {
     pub(super) fn client_unblock(&mut self, client: &mut Client, args: Args<'_>) {
         match parse_unblock(args) {
             Ok((id, error)) => {
-                self.ask(client, Purpose::Flag, &Question::ClientUnblock { id, error });
+                self.ask(
+                    client,
+                    Purpose::Flag,
+                    &Question::ClientUnblock { id, error },
+                );
             }
             Err(text) => self.answer(client, |reply| reply.error(&text)),
         }
@@ -206,7 +214,9 @@ impl Shard {
                 let line = self.client_line(client, 0, true) + "\n";
                 return self.answer(client, |reply| reply.verbatim("txt", line.as_bytes()));
             }
-            SessionOp::ClientHelp => return self.answer(client, |reply| help(reply, "CLIENT", HELP)),
+            SessionOp::ClientHelp => {
+                return self.answer(client, |reply| help(reply, "CLIENT", HELP));
+            }
             SessionOp::ClientReply => return self.client_reply(client, args),
             SessionOp::ClientSetname => check_name(&args[2]).map_err(str::to_owned).map(|()| {
                 client.name = args[2].to_vec();
@@ -250,7 +260,8 @@ impl Shard {
             Some(mode) if mode.eq_ignore_ascii_case(b"all") => false,
             Some(_) => return Err("ERR CLIENT PAUSE mode must be WRITE or ALL".to_owned()),
         };
-        let timeout_ms = parse_i64(&args[2]).ok_or("ERR timeout is not an integer or out of range")?;
+        let timeout_ms =
+            parse_i64(&args[2]).ok_or("ERR timeout is not an integer or out of range")?;
         let timeout_ms = u64::try_from(timeout_ms).map_err(|_| "ERR timeout is negative")?;
         let now_ms = self.now.unix_ms;
         let shared = &self.shared;
@@ -394,7 +405,10 @@ impl Shard {
         let fits = |client: &&Client| {
             client.id != kill.caller && !client.closing && kill.fits(client, self.now.mono_ns)
         };
-        self.clients().filter(fits).map(|client| client.conn).collect()
+        self.clients()
+            .filter(fits)
+            .map(|client| client.conn)
+            .collect()
     }
 
     /// Closes this shard's connections that fit, the caller apart.

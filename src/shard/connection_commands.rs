@@ -130,7 +130,11 @@ impl Shard {
             reply.bulk_str("version");
             reply.bulk_str(REDIS_VERSION);
             reply.bulk_str("proto");
-            reply.integer(if reply.version() == Version::Resp3 { 3 } else { 2 });
+            reply.integer(if reply.version() == Version::Resp3 {
+                3
+            } else {
+                2
+            });
             reply.bulk_str("id");
             reply.integer(id as i64);
             reply.bulk_str("mode");
@@ -203,7 +207,11 @@ pub(super) fn is_plain(name: &[u8]) -> bool {
 
 /// CLIENT SETNAME's check.
 pub(super) fn check_name(name: &[u8]) -> Result<(), &'static str> {
-    if is_plain(name) { Ok(()) } else { Err(BAD_NAME) }
+    if is_plain(name) {
+        Ok(())
+    } else {
+        Err(BAD_NAME)
+    }
 }
 
 /// Compares in a time that does not tell how much of a guess is right.
@@ -235,7 +243,10 @@ mod tests {
         for (command, want) in [
             ("PING", "+PONG"),
             ("PING hi", "$2 hi"),
-            ("PING a b", "-ERR wrong number of arguments for 'ping' command"),
+            (
+                "PING a b",
+                "-ERR wrong number of arguments for 'ping' command",
+            ),
             ("ECHO x", "$1 x"),
             ("ECHO", "-ERR wrong number of arguments for 'echo' command"),
             ("SELECT 15", "+OK"),
@@ -253,7 +264,10 @@ mod tests {
                 "-WRONGPASS invalid username-password pair or user is disabled.",
             ),
             ("HELLO 4", "-NOPROTO unsupported protocol version"),
-            ("HELLO x", "-ERR Protocol version is not an integer or out of range"),
+            (
+                "HELLO x",
+                "-ERR Protocol version is not an integer or out of range",
+            ),
             ("HELLO 3 AUTH a", "-ERR Syntax error in HELLO option 'AUTH'"),
             ("HELLO 3 foo", "-ERR Syntax error in HELLO option 'foo'"),
             (
@@ -269,7 +283,10 @@ mod tests {
             ("GET nothing", "_"),
             ("RESET", "+RESET"),
             ("CLIENT GETNAME", "$-1"),
-            ("NOSUCH a b", "-ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b'"),
+            (
+                "NOSUCH a b",
+                "-ERR unknown command 'NOSUCH', with args beginning with: 'a' 'b'",
+            ),
         ] {
             assert_eq!(world.text(conn, command), want, "{command}");
         }
@@ -281,22 +298,53 @@ mod tests {
     fn a_password_guards_every_command_but_a_few() {
         let mut world = World::with_config(1, &[("requirepass", "secret")]);
         let conn = world.connect(0);
-        assert_eq!(world.text(conn, "GET a"), "-NOAUTH Authentication required.");
-        assert!(world.text(conn, "HELLO 3").starts_with("-NOAUTH HELLO must be called"));
+        assert_eq!(
+            world.text(conn, "GET a"),
+            "-NOAUTH Authentication required."
+        );
+        assert!(
+            world
+                .text(conn, "HELLO 3")
+                .starts_with("-NOAUTH HELLO must be called")
+        );
         assert!(world.text(conn, "AUTH wrong").starts_with("-WRONGPASS"));
-        assert!(world.text(conn, "AUTH default wrong").starts_with("-WRONGPASS"));
-        assert_eq!(world.text(conn, "GET a"), "-NOAUTH Authentication required.");
+        assert!(
+            world
+                .text(conn, "AUTH default wrong")
+                .starts_with("-WRONGPASS")
+        );
+        assert_eq!(
+            world.text(conn, "GET a"),
+            "-NOAUTH Authentication required."
+        );
         assert_eq!(world.text(conn, "AUTH secret"), "+OK");
         assert_eq!(world.text(conn, "GET a"), "$-1");
         assert_eq!(world.text(conn, "RESET"), "+RESET");
-        assert_eq!(world.text(conn, "GET a"), "-NOAUTH Authentication required.");
-        assert!(world.text(conn, "HELLO 2 AUTH default secret").starts_with("*14"));
+        assert_eq!(
+            world.text(conn, "GET a"),
+            "-NOAUTH Authentication required."
+        );
+        assert!(
+            world
+                .text(conn, "HELLO 2 AUTH default secret")
+                .starts_with("*14")
+        );
         // Who is not authenticated may go on when the password is taken away.
         let other = world.connect(0);
-        assert_eq!(world.text(other, "GET a"), "-NOAUTH Authentication required.");
-        assert_eq!(world.call_args(conn, &[b"CONFIG", b"SET", b"requirepass", b""]), b"+OK\r\n");
+        assert_eq!(
+            world.text(other, "GET a"),
+            "-NOAUTH Authentication required."
+        );
+        assert_eq!(
+            world.call_args(conn, &[b"CONFIG", b"SET", b"requirepass", b""]),
+            b"+OK\r\n"
+        );
         assert_eq!(world.text(other, "GET a"), "$-1");
-        assert!(world.text(other, "AUTH x").starts_with("-ERR AUTH <password> called without"));
+        assert!(
+            world
+                .text(other, "AUTH x")
+                .starts_with("-ERR AUTH <password> called without")
+        );
     }
 
     #[test]

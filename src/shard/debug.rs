@@ -118,7 +118,9 @@ fn leading_integer(text: &[u8]) -> i64 {
     };
     let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
     let value = digits.fold(0i64, |value, digit| {
-        value.saturating_mul(10).saturating_add(i64::from(digit - b'0'))
+        value
+            .saturating_mul(10)
+            .saturating_add(i64::from(digit - b'0'))
     });
     sign * value
 }
@@ -158,7 +160,10 @@ mod tests {
         };
         world.shared.config.update(forbid).unwrap();
         let text = world.text(conn, "DEBUG SLEEP 0");
-        assert!(text.starts_with("-ERR DEBUG command not allowed. If the"), "{text}");
+        assert!(
+            text.starts_with("-ERR DEBUG command not allowed. If the"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -172,7 +172,11 @@ fn role(reply: &mut Reply, view: &ReplicationView) {
         reply.integer(upstream.applied_offset);
         return;
     }
-    let online = || view.replicas.iter().filter(|replica| replica.state == "online");
+    let online = || {
+        view.replicas
+            .iter()
+            .filter(|replica| replica.state == "online")
+    };
     reply.array(3);
     reply.bulk_str("master");
     reply.integer(view.offset as i64);
@@ -205,15 +209,23 @@ mod tests {
     fn a_configuration_change_reaches_every_shard_before_the_answer() {
         let mut world = World::new(3);
         let conn = world.connect(0);
-        assert_eq!(world.text(conn, "CONFIG SET maxclients 77 port 1"), 
-            "-ERR CONFIG SET failed (possibly related to argument 'port') - can't set immutable config");
+        assert_eq!(
+            world.text(conn, "CONFIG SET maxclients 77 port 1"),
+            "-ERR CONFIG SET failed (possibly related to argument 'port') - can't set immutable config"
+        );
         assert_eq!(world.text(conn, "CONFIG SET maxclients 77"), "+OK");
         for shard in &world.shards {
             assert_eq!(shard.config.maxclients, 77);
         }
-        assert_eq!(world.text(conn, "CONFIG GET maxclients"), "*2 $10 maxclients $2 77");
+        assert_eq!(
+            world.text(conn, "CONFIG GET maxclients"),
+            "*2 $10 maxclients $2 77"
+        );
         world.text(conn, "HELLO 3");
-        assert_eq!(world.text(conn, "CONFIG GET maxclients"), "%1 $10 maxclients $2 77");
+        assert_eq!(
+            world.text(conn, "CONFIG GET maxclients"),
+            "%1 $10 maxclients $2 77"
+        );
         assert_eq!(world.text(conn, "CONFIG SET a b c"), "-ERR syntax error");
         let want = "-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'";
         assert_eq!(world.text(conn, "CONFIG SET nosuch 1"), want);
@@ -236,11 +248,19 @@ mod tests {
             ("SHUTDOWN SAVE NOSAVE", "-ERR syntax error"),
             ("SHUTDOWN ABORT NOW", "-ERR syntax error"),
             ("SHUTDOWN ABORT", "-ERR No shutdown in progress."),
-            ("SHUTDOWN SAVE", "-ERR Errors trying to SHUTDOWN. Check logs."),
+            (
+                "SHUTDOWN SAVE",
+                "-ERR Errors trying to SHUTDOWN. Check logs.",
+            ),
         ] {
             assert_eq!(world.text(conn, command), want, "{command}");
         }
-        let flag = |world: &World| world.shared.shutdown.load(std::sync::atomic::Ordering::Relaxed);
+        let flag = |world: &World| {
+            world
+                .shared
+                .shutdown
+                .load(std::sync::atomic::Ordering::Relaxed)
+        };
         assert!(!flag(&world));
         assert_eq!(world.pipeline(conn, "SHUTDOWN NOSAVE\nPING"), "");
         assert!(flag(&world));
