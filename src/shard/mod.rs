@@ -13,6 +13,7 @@ mod background;
 pub mod client;
 pub mod clients;
 mod connection;
+mod connection_commands;
 mod debug;
 mod dispatch;
 pub mod gather;
