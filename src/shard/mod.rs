@@ -19,6 +19,8 @@ mod dispatch;
 pub mod gather;
 mod info;
 mod introspection;
+#[cfg(test)]
+mod keys_tests;
 pub mod locks;
 pub mod message;
 mod multi;
@@ -32,8 +34,6 @@ mod session;
 pub mod shared;
 pub mod shell;
 pub mod stats;
-#[cfg(test)]
-mod keys_tests;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]
