@@ -98,12 +98,16 @@ impl Bench {
         match command.run {
             Run::Data(handler) => self.ran = super::run(handler, self.env(reply), args, None),
             Run::Everywhere { check, part, merge } => {
+                // As on a shard, a part's effects go nowhere: its home sees to them.
+                let effects = std::mem::take(&mut self.effects);
+                self.effects.begin_unit();
                 let outcome = check(&self.state.settings, args).and_then(|()| {
                     // Only for the context: the parts say what they found, `merge` replies.
                     let mut unused = Reply::new(Version::Resp2);
                     let part = part(&mut super::Ctx::new(self.env(&mut unused)), args);
                     merge(vec![part], args, reply)
                 });
+                self.effects = effects;
                 if let Err(error) = outcome {
                     reply.error(&error.to_string());
                 }

@@ -12,7 +12,7 @@
 mod background;
 pub mod client;
 pub mod clients;
-mod connection;
+pub mod connection;
 mod connection_commands;
 mod debug;
 mod dispatch;
@@ -24,7 +24,7 @@ mod keys_tests;
 pub mod locks;
 pub mod message;
 mod multi;
-mod output;
+pub mod output;
 mod owner;
 mod parked;
 pub mod queue;
