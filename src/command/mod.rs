@@ -46,6 +46,8 @@ pub enum Part {
         key: Box<[u8]>,
     },
     Failed(Error),
+    /// The finished reply of a command that runs on one shard (SCAN within EXEC).
+    Replied(Vec<u8>),
 }
 
 /// A small seeded generator (SplitMix64): randomness is an input of the core.
@@ -195,7 +197,7 @@ impl<'a> Ctx<'a> {
         let name = self.expired_name();
         self.effects.request(db as u32, &[name, key]);
         self.state.stats.expired_keys += 1;
-        self.state.watched.touch(db, key);
+        self.state.watched.touch_expired(db, key);
     }
 
     /// The command by which the deletion of expired keys is propagated.

@@ -202,6 +202,12 @@ impl Command {
         self.flags.has(Flags::WRITE)
     }
 
+    /// Whether it reads keys that its arguments do not name, on the one shard that
+    /// [`cursor_shard`] tells: SCAN.
+    pub fn walks(&self) -> bool {
+        matches!(self.run, Run::Data(_)) && self.flags.has(Flags::TOUCHES_ARBITRARY_KEYS)
+    }
+
     /// Calls `f` with the index of every key among `args`; malformed counts yield none.
     pub fn for_each_key(&self, args: Args<'_>, mut f: impl FnMut(usize)) {
         match self.keys {

@@ -10,7 +10,33 @@ use hashbrown::HashMap;
 #[derive(Debug)]
 struct Watch {
     watchers: u32,
+    /// Bumped by every change.
     version: u64,
+    /// Version of the last change that was not the deletion of an expired key.
+    changed: u64,
+}
+
+/// What FLUSHDB or SWAPDB does to one watched key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Touch {
+    /// Nothing.
+    None,
+    /// A key is gone, or others expired took its place: to whoever watched an expired key
+    /// nothing has changed.
+    Expired,
+    /// The key has changed.
+    Changed,
+}
+
+impl Watch {
+    fn touch(&mut self, touch: Touch, version: u64) {
+        if touch != Touch::None {
+            self.version = version;
+        }
+        if touch == Touch::Changed {
+            self.changed = version;
+        }
+    }
 }
 
 /// What a client remembers of one key that it watches.
@@ -46,6 +72,7 @@ impl Watched {
         let watch = self.keys.entry((db, key.into())).or_insert(Watch {
             watchers: 0,
             version,
+            changed: version,
         });
         watch.watchers += 1;
         Token {
@@ -69,19 +96,30 @@ impl Watched {
     pub fn is_dirty(&self, db: usize, key: &[u8], token: &Token) -> bool {
         self.keys
             .get(&(db, Box::from(key)))
-            .is_none_or(|watch| watch.version != token.version)
+            .is_none_or(|watch| match token.expired {
+                true => watch.changed > token.version,
+                false => watch.version != token.version,
+            })
     }
 
     /// A key has changed.
     #[inline]
     pub fn touch(&mut self, db: usize, key: &[u8]) {
         if !self.keys.is_empty() || self.recorder.is_some() {
-            self.touch_slow(db, key);
+            self.touch_slow(db, key, Touch::Changed);
+        }
+    }
+
+    /// An expired key was deleted: no change for those who began to watch it when it had expired.
+    #[inline]
+    pub fn touch_expired(&mut self, db: usize, key: &[u8]) {
+        if !self.keys.is_empty() || self.recorder.is_some() {
+            self.touch_slow(db, key, Touch::Expired);
         }
     }
 
     #[cold]
-    fn touch_slow(&mut self, db: usize, key: &[u8]) {
+    fn touch_slow(&mut self, db: usize, key: &[u8], touch: Touch) {
         let id = (db, Box::from(key));
         if let Some(recorder) = &mut self.recorder {
             recorder.push(id);
@@ -89,17 +127,17 @@ impl Watched {
         }
         if let Some(watch) = self.keys.get_mut(&id) {
             self.version += 1;
-            watch.version = self.version;
+            watch.touch(touch, self.version);
         }
     }
 
-    /// Touches the keys of `db` for which `present` holds (FLUSHDB, SWAPDB).
-    pub fn touch_all(&mut self, db: usize, mut present: impl FnMut(&[u8]) -> bool) {
+    /// Touches the watched keys of `db` as `judge` says (FLUSHDB, SWAPDB).
+    pub fn touch_all(&mut self, db: usize, mut judge: impl FnMut(&[u8]) -> Touch) {
         self.version += 1;
         let version = self.version;
         for ((watched_db, key), watch) in &mut self.keys {
-            if *watched_db == db && present(key) {
-                watch.version = version;
+            if *watched_db == db {
+                watch.touch(judge(key), version);
             }
         }
     }
@@ -144,6 +182,18 @@ mod tests {
         watched.remove(0, b"k");
         watched.remove(0, b"k");
         assert!(watched.is_empty());
+    }
+
+    #[test]
+    fn deleting_an_expired_key_is_no_change_for_who_saw_it_expired() {
+        let mut watched = Watched::new(RandomState::with_seeds(1, 2, 3, 4));
+        let live = watched.add(0, b"k", false);
+        let stale = watched.add(0, b"k", true);
+        watched.touch_expired(0, b"k");
+        assert!(watched.is_dirty(0, b"k", &live));
+        assert!(!watched.is_dirty(0, b"k", &stale));
+        watched.touch(0, b"k");
+        assert!(watched.is_dirty(0, b"k", &stale));
     }
 
     #[test]

@@ -39,6 +39,8 @@ impl Shard {
             self.background.next_expire_ms = if more { 0 } else { now_ms + EXPIRE_PERIOD_MS };
         }
         more |= self.keyspace.free_slice(FREE_BUDGET);
+        // What transactions replaced in lent entries.
+        more |= self.scratch.free_slice(FREE_BUDGET);
         self.background.more = more;
         if now_ms >= self.background.next_idle_ms {
             self.background.next_idle_ms = now_ms + IDLE_PERIOD_MS;

@@ -1,5 +1,7 @@
 //! One client connection: what the server remembers of it between commands.
 
+use crate::command::session::SessionOp;
+use crate::command::table::Run as Runs;
 use crate::command::watched::Token;
 use crate::command::{Command, Flags};
 use crate::protocol::{Input, Reply, Version};
@@ -72,6 +74,7 @@ pub struct Client {
     pub local: String,
     /// The peer is on a loopback address or a Unix socket, for protected mode.
     pub is_local: bool,
+    pub is_unix: bool,
     pub input: Input,
     pub reply: Reply,
     /// Its output was put on the shard's list of this tick.
@@ -82,6 +85,8 @@ pub struct Client {
     pub lib_name: Vec<u8>,
     pub lib_ver: Vec<u8>,
     pub reply_mode: ReplyMode,
+    /// A command was begun whose end has not been noted: CLIENT REPLY SKIP counts commands.
+    pub in_command: bool,
     pub no_evict: bool,
     pub no_touch: bool,
     pub multi: Option<Multi>,
@@ -96,6 +101,8 @@ pub struct Client {
     pub created_ns: u64,
     pub last_input_ns: u64,
     pub last_command: Option<&'static Command>,
+    /// As CLIENT LIST shows it: the subcommand where there is one.
+    pub shown_command: Option<&'static Command>,
     /// Last batches, by shard, that hold this client's writes.
     pub wrote: Vec<(u32, u64)>,
     /// It wrote in the current tick, locally.
@@ -123,6 +130,7 @@ impl Client {
             peer: String::new(),
             local: String::new(),
             is_local: true,
+            is_unix: false,
             input: Input::new(),
             reply: Reply::new(Version::Resp2),
             output_listed: false,
@@ -132,6 +140,7 @@ impl Client {
             lib_name: Vec::new(),
             lib_ver: Vec::new(),
             reply_mode: ReplyMode::On,
+            in_command: false,
             no_evict: false,
             no_touch: false,
             multi: None,
@@ -144,6 +153,7 @@ impl Client {
             created_ns: now_ns,
             last_input_ns: now_ns,
             last_command: None,
+            shown_command: None,
             wrote: Vec::new(),
             wrote_now: false,
             soft_limit_since_ns: None,
@@ -160,6 +170,26 @@ impl Client {
     /// Whether its next command may be looked at.
     pub fn is_ready(&self) -> bool {
         self.waiting == Waiting::No && !self.closing
+    }
+
+    /// Whether it waits for something that CLIENT LIST and INFO call blocking.
+    pub fn is_blocked(&self) -> bool {
+        matches!(
+            self.waiting,
+            Waiting::Upper { unblockable: true } | Waiting::Paused
+        )
+    }
+
+    /// Notes the end of the command before, if there was one: CLIENT REPLY SKIP silences the command
+    /// after it, however long that takes.
+    pub fn end_command(&mut self) {
+        if std::mem::take(&mut self.in_command) {
+            self.reply_mode = match self.reply_mode {
+                ReplyMode::Skip => ReplyMode::On,
+                ReplyMode::SkipNext => ReplyMode::Skip,
+                unchanged => unchanged,
+            };
+        }
     }
 
     /// Remembers that a batch of a shard holds one of its writes.
@@ -181,11 +211,14 @@ impl Client {
         if self.multi.is_some() {
             letters.push('x');
         }
-        if matches!(self.waiting, Waiting::Upper { unblockable: true }) {
+        if self.is_blocked() {
             letters.push('b');
         }
         if self.closing {
             letters.push('c');
+        }
+        if self.is_unix {
+            letters.push('U');
         }
         if self.no_evict {
             letters.push('e');
@@ -199,8 +232,13 @@ impl Client {
         letters
     }
 
-    /// Whether CLIENT PAUSE in its write-only form would hold `command` back.
+    /// Whether CLIENT PAUSE in its write-only form would hold `command` back: a write, or an EXEC
+    /// of writes.
     pub fn pause_applies(&self, command: &Command) -> bool {
-        command.flags.has(Flags::WRITE.or(Flags::MAY_REPLICATE))
+        const WRITES: Flags = Flags::WRITE.or(Flags::MAY_REPLICATE);
+        let mut queued = (self.multi.iter()).flat_map(|multi| &multi.queued);
+        command.flags.has(WRITES)
+            || (matches!(command.run, Runs::Session(SessionOp::Exec))
+                && queued.any(|request| request.command.flags.has(WRITES)))
     }
 }

@@ -51,6 +51,7 @@ impl Shard {
         client.peer = origin.peer;
         client.local = origin.local;
         client.is_local = origin.is_local;
+        client.is_unix = origin.is_unix;
         client.authenticated = self.config.requirepass.is_empty();
         self.insert_client(client);
     }
@@ -168,6 +169,9 @@ impl Shard {
         };
         let mark = client.reply.len();
         answer(&mut client);
+        if client.reply.bytes()[mark..].starts_with(b"-") {
+            self.count_error_reply(&client.reply.bytes()[mark..]);
+        }
         if client.reply_mode != super::client::ReplyMode::On {
             client.reply.truncate(mark);
         }
@@ -182,18 +186,6 @@ impl Shard {
     pub(super) fn close_client(&mut self, client: &mut Client) {
         client.closing = true;
         self.list_output(client);
-    }
-}
-
-impl Shard {
-    pub(super) fn connection_command(
-        &mut self,
-        client: &mut Client,
-        op: crate::command::session::SessionOp,
-        args: crate::protocol::Args<'_>,
-    ) {
-        let _ = (op, args);
-        self.answer(client, |reply| reply.simple("PONG"));
     }
 }
 

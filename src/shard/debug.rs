@@ -1,26 +1,218 @@
 //! DEBUG.
 
+use std::sync::atomic::Ordering;
+
 use crate::command::session::SessionOp;
+use crate::keyspace::Entry;
 use crate::protocol::{Args, Reply};
+use crate::value::number::parse_i64;
 
 use super::Shard;
-use super::client::Client;
+use super::client::{Client, Waiting};
+use super::clients::help;
+use super::dispatch::unknown_or_misused;
+use super::gather::Question;
+use super::session::Purpose;
 
 impl Shard {
     pub(super) fn debug_command(&mut self, client: &mut Client, op: SessionOp, args: Args<'_>) {
-        let _ = (op, args);
-        self.answer(client, Reply::ok);
+        match op {
+            SessionOp::DebugSetActiveExpire => {
+                let on = leading_integer(&args[2]) != 0;
+                self.shared.active_expire.store(on, Ordering::Relaxed);
+                self.answer(client, Reply::ok);
+            }
+            SessionOp::DebugError => {
+                self.answer(client, |reply| reply.error_bytes(&args[2]));
+            }
+            SessionOp::DebugHelp => self.answer(client, |reply| help(reply, "DEBUG", HELP)),
+            _ => {
+                let name = String::from_utf8_lossy(&args[1]);
+                let text = unknown_or_misused(&name, "DEBUG");
+                self.answer(client, |reply| reply.error(&text));
+            }
+        }
     }
+
+    /// DEBUG POPULATE count [prefix] [size]: every shard makes the keys that it owns.
     pub(super) fn debug_populate(&mut self, client: &mut Client, args: Args<'_>) {
-        let _ = args;
-        self.answer(client, Reply::ok);
+        let positive = |at: usize| {
+            args.get(at)
+                .map(|arg| parse_i64(arg).and_then(|number| u64::try_from(number).ok()))
+        };
+        // Redis looks at the size only if it is the last argument.
+        let size = if args.len() == 5 { positive(4) } else { None };
+        let (Some(Some(count)), None | Some(Some(_))) = (positive(2), size) else {
+            return self.answer(client, |reply| {
+                reply.error("ERR value is out of range, must be positive");
+            });
+        };
+        let size = size.flatten().filter(|size| *size > 0);
+        let too_long = |size: &u64| *size > self.data.settings.string_len_max as u64;
+        if size.as_ref().is_some_and(too_long) {
+            return self.answer(client, |reply| {
+                reply.error("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+            });
+        }
+        let question = Question::Populate {
+            db: client.db,
+            count,
+            prefix: args.get(3).unwrap_or(b"key").to_vec(),
+            size: size.map(|size| size as usize),
+        };
+        self.ask(client, Purpose::Ok, &question);
     }
+
+    /// DEBUG SLEEP: in Redis the server stands still; here only this connection does.
     pub(super) fn debug_sleep(&mut self, client: &mut Client, args: Args<'_>) {
-        let _ = args;
-        self.answer(client, Reply::ok);
+        let seconds = std::str::from_utf8(&args[2]).ok();
+        let seconds = seconds.and_then(|text| text.trim().parse::<f64>().ok());
+        let sleep_ns = seconds.map_or(0, |seconds| (seconds * 1e9) as u64);
+        if sleep_ns == 0 {
+            return self.answer(client, Reply::ok);
+        }
+        let until_ns = self.now.mono_ns.saturating_add(sleep_ns);
+        client.waiting = Waiting::Sleep { until_ns };
+        self.sleepers.push(client.conn);
     }
-    /// This shard's part of DEBUG POPULATE.
-    pub(super) fn populate(&mut self, count: u64, prefix: &[u8], size: Option<usize>) {
-        let _ = (count, prefix, size);
+
+    /// This shard's part of DEBUG POPULATE. Keys that are there stay, replicas are not told.
+    pub(super) fn populate(&mut self, db: usize, count: u64, prefix: &[u8], size: Option<usize>) {
+        let now_ms = self.now.unix_ms;
+        let mut key = Vec::with_capacity(prefix.len() + 21);
+        let mut value = Vec::new();
+        let mut digits = itoa::Buffer::new();
+        for number in 0..count {
+            let number = digits.format(number).as_bytes();
+            key.clear();
+            key.extend_from_slice(prefix);
+            key.push(b':');
+            key.extend_from_slice(number);
+            if self.shared.owner(&key) != self.id || self.locks.holds(&key) {
+                continue;
+            }
+            let there = self.keyspace.db(db).get(&key);
+            if there.is_some_and(|entry| !entry.is_expired(now_ms)) {
+                continue;
+            }
+            value.clear();
+            value.extend_from_slice(b"value:");
+            value.extend_from_slice(number);
+            if let Some(size) = size {
+                value.resize(size, 0);
+            }
+            let entry = Entry::string(&key, &value, None);
+            self.keyspace.db_mut(db).insert(entry);
+            self.data.watched.touch(db, &key);
+        }
+    }
+}
+
+/// C's `atoi`: the number that a text begins with, or 0.
+fn leading_integer(text: &[u8]) -> i64 {
+    let text = text.trim_ascii_start();
+    let (sign, digits) = match text {
+        [b'-', rest @ ..] => (-1, rest),
+        [b'+', rest @ ..] => (1, rest),
+        _ => (1, text),
+    };
+    let digits = digits.iter().take_while(|byte| byte.is_ascii_digit());
+    let value = digits.fold(0i64, |value, digit| {
+        value
+            .saturating_mul(10)
+            .saturating_add(i64::from(digit - b'0'))
+    });
+    sign * value
+}
+
+const HELP: &[&str] = &[
+    "ERROR <string>",
+    "    Answer with the error <string>.",
+    "POPULATE <count> [<prefix>] [<size>]",
+    "    Make <count> strings named key:<num>, or <prefix>:<num>, that are not there yet.",
+    "    Replicas are not told.",
+    "SET-ACTIVE-EXPIRE <0|1>",
+    "    Turn the deletion of expired keys that nobody reads off or on.",
+    "SLEEP <seconds>",
+    "    Make this connection wait; fractions are allowed.",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use super::leading_integer;
+
+    #[test]
+    fn texts_are_numbers_as_c_sees_them() {
+        for (text, want) in [("12", 12), ("-3x", -3), (" +4", 4), ("x", 0), ("", 0)] {
+            assert_eq!(leading_integer(text.as_bytes()), want);
+        }
+        assert_eq!(leading_integer(&[b'9'; 40]), i64::MAX);
+    }
+
+    #[test]
+    fn debug_is_refused_unless_the_configuration_allows_it() {
+        let mut world = World::new(1);
+        let conn = world.connect(0);
+        let forbid = |config: &mut crate::config::Config| {
+            config.enable_debug_command = crate::config::ProtectedAction::No;
+            Ok::<(), ()>(())
+        };
+        world.shared.config.update(forbid).unwrap();
+        let text = world.text(conn, "DEBUG SLEEP 0");
+        assert!(
+            text.starts_with("-ERR DEBUG command not allowed. If the"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn misuse_of_debug_has_one_text() {
+        let mut world = World::new(1);
+        let conn = world.connect(0);
+        for command in ["FOO", "SLEEP", "SLEEP 1 2", "JMAP", "HELP x"] {
+            let name = command.split(' ').next().unwrap();
+            let want = format!(
+                "-ERR unknown subcommand or wrong number of arguments for '{name}'. Try DEBUG HELP."
+            );
+            assert_eq!(world.text(conn, &format!("DEBUG {command}")), want);
+        }
+        assert_eq!(world.text(conn, "DEBUG ERROR abc"), "-abc");
+        let want = "-ERR value is out of range, must be positive";
+        assert_eq!(world.text(conn, "DEBUG POPULATE x"), want);
+        assert_eq!(world.text(conn, "DEBUG POPULATE -1"), want);
+        assert_eq!(world.text(conn, "DEBUG POPULATE 1 p x"), want);
+    }
+
+    #[test]
+    fn populating_makes_each_key_once_on_its_own_shard() {
+        for shards in [1, 3] {
+            let mut world = World::new(shards);
+            let conn = world.connect(0);
+            world.text(conn, "SET key:7 mine");
+            world.published();
+            assert_eq!(world.text(conn, "DEBUG POPULATE 100"), "+OK");
+            let total: usize = world.shards.iter().map(|s| s.keyspace.db(0).len()).sum();
+            assert_eq!(total, 100);
+            assert_eq!(world.text(conn, "GET key:7"), "$4 mine");
+            assert_eq!(world.text(conn, "GET key:99"), "$8 value:99");
+            assert_eq!(world.text(conn, "SELECT 3"), "+OK");
+            assert_eq!(world.text(conn, "DEBUG POPULATE 2 p 10"), "+OK");
+            assert_eq!(world.text(conn, "GET p:1"), "$10 value:1\0\0\0");
+            assert!(world.published().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_sleeping_connection_waits_and_others_do_not() {
+        let mut world = World::new(1);
+        let (sleeper, other) = (world.connect(0), world.connect(0));
+        assert_eq!(world.pipeline(sleeper, "DEBUG SLEEP 0.5\nPING"), "");
+        assert_eq!(world.text(other, "PING"), "+PONG");
+        world.advance(499);
+        assert!(world.take(sleeper).is_empty());
+        world.advance(1);
+        assert_eq!(world.take(sleeper), b"+OK\r\n+PONG\r\n");
+        assert_eq!(world.text(sleeper, "DEBUG SLEEP x"), "+OK");
     }
 }

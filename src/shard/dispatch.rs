@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use crate::command::table::{self, Flags, Run as Runs};
 use crate::command::{Command, session::SessionOp};
+use crate::config::ProtectedAction;
 use crate::protocol::{Args, Limits, ProtocolError, Reply};
 
 use super::Shard;
@@ -19,6 +20,11 @@ pub(super) type Refusal = String;
 
 /// Queued commands of one MULTI may take this many bytes.
 const MULTI_BYTES_MAX: usize = 1 << 30;
+
+/// The answer to DEBUG where it is not allowed.
+const PROTECTED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \
+\"local\", you can run it from a local connection, otherwise you need to set this option in the \
+configuration file, and then restart the server.";
 
 /// A parsed command with what was found of it in the table.
 #[derive(Clone, Copy)]
@@ -45,12 +51,13 @@ impl Shard {
                 self.dispatch(shell, &mut client, parsed);
                 continue;
             }
+            client.end_command();
             if client.run.is_full() {
                 self.launch(shell, &mut client);
                 continue;
             }
             let limits = Limits {
-                authenticated: client.authenticated,
+                authenticated: client.authenticated || self.config.requirepass.is_empty(),
                 ..self.limits
             };
             match input.next(&limits) {
@@ -75,8 +82,7 @@ impl Shard {
                 "closing a client that overran its query buffer"
             );
         } else {
-            self.answer(client, |reply| reply.error(&format!("ERR {error}")));
-            self.stats.count_error("ERR");
+            self.answer(client, |reply| reply.protocol_error(*error));
         }
         self.close_client(client);
     }
@@ -87,6 +93,9 @@ impl Shard {
         if client.run.is_empty() {
             let mark = client.reply.len();
             write(&mut client.reply);
+            if client.reply.bytes().get(mark) == Some(&b'-') {
+                self.count_error_reply(&client.reply.bytes()[mark..]);
+            }
             if silent {
                 client.reply.truncate(mark);
             }
@@ -94,6 +103,9 @@ impl Shard {
         } else {
             let mut reply = Reply::new(client.reply.version());
             write(&mut reply);
+            if reply.bytes().first() == Some(&b'-') {
+                self.count_error_reply(reply.bytes());
+            }
             client.run.push_ready(reply.bytes(), silent);
         }
     }
@@ -106,14 +118,10 @@ impl Shard {
         raw: Option<&[u8]>,
     ) {
         client.total_commands += 1;
+        client.in_command = true;
         match self.resolve(client, args) {
             Ok(command) => self.dispatch(shell, client, Parsed { command, args, raw }),
             Err(text) => self.refuse(client, None, &text),
-        }
-        if client.reply_mode == ReplyMode::Skip {
-            client.reply_mode = ReplyMode::On;
-        } else if client.reply_mode == ReplyMode::SkipNext {
-            client.reply_mode = ReplyMode::Skip;
         }
     }
 
@@ -126,14 +134,12 @@ impl Shard {
             _ => table::find(name).ok_or_else(|| unknown_command(args))?,
         };
         client.last_command = Some(command);
+        client.shown_command = Some(command);
         let command = match (command.subcommands.is_empty(), args.get(1)) {
-            (false, Some(sub)) => table::find_subcommand(command, sub).ok_or_else(|| {
-                let sub = String::from_utf8_lossy(&sub[..sub.len().min(128)]);
-                let name = command.name.to_ascii_uppercase();
-                format!("ERR unknown subcommand '{sub}'. Try {name} HELP.")
-            })?,
+            (false, Some(sub)) => find_subcommand(command, sub, args.len())?,
             _ => command,
         };
+        client.shown_command = Some(command);
         if !command.arity_fits(args.len()) {
             return Err(format!(
                 "ERR wrong number of arguments for '{}' command",
@@ -150,7 +156,6 @@ impl Shard {
         if let Some(command) = command {
             self.stats.commands[command.number()].rejected += 1;
         }
-        self.stats.count_error(crate::command::Error::code(text));
         self.answer(client, |reply| reply.error(text));
     }
 
@@ -159,7 +164,13 @@ impl Shard {
         if client.class == Class::Upstream {
             return Ok(());
         }
-        if !client.authenticated && !command.flags.has(Flags::NO_AUTH) {
+        if command.flags.has(Flags::PROTECTED) && !self.allows_protected(client) {
+            return Err(PROTECTED);
+        }
+        if !client.authenticated
+            && !self.config.requirepass.is_empty()
+            && !command.flags.has(Flags::NO_AUTH)
+        {
             return Err("NOAUTH Authentication required.");
         }
         let shared = &self.shared;
@@ -191,15 +202,20 @@ impl Shard {
         Ok(())
     }
 
+    /// DEBUG is for tests; `enable-debug-command` says who may use it.
+    fn allows_protected(&self, client: &Client) -> bool {
+        match self.config.enable_debug_command {
+            ProtectedAction::Yes => true,
+            ProtectedAction::Local => client.is_local,
+            ProtectedAction::No => false,
+        }
+    }
+
     /// Decides what becomes of a command.
     fn dispatch(&mut self, shell: &mut dyn Shell, client: &mut Client, parsed: Parsed<'_>) {
         let Parsed { command, args, raw } = parsed;
         if let Err(text) = self.admit(client, command) {
             self.refuse(client, Some(command), text);
-            return;
-        }
-        if client.multi.is_some() && !runs_inside_multi(command) {
-            self.queue(client, parsed);
             return;
         }
         if self.is_paused(client, command) {
@@ -210,6 +226,10 @@ impl Shard {
             } else {
                 self.defer(shell, client, parsed);
             }
+            return;
+        }
+        if client.multi.is_some() && !runs_inside_multi(command) {
+            self.queue(client, parsed);
             return;
         }
         match command.run {
@@ -273,8 +293,7 @@ impl Shard {
             && client.class == Class::Normal
             && !matches!(command.run, Runs::Session(SessionOp::ClientUnpause))
             && (!self.shared.pause_writes_only.load(Ordering::Relaxed)
-                || client.pause_applies(command)
-                || matches!(command.run, Runs::Session(SessionOp::Exec)))
+                || client.pause_applies(command))
     }
 
     /// The shard that holds all of a command's keys; `None` if they are on several.
@@ -310,9 +329,17 @@ impl Shard {
             }
             return;
         };
+        if command.walks() && !client.run.is_empty() {
+            // A run may become a transaction, which lends named keys only.
+            self.defer(shell, client, parsed);
+            return;
+        }
         let here = owner == self.id && client.run.is_empty() && self.may_run_now(command, args);
         if !here {
             self.add_to_run(client, command, owner, args, raw);
+            if command.walks() {
+                self.launch(shell, client);
+            }
             return;
         }
         let silent = client.reply_mode != ReplyMode::On;
@@ -371,6 +398,36 @@ impl Shard {
         }
         self.list_output(client);
     }
+}
+
+/// The subcommand meant. DEBUG, which to clients has no subcommands, has an error text of its own.
+fn find_subcommand(
+    container: &'static Command,
+    name: &[u8],
+    argc: usize,
+) -> Result<&'static Command, Refusal> {
+    let found = table::find_subcommand(container, name);
+    let is_debug = container.name == "debug";
+    match found {
+        Some(found) if !is_debug || found.arity_fits(argc) => Ok(found),
+        _ => {
+            let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
+            let container = container.name.to_ascii_uppercase();
+            Err(if is_debug {
+                unknown_or_misused(&name, &container)
+            } else {
+                format!("ERR unknown subcommand '{name}'. Try {container} HELP.")
+            })
+        }
+    }
+}
+
+/// Redis's text for a subcommand that is not there or has the wrong number of arguments, where it
+/// does not tell the two apart.
+pub(super) fn unknown_or_misused(name: &str, container: &str) -> Refusal {
+    format!(
+        "ERR unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP."
+    )
 }
 
 /// Commands that MULTI does not queue.

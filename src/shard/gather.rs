@@ -22,6 +22,7 @@ pub enum Question {
     Refresh,
     /// DEBUG POPULATE: this shard's part of keys `prefix:0..count`.
     Populate {
+        db: usize,
         count: u64,
         prefix: Vec<u8>,
         size: Option<usize>,

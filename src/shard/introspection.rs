@@ -1,10 +1,48 @@
-//! COMMAND and its subcommands.
+//! COMMAND and its subcommands: the table of commands, told to clients.
 
+use crate::command::Command;
 use crate::command::session::SessionOp;
+use crate::command::table::{self, Flags, KeyAccess, Keys};
 use crate::protocol::{Args, Reply};
+use crate::value::glob::glob_match;
 
 use super::Shard;
 use super::client::Client;
+use super::clients::help;
+
+/// ACL categories in the order in which Redis lists them.
+const CATEGORIES: [&str; 21] = [
+    "@keyspace",
+    "@read",
+    "@write",
+    "@set",
+    "@sortedset",
+    "@list",
+    "@hash",
+    "@string",
+    "@bitmap",
+    "@hyperloglog",
+    "@geo",
+    "@stream",
+    "@pubsub",
+    "@admin",
+    "@fast",
+    "@slow",
+    "@blocking",
+    "@dangerous",
+    "@connection",
+    "@transaction",
+    "@scripting",
+];
+
+/// COMMAND LIST's filter.
+enum ListFilter<'a> {
+    All,
+    /// There are no modules.
+    Module,
+    Category(&'a [u8]),
+    Pattern(&'a [u8]),
+}
 
 impl Shard {
     pub(super) fn introspection_command(
@@ -13,7 +51,449 @@ impl Shard {
         op: SessionOp,
         args: Args<'_>,
     ) {
-        let _ = (op, args);
-        self.answer(client, Reply::ok);
+        self.answer(client, |reply| match op {
+            SessionOp::Command => describe_all(reply),
+            SessionOp::CommandCount => reply.integer(table::all().count() as i64),
+            SessionOp::CommandInfo if args.len() == 2 => describe_all(reply),
+            SessionOp::CommandInfo => {
+                reply.array(args.len() - 2);
+                for name in args.iter().skip(2) {
+                    match lookup(name) {
+                        Some(command) => describe(reply, command),
+                        None => reply.null_array(),
+                    }
+                }
+            }
+            SessionOp::CommandDocs => document_named(reply, args),
+            SessionOp::CommandGetKeys => keys_of(reply, args, false),
+            SessionOp::CommandGetKeysAndFlags => keys_of(reply, args, true),
+            SessionOp::CommandList => list(reply, args),
+            SessionOp::CommandHelp => help(reply, "COMMAND", HELP),
+            other => unreachable!("not a subcommand of COMMAND: {other:?}"),
+        });
+    }
+}
+
+/// The subcommands that clients are shown: DEBUG's words are arguments to them.
+fn subcommands(command: &Command) -> &'static [Command] {
+    if command.name == "debug" {
+        &[]
+    } else {
+        command.subcommands
+    }
+}
+
+/// A command by `name` or `container|name`.
+fn lookup(name: &[u8]) -> Option<&'static Command> {
+    match name.iter().position(|byte| *byte == b'|') {
+        None => table::find(name),
+        Some(bar) => {
+            let container = table::find(&name[..bar])?;
+            (subcommands(container).iter())
+                .find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(&name[bar + 1..]))
+        }
+    }
+}
+
+/// Flags with those that follow from the row.
+fn flags(command: &Command) -> Flags {
+    match command.keys {
+        Keys::Counted { .. } => command.flags.or(Flags::MOVABLEKEYS),
+        _ => command.flags,
+    }
+}
+
+/// All ACL categories of a command: its own and those that its flags imply.
+pub(super) fn categories(command: &Command) -> impl Iterator<Item = &'static str> + use<'_> {
+    CATEGORIES.into_iter().filter(|category| {
+        let has = |flag| command.flags.has(flag);
+        let scripting = command.categories.contains(&"@scripting");
+        command.categories.contains(category)
+            || match *category {
+                "@write" => has(Flags::WRITE),
+                "@read" => has(Flags::READONLY) && !scripting,
+                "@admin" | "@dangerous" => has(Flags::ADMIN),
+                "@pubsub" => has(Flags::PUBSUB),
+                "@fast" => has(Flags::FAST),
+                "@slow" => !has(Flags::FAST),
+                "@blocking" => has(Flags::BLOCKING),
+                _ => false,
+            }
+    })
+}
+
+fn set_of(reply: &mut Reply, names: impl Iterator<Item = &'static str>) {
+    let set = reply.begin_set();
+    let mut count = 0;
+    for name in names {
+        reply.simple(name);
+        count += 1;
+    }
+    reply.finish(set, count);
+}
+
+fn describe_all(reply: &mut Reply) {
+    reply.array(table::all().count());
+    table::all().for_each(|command| describe(reply, command));
+}
+
+/// One entry of COMMAND INFO.
+fn describe(reply: &mut Reply, command: &Command) {
+    let (first, last, step) = match command.keys {
+        Keys::None => (0, 0, 0),
+        Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
+        Keys::Counted { extra: 0, .. } => (0, 0, 0),
+        Keys::Counted { extra, .. } => (i64::from(extra), i64::from(extra), 1),
+    };
+    reply.array(10);
+    reply.bulk_str(command.full_name);
+    reply.integer(i64::from(command.arity));
+    set_of(reply, flags(command).names());
+    reply.integer(first);
+    reply.integer(last);
+    reply.integer(step);
+    set_of(reply, categories(command));
+    reply.set(command.tips.len());
+    command.tips.iter().for_each(|tip| reply.bulk_str(tip));
+    key_specs(reply, command);
+    let subcommands = subcommands(command);
+    reply.set(subcommands.len());
+    subcommands.iter().for_each(|sub| describe(reply, sub));
+}
+
+/// How keys of this access are flagged in key specifications.
+fn access_flags(access: KeyAccess) -> &'static [&'static str] {
+    match access {
+        KeyAccess::Read => &["RO", "access"],
+        KeyAccess::Inspect => &["RO"],
+        KeyAccess::ReadWrite => &["RW", "access", "update"],
+        KeyAccess::Overwrite => &["OW", "update"],
+        KeyAccess::Remove => &["RM", "delete"],
+    }
+}
+
+fn key_specs(reply: &mut Reply, command: &Command) {
+    match command.keys {
+        Keys::None => reply.set(0),
+        Keys::Range { first, last, step } => {
+            let (first, last) = (i64::from(first), i64::from(last));
+            // From the first key on, unless it counts from the end.
+            let last = if last < 0 { last } else { last - first };
+            reply.set(1);
+            begin_spec(reply, command.access, first);
+            range(reply, last, i64::from(step));
+        }
+        Keys::Counted { at, extra } => {
+            reply.set(1 + usize::from(extra != 0));
+            if extra != 0 {
+                begin_spec(reply, KeyAccess::Overwrite, i64::from(extra));
+                range(reply, 0, 1);
+            }
+            // Where one key is written, the counted ones are only read.
+            let access = match extra {
+                0 => command.access,
+                _ => KeyAccess::Read,
+            };
+            begin_spec(reply, access, i64::from(at));
+            reply.map(2);
+            pair(reply, "type", "keynum");
+            reply.bulk_str("spec");
+            reply.map(3);
+            numbers(reply, &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]);
+        }
+    }
+}
+
+fn pair(reply: &mut Reply, name: &str, value: &str) {
+    reply.bulk_str(name);
+    reply.bulk_str(value);
+}
+
+fn numbers(reply: &mut Reply, pairs: &[(&str, i64)]) {
+    for (name, value) in pairs {
+        reply.bulk_str(name);
+        reply.integer(*value);
+    }
+}
+
+/// A key specification up to the value of `find_keys`.
+fn begin_spec(reply: &mut Reply, access: KeyAccess, index: i64) {
+    reply.map(3);
+    reply.bulk_str("flags");
+    set_of(reply, access_flags(access).iter().copied());
+    reply.bulk_str("begin_search");
+    reply.map(2);
+    pair(reply, "type", "index");
+    reply.bulk_str("spec");
+    reply.map(1);
+    numbers(reply, &[("index", index)]);
+    reply.bulk_str("find_keys");
+}
+
+fn range(reply: &mut Reply, last: i64, step: i64) {
+    reply.map(2);
+    pair(reply, "type", "range");
+    reply.bulk_str("spec");
+    reply.map(3);
+    numbers(reply, &[("lastkey", last), ("keystep", step), ("limit", 0)]);
+}
+
+/// COMMAND DOCS: unknown names are left out.
+fn document_named(reply: &mut Reply, args: Args<'_>) {
+    let commands: Vec<&'static Command> = match args.len() {
+        2 => table::all().collect(),
+        _ => args.iter().skip(2).filter_map(lookup).collect(),
+    };
+    reply.map(commands.len());
+    commands
+        .into_iter()
+        .for_each(|command| document(reply, command));
+}
+
+fn document(reply: &mut Reply, command: &Command) {
+    let subcommands = subcommands(command);
+    reply.bulk_str(command.full_name);
+    reply.map(4 + usize::from(!subcommands.is_empty()));
+    pair(reply, "summary", command.doc.summary);
+    pair(reply, "since", command.doc.since);
+    pair(reply, "group", command.doc.group);
+    pair(reply, "complexity", command.doc.complexity);
+    if !subcommands.is_empty() {
+        reply.bulk_str("subcommands");
+        reply.map(subcommands.len());
+        subcommands.iter().for_each(|sub| document(reply, sub));
+    }
+}
+
+/// COMMAND GETKEYS and GETKEYSANDFLAGS of the command that begins at the third argument.
+fn keys_of(reply: &mut Reply, args: Args<'_>, with_flags: bool) {
+    let args = args.tail(2);
+    let sub = |command: &'static Command| {
+        let named = args.get(1)?;
+        (subcommands(command).iter()).find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(named))
+    };
+    let command = match table::find(&args[0]) {
+        Some(command) if !subcommands(command).is_empty() => sub(command).unwrap_or(command),
+        Some(command) => command,
+        None => return reply.error("ERR Invalid command specified"),
+    };
+    if command.keys == Keys::None {
+        return reply.error("ERR The command has no key arguments");
+    }
+    if !command.arity_fits(args.len()) {
+        return reply.error("ERR Invalid number of arguments specified for command");
+    }
+    let mut found = Vec::new();
+    command.for_each_key(args, |at| found.push(at));
+    if found.is_empty() && !command.flags.has(Flags::NO_MANDATORY_KEYS) {
+        return reply.error("ERR Invalid arguments specified for command");
+    }
+    reply.array(found.len());
+    for at in found {
+        if !with_flags {
+            reply.bulk(&args[at]);
+            continue;
+        }
+        let access = match command.keys {
+            Keys::Counted { extra, .. } if extra != 0 && at == usize::from(extra) => {
+                KeyAccess::Overwrite
+            }
+            Keys::Counted { extra, .. } if extra != 0 => KeyAccess::Read,
+            _ => command.access,
+        };
+        reply.array(2);
+        reply.bulk(&args[at]);
+        set_of(reply, access_flags(access).iter().copied());
+    }
+}
+
+impl<'a> ListFilter<'a> {
+    fn parse(args: Args<'a>) -> Option<Self> {
+        if args.len() == 2 {
+            return Some(ListFilter::All);
+        }
+        if args.len() != 5 || !args[2].eq_ignore_ascii_case(b"filterby") {
+            return None;
+        }
+        match args[3].to_ascii_lowercase().as_slice() {
+            b"module" => Some(ListFilter::Module),
+            b"aclcat" => Some(ListFilter::Category(args.at(4))),
+            b"pattern" => Some(ListFilter::Pattern(args.at(4))),
+            _ => None,
+        }
+    }
+
+    fn fits(&self, command: &Command) -> bool {
+        match self {
+            ListFilter::All => true,
+            ListFilter::Module => false,
+            ListFilter::Category(name) => categories(command)
+                .any(|category| category[1..].as_bytes().eq_ignore_ascii_case(name)),
+            ListFilter::Pattern(pattern) => glob_match(pattern, command.full_name.as_bytes(), true),
+        }
+    }
+}
+
+fn list(reply: &mut Reply, args: Args<'_>) {
+    let Some(filter) = ListFilter::parse(args) else {
+        return reply.error("ERR syntax error");
+    };
+    let names: Vec<&str> = table::all()
+        .flat_map(|command| std::iter::once(command).chain(subcommands(command)))
+        .filter(|command| filter.fits(command))
+        .map(|command| command.full_name)
+        .collect();
+    reply.array(names.len());
+    names.into_iter().for_each(|name| reply.bulk_str(name));
+}
+
+const HELP: &[&str] = &[
+    "(no subcommand)",
+    "    Describe all commands.",
+    "COUNT",
+    "    Count the commands.",
+    "DOCS [<command-name> ...]",
+    "    The documentation of the commands named, or of all.",
+    "GETKEYS <full-command>",
+    "    The keys of a command.",
+    "GETKEYSANDFLAGS <full-command>",
+    "    The keys of a command, and how it uses each.",
+    "INFO [<command-name> ...]",
+    "    Describe the commands named, or all.",
+    "LIST [FILTERBY (MODULE <module-name>|ACLCAT <category>|PATTERN <pattern>)]",
+    "    Names of all commands, or of those that pass the filter.",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::World;
+    use super::*;
+
+    fn world() -> (World, super::super::testing::Conn) {
+        let mut world = World::new(1);
+        let conn = world.connect(0);
+        (world, conn)
+    }
+
+    #[test]
+    fn command_info_has_the_shape_that_clients_parse() {
+        let (mut world, conn) = world();
+        let get = "*1 *10 $3 get :2 *2 +readonly +fast :1 :1 :1 *3 +@read +@string +@fast *0 \
+            *1 *6 $5 flags *2 +RO +access $12 begin_search *4 $4 type $5 index $4 spec *2 $5 index :1 \
+            $9 find_keys *4 $4 type $5 range $4 spec *6 $7 lastkey :0 $7 keystep :1 $5 limit :0 *0";
+        assert_eq!(world.text(conn, "COMMAND INFO get"), get);
+        world.text(conn, "HELLO 3");
+        let get = "*1 *10 $3 get :2 ~2 +readonly +fast :1 :1 :1 ~3 +@read +@string +@fast ~0 \
+            ~1 %3 $5 flags ~2 +RO +access $12 begin_search %2 $4 type $5 index $4 spec %1 $5 index :1 \
+            $9 find_keys %2 $4 type $5 range $4 spec %3 $7 lastkey :0 $7 keystep :1 $5 limit :0 ~0";
+        assert_eq!(world.text(conn, "COMMAND INFO get"), get);
+        assert_eq!(world.text(conn, "COMMAND INFO nosuch get|x"), "*2 _ _");
+        let id = "*1 *10 $9 client|id :2 ~3 +noscript +loading +stale :0 :0 :0 ~2 +@slow \
+            +@connection ~0 ~0 ~0";
+        assert_eq!(world.text(conn, "COMMAND INFO CLIENT|ID"), id);
+    }
+
+    #[test]
+    fn all_commands_are_counted_listed_and_described() {
+        let (mut world, conn) = world();
+        let count = table::all().count();
+        assert_eq!(world.text(conn, "COMMAND COUNT"), format!(":{count}"));
+        for command in ["COMMAND", "COMMAND INFO"] {
+            assert!(
+                world
+                    .text(conn, command)
+                    .starts_with(&format!("*{count} *10 "))
+            );
+        }
+        assert!(
+            world
+                .text(conn, "COMMAND DOCS")
+                .starts_with(&format!("*{} $", count * 2))
+        );
+        let text = world.text(conn, "COMMAND LIST");
+        assert!(
+            text.contains(" client|id ") && text.contains(" debug "),
+            "{text}"
+        );
+        assert!(!text.contains("debug|"));
+    }
+
+    #[test]
+    fn the_list_can_be_filtered() {
+        let (mut world, conn) = world();
+        assert_eq!(
+            world.text(conn, "COMMAND LIST FILTERBY PATTERN aut*"),
+            "*1 $4 auth"
+        );
+        assert_eq!(world.text(conn, "COMMAND LIST filterby MODULE x"), "*0");
+        assert_eq!(
+            world.text(conn, "COMMAND LIST FILTERBY ACLCAT nosuch"),
+            "*0"
+        );
+        let want = "*5 $7 discard $4 exec $5 multi $7 unwatch $5 watch";
+        assert_eq!(
+            world.text(conn, "COMMAND LIST FILTERBY ACLCAT transaction"),
+            want
+        );
+        for wrong in ["FILTERBY", "FILTERBY MODULE", "FOO", "FILTERBY FOO x"] {
+            let reply = world.text(conn, &format!("COMMAND LIST {wrong}"));
+            assert_eq!(reply, "-ERR syntax error", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn keys_of_a_command_are_found_or_the_reason_why_not() {
+        let (mut world, conn) = world();
+        for (command, want) in [
+            ("GETKEYS set a b", "*1 $1 a"),
+            ("GETKEYS watch a b", "*2 $1 a $1 b"),
+            ("GETKEYSANDFLAGS set a b", "*1 *2 $1 a *2 +OW +update"),
+            ("GETKEYSANDFLAGS get a", "*1 *2 $1 a *2 +RO +access"),
+            ("GETKEYS ping", "-ERR The command has no key arguments"),
+            ("GETKEYS client id", "-ERR The command has no key arguments"),
+            ("GETKEYS nosuch a", "-ERR Invalid command specified"),
+            (
+                "GETKEYS get",
+                "-ERR Invalid number of arguments specified for command",
+            ),
+            (
+                "GETKEYS",
+                "-ERR wrong number of arguments for 'command|getkeys' command",
+            ),
+        ] {
+            assert_eq!(world.text(conn, &format!("COMMAND {command}")), want);
+        }
+    }
+
+    #[test]
+    fn documentation_names_subcommands_and_skips_the_unknown() {
+        let (mut world, conn) = world();
+        assert_eq!(world.text(conn, "COMMAND DOCS nosuch"), "*0");
+        let text = world.text(conn, "COMMAND DOCS client|id");
+        assert!(
+            text.starts_with("*2 $9 client|id *8 $7 summary $"),
+            "{text}"
+        );
+        let text = world.text(conn, "COMMAND DOCS config");
+        assert!(text.starts_with("*2 $6 config *10 $7 summary "), "{text}");
+        assert!(
+            text.contains(" $11 subcommands *10 $10 config|get *8 "),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn every_row_is_documented_and_its_categories_are_known() {
+        for command in table::all() {
+            for row in std::iter::once(command).chain(command.subcommands) {
+                assert!(!row.doc.summary.is_empty(), "{row:?}");
+                assert!(row.arity != 0, "{row:?}");
+                let known = |category: &&str| CATEGORIES.contains(category);
+                assert!(row.categories.iter().all(known), "{row:?}");
+                let (container, name) = row.full_name.split_once('|').unwrap_or(("", row.name));
+                assert_eq!(name, row.name);
+                assert!(container.is_empty() || container == command.name, "{row:?}");
+            }
+        }
     }
 }

@@ -13,11 +13,14 @@ mod background;
 pub mod client;
 pub mod clients;
 pub mod connection;
+mod connection_commands;
 mod debug;
 mod dispatch;
 pub mod gather;
 mod info;
 mod introspection;
+#[cfg(test)]
+mod keys_tests;
 pub mod locks;
 pub mod message;
 mod multi;

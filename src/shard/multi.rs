@@ -195,6 +195,8 @@ impl Shard {
             reply.error("ERR Command not allowed inside a transaction");
             return;
         };
+        self.stats.total_commands += 1;
+        self.stats.commands[request.command.number()].calls += 1;
         // The reply is caught on its way to the connection.
         let outside = std::mem::replace(&mut client.reply, Reply::new(reply.version()));
         let listed = client.output_listed;

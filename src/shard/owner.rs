@@ -1,7 +1,7 @@
 //! The owner's side of transactions: locking, lending entries, taking them back.
 
 use crate::command::table;
-use crate::command::{Ctx, Effects, Env, Part};
+use crate::command::{Ctx, Effects, Env, Origin, Part};
 use crate::keyspace::Entry;
 use crate::protocol::{Reply, Version};
 use crate::value::Kind;
@@ -235,20 +235,18 @@ impl Shard {
 
     /// This shard's part of a command that runs everywhere. Its effects are the home's business.
     pub(super) fn run_part(&mut self, request: &OwnedRequest) -> Part {
-        let table::Run::Everywhere { part, .. } = request.command.run else {
-            unreachable!(
-                "only such commands have parts: {}",
-                request.command.full_name
-            )
-        };
         if request.command.full_name == "flushall" {
             self.events.push(super::Event::FlushedAll);
         }
-        let origin = self.origin();
+        let mut origin = self.origin();
+        if request.command.walks() && origin == Origin::Primary {
+            // A part may not propagate: expired keys are hidden and stay.
+            origin = Origin::Replica;
+        }
         let mut nothing = Effects::default();
         let mut reply = Reply::new(Version::Resp2);
         nothing.begin_unit();
-        let mut ctx = Ctx::new(Env {
+        let env = Env {
             keyspace: &mut self.keyspace,
             reply: &mut reply,
             effects: &mut nothing,
@@ -258,8 +256,19 @@ impl Shard {
             origin,
             shard: (self.id as u32, self.shared.shards as u32),
             no_touch: false,
-        });
-        part(&mut ctx, request.args())
+        };
+        match request.command.run {
+            table::Run::Everywhere { part, .. } => part(&mut Ctx::new(env), request.args()),
+            table::Run::Data(handler) => {
+                // Its effect on statistics is the home's to count.
+                crate::command::run(handler, env, request.args(), None);
+                Part::Replied(reply.take())
+            }
+            _ => unreachable!(
+                "only such commands have parts: {}",
+                request.command.full_name
+            ),
+        }
     }
 }
 

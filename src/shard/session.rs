@@ -4,6 +4,7 @@ use crate::command::session::SessionOp;
 use crate::protocol::Reply;
 
 use super::client::{Client, Waiting};
+use super::clients;
 use super::dispatch::Parsed;
 use super::gather::{Answer, Question, ShardFigures};
 use super::message::{Item, OwnedRequest};
@@ -23,8 +24,8 @@ pub(super) struct Gather {
 /// What the answers are for.
 #[derive(Clone, Debug)]
 pub(super) enum Purpose {
-    /// CLIENT LIST.
-    Lines,
+    /// CLIENT LIST, in the order of these numbers if any are given.
+    Lines(Option<Vec<u64>>),
     /// CLIENT KILL: the old form answers OK or an error.
     Killed { old_form: bool, kills_self: bool },
     /// CLIENT UNBLOCK: 1 or 0.
@@ -44,8 +45,24 @@ impl Shard {
         op: SessionOp,
         parsed: Parsed<'_>,
     ) {
+        let number = parsed.command.number();
         self.stats.total_commands += 1;
-        self.stats.commands[parsed.command.number()].calls += 1;
+        self.stats.commands[number].calls += 1;
+        let errors = self.stats.total_error_replies;
+        self.run_session(shell, client, op, parsed);
+        // What fails within EXEC is counted there, command by command.
+        if op != SessionOp::Exec && self.stats.total_error_replies > errors {
+            self.stats.commands[number].failed += 1;
+        }
+    }
+
+    fn run_session(
+        &mut self,
+        shell: &mut dyn Shell,
+        client: &mut Client,
+        op: SessionOp,
+        parsed: Parsed<'_>,
+    ) {
         let args = parsed.args;
         match op {
             SessionOp::Exec => self.exec(shell, client),
@@ -67,6 +84,8 @@ impl Shard {
                 self.ask(client, Purpose::Info(sections), &Question::Stats);
             }
             SessionOp::ConfigResetStat => self.ask(client, Purpose::Ok, &Question::ResetStats),
+            SessionOp::ConfigSet => self.config_set(client, args),
+            SessionOp::Shutdown => self.shutdown(shell, client, args),
             SessionOp::DebugPopulate => self.debug_populate(client, args),
             SessionOp::DebugSleep => self.debug_sleep(client, args),
             _ => self.session_now(client, op, parsed),
@@ -122,7 +141,6 @@ impl Shard {
             SessionOp::Time
             | SessionOp::Role
             | SessionOp::LastSave
-            | SessionOp::Shutdown
             | SessionOp::ConfigGet
             | SessionOp::ConfigSet
             | SessionOp::ConfigRewrite
@@ -149,6 +167,8 @@ impl Shard {
                 });
                 self.answer(client, Reply::ok);
             }
+            // A transaction is one moment: nobody could tell that it slept.
+            SessionOp::DebugSleep => self.answer(client, Reply::ok),
             SessionOp::Wait => {
                 // Within a transaction WAIT never blocks.
                 let good = self.shared.stream.view().good_replicas;
@@ -159,8 +179,8 @@ impl Shard {
             | SessionOp::Psync
             | SessionOp::Sync
             | SessionOp::ReplConf
+            | SessionOp::Shutdown
             | SessionOp::DebugPopulate
-            | SessionOp::DebugSleep
             | SessionOp::DebugObject
             | SessionOp::DebugDigestValue => {
                 self.answer(client, |reply| {
@@ -232,13 +252,8 @@ impl Shard {
             Purpose::Flag => {
                 self.answer(&mut client, |reply| reply.integer(gather.count as i64));
             }
-            Purpose::Lines => {
-                gather.lines.sort();
-                let text: String = gather
-                    .lines
-                    .into_iter()
-                    .map(|(_, line)| line + "\n")
-                    .collect();
+            Purpose::Lines(order) => {
+                let text = clients::joined(gather.lines, order.as_deref());
                 self.answer(&mut client, |reply| reply.verbatim("txt", text.as_bytes()));
             }
             Purpose::Killed {
@@ -246,11 +261,7 @@ impl Shard {
                 kills_self,
             } => {
                 let count = gather.count + u64::from(kills_self);
-                self.answer(&mut client, |reply| match (old_form, count) {
-                    (true, 0) => reply.error("ERR No such client"),
-                    (true, _) => reply.ok(),
-                    (false, count) => reply.integer(count as i64),
-                });
+                self.answer(&mut client, |reply| clients::killed(reply, old_form, count));
                 if kills_self {
                     self.close_client(&mut client);
                 }
@@ -268,7 +279,7 @@ impl Shard {
     /// Answers another shard's question, or our own.
     pub(super) fn answer_question(&mut self, question: Question, shell: &mut dyn Shell) -> Answer {
         match question {
-            Question::ClientList(filter) => Answer::Lines(self.client_lines(&filter)),
+            Question::ClientList(filter) => Answer::Lines(self.client_lines(&filter, Some(shell))),
             Question::ClientKill(kill) => Answer::Count(self.kill_clients(&kill, shell)),
             Question::ClientUnblock { id, error } => {
                 Answer::Count(u64::from(self.unblock_client(id, error)))
@@ -284,11 +295,12 @@ impl Shard {
                 Answer::Done
             }
             Question::Populate {
+                db,
                 count,
                 prefix,
                 size,
             } => {
-                self.populate(count, &prefix, size);
+                self.populate(db, count, &prefix, size);
                 Answer::Done
             }
         }

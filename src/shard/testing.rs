@@ -125,6 +125,7 @@ impl World {
         let words: Vec<&[u8]> = (directives.iter())
             .flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()])
             .collect();
+        config.enable_debug_command = crate::config::ProtectedAction::Yes;
         if !words.is_empty() {
             config.set(&words, SetContext::default()).unwrap();
         }

@@ -480,6 +480,15 @@ impl Shard {
                     self.txs.insert(id, tx);
                     return;
                 }
+                Runs::Data(_) if request.command.walks() => {
+                    let shard = table::cursor_shard(request.args(), self.shared.shards);
+                    let request = Box::new(request.clone());
+                    tx.parts.clear();
+                    tx.missing = 1;
+                    self.post(shard, Item::Part { tx: id, request });
+                    self.txs.insert(id, tx);
+                    return;
+                }
                 Runs::Data(_) => {
                     if self.fetch_for(id, &mut tx) {
                         self.txs.insert(id, tx);
@@ -613,10 +622,19 @@ impl Shard {
         reply: &mut Reply,
         effects: &mut Effects,
     ) -> bool {
+        let mark = reply.len();
+        if let [Part::Replied(bytes)] = parts.as_slice() {
+            reply.raw(bytes);
+            let done = crate::command::Ran {
+                dirty: 0,
+                failed: bytes.starts_with(b"-"),
+            };
+            self.count(request.command, done, &reply.bytes()[mark..]);
+            return false;
+        }
         let Runs::Everywhere { merge, .. } = request.command.run else {
             unreachable!("only such commands have parts")
         };
-        let mark = reply.len();
         let outcome: Outcome = merge(parts, request.args(), reply);
         let failed = outcome.is_err();
         if let Err(error) = outcome {
@@ -676,8 +694,9 @@ impl Shard {
 /// The whole-shard lock that these commands need, if any: shared only if none writes and none needs
 /// entries lent to it.
 fn whole_mode(requests: &[OwnedRequest]) -> Option<Mode> {
-    let everywhere =
-        |request: &OwnedRequest| matches!(request.command.run, Runs::Everywhere { .. });
+    let everywhere = |request: &OwnedRequest| {
+        matches!(request.command.run, Runs::Everywhere { .. }) || request.command.walks()
+    };
     if !requests.iter().any(everywhere) {
         return None;
     }

@@ -2,6 +2,7 @@
 
 use crate::command::digest;
 use crate::command::table::{Command, Doc, Flags, Keys, Run};
+use crate::command::watched::Touch;
 use crate::command::{Ctx, Error, Outcome, Part, Settings};
 use crate::keyspace::Entry;
 use crate::protocol::{Args, Reply};
@@ -259,10 +260,14 @@ fn check_flush(_: &Settings, args: Args<'_>) -> Outcome {
 }
 
 fn flush_one(ctx: &mut Ctx<'_>, db: usize) {
-    let database = ctx.keyspace.db(db);
+    let (database, now_ms) = (ctx.keyspace.db(db), ctx.now_ms);
     ctx.state
         .watched
-        .touch_all(db, |key| database.get(key).is_some());
+        .touch_all(db, |key| match database.get(key) {
+            None => Touch::None,
+            Some(entry) if entry.is_expired(now_ms) => Touch::Expired,
+            Some(_) => Touch::Changed,
+        });
     ctx.keyspace.flush(db);
 }
 
@@ -306,11 +311,18 @@ fn swapdb(ctx: &mut Ctx<'_>, args: Args<'_>) -> Part {
     };
     if first != second {
         let (a, b) = (ctx.keyspace.db(first), ctx.keyspace.db(second));
-        // A key that is in neither stays absent; any other may have changed.
-        for db in [first, second] {
-            ctx.state
-                .watched
-                .touch_all(db, |key| a.get(key).is_some() || b.get(key).is_some());
+        let now_ms = ctx.now_ms;
+        for (db, old, new) in [(first, a, b), (second, b, a)] {
+            ctx.state.watched.touch_all(db, |key| {
+                match (old.get(key), new.get(key)) {
+                    // Absent before; absent or expired after.
+                    (None, None) => Touch::None,
+                    (None, Some(new)) if new.is_expired(now_ms) => Touch::None,
+                    (Some(old), None) if old.is_expired(now_ms) => Touch::Expired,
+                    (Some(_), Some(new)) if new.is_expired(now_ms) => Touch::Expired,
+                    _ => Touch::Changed,
+                }
+            });
         }
         ctx.keyspace.swap(first, second);
     }
@@ -338,4 +350,129 @@ fn merge_digests(parts: Vec<Part>, _: Args<'_>, reply: &mut Reply) -> Outcome {
     });
     reply.simple(&digest::dataset(sums.collect()).to_string());
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::Origin;
+    use crate::command::testing::Bench;
+    use crate::protocol::{OwnedArgs, Version};
+
+    const OK: &str = "+OK\r\n";
+
+    fn with(keys: &[(usize, &str)]) -> Bench {
+        let mut bench = Bench::new();
+        for (db, key) in keys {
+            bench.db = *db;
+            bench.run(&format!("SET {key} x"));
+        }
+        bench.db = 0;
+        bench
+    }
+
+    #[test]
+    fn keys_shows_what_matches_and_has_not_expired() {
+        let mut bench = with(&[(0, "ab"), (0, "b"), (1, "ax")]);
+        bench.run("SET aa x");
+        bench.run("PEXPIRE aa 10");
+        bench.now_ms += 11;
+        assert_eq!(bench.run("KEYS a*"), "*1\r\n$2\r\nab\r\n");
+        assert_eq!(bench.run("DBSIZE"), ":3\r\n");
+        assert!(bench.run("KEYS *").starts_with("*2\r\n"));
+        bench.origin = Origin::Upstream;
+        assert!(bench.run("KEYS *").starts_with("*3\r\n"));
+    }
+
+    #[test]
+    fn randomkey_gives_a_live_key_or_none() {
+        let mut bench = Bench::new();
+        assert_eq!(bench.run("RANDOMKEY"), "$-1\r\n");
+        for key in 0..50 {
+            bench.run(&format!("SET expired:{key} x"));
+            bench.run(&format!("PEXPIRE expired:{key} 10"));
+        }
+        bench.run("SET live x");
+        bench.now_ms += 11;
+        assert_eq!(bench.run("RANDOMKEY"), "$4\r\nlive\r\n");
+        bench.run("DEL live");
+        assert_eq!(bench.run("RANDOMKEY"), "$-1\r\n");
+    }
+
+    #[test]
+    fn shards_are_drawn_in_proportion_to_their_keys() {
+        let mut rng = crate::command::Rng::new(7);
+        let mut picked = [0u32; 2];
+        let args = OwnedArgs::new(&[b"RANDOMKEY"]);
+        for _ in 0..4000 {
+            let mut candidate = |count: u64, name: &[u8]| Part::Candidate {
+                count,
+                roll: rng.next_u64(),
+                key: name.into(),
+            };
+            let parts = vec![candidate(1, b"0"), Part::Done, candidate(3, b"1")];
+            let mut reply = Reply::new(Version::Resp2);
+            merge_candidates(parts, args.as_args(), &mut reply).unwrap();
+            picked[usize::from(reply.bytes()[4] - b'0')] += 1;
+        }
+        // 1,000 are expected; the deviation is 27.
+        assert!((850..1150).contains(&picked[0]), "{picked:?}");
+    }
+
+    #[test]
+    fn flushdb_empties_one_database_and_flushall_every_one() {
+        let mut bench = with(&[(0, "a"), (1, "b"), (2, "c")]);
+        for line in ["FLUSHDB x", "FLUSHALL SYNC ASYNC"] {
+            assert_eq!(bench.run(line), "-ERR syntax error\r\n");
+        }
+        assert_eq!(bench.keyspace.total_len(), 3);
+        assert_eq!(bench.run("FLUSHDB async"), OK);
+        assert_eq!((bench.holds("a"), bench.keyspace.total_len()), (false, 2));
+        assert_eq!(bench.run("FLUSHALL SYNC"), OK);
+        assert_eq!(bench.keyspace.total_len(), 0);
+    }
+
+    #[test]
+    fn flushing_touches_only_watched_keys_that_are_there() {
+        let mut bench = with(&[(0, "a"), (1, "a")]);
+        let watched = &mut bench.state.watched;
+        let tokens = [(0, "a"), (0, "nokey"), (1, "a")]
+            .map(|(db, key)| (db, key, watched.add(db, key.as_bytes(), false)));
+        bench.run("FLUSHDB");
+        let dirty = tokens.map(|(db, key, token)| {
+            let watched = &bench.state.watched;
+            watched.is_dirty(db, key.as_bytes(), &token)
+        });
+        assert_eq!(dirty, [true, false, false]);
+    }
+
+    #[test]
+    fn swapdb_exchanges_two_databases_and_touches_keys_of_either() {
+        let mut bench = with(&[(0, "a"), (1, "b"), (2, "a")]);
+        let watched = &mut bench.state.watched;
+        let tokens = [(0, "a"), (0, "b"), (0, "nokey"), (1, "a"), (2, "a")]
+            .map(|(db, key)| (db, key, watched.add(db, key.as_bytes(), false)));
+        assert_eq!(bench.run("SWAPDB 1 0"), OK);
+        assert!(bench.holds("b") && !bench.holds("a"));
+        let dirty = tokens.map(|(db, key, token)| {
+            let watched = &bench.state.watched;
+            watched.is_dirty(db, key.as_bytes(), &token)
+        });
+        assert_eq!(dirty, [true, true, false, true, false]);
+    }
+
+    #[test]
+    fn swapdb_names_the_number_that_is_wrong() {
+        let mut bench = Bench::new();
+        for (line, text) in [
+            ("SWAPDB x y", "ERR invalid first DB index"),
+            ("SWAPDB 99999999999 1", "ERR invalid first DB index"),
+            ("SWAPDB 77 x", "ERR invalid second DB index"),
+            ("SWAPDB 1 16", "ERR DB index is out of range"),
+            ("SWAPDB -1 1", "ERR DB index is out of range"),
+        ] {
+            assert_eq!(bench.run(line), format!("-{text}\r\n"), "{line}");
+        }
+        assert_eq!(bench.run("SWAPDB 3 3"), OK);
+    }
 }

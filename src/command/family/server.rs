@@ -1,5 +1,6 @@
 //! Rows of the server's commands; the shard runs them.
 
+use super::{databases, keys};
 use crate::command::session::SessionOp;
 use crate::command::table::{Command, Doc, Flags, Run};
 
@@ -329,6 +330,9 @@ static CONFIG_SUBCOMMANDS: &[Command] = &[
 
 /// Not shown by COMMAND: to clients DEBUG is one command with free arguments.
 static DEBUG_SUBCOMMANDS: &[Command] = &[
+    databases::DIGEST_ROW,
+    keys::DIGEST_VALUE_ROW,
+    keys::OBJECT_ROW,
     row(
         ("error", "debug|error"),
         3,
