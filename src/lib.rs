@@ -21,5 +21,7 @@ pub mod keyspace;
 pub mod net;
 pub mod persistence;
 pub mod protocol;
+pub mod replication;
+pub mod server;
 pub mod shard;
 pub mod value;

@@ -6,12 +6,15 @@
 //!
 //! **Architecture invariant:** nothing here names a shard's queues, a connection, a socket or a clock.
 
+pub mod digest;
 pub mod effects;
 pub mod error;
 pub mod family;
 pub mod session;
 pub mod settings;
 pub mod table;
+#[cfg(test)]
+pub mod testing;
 pub mod watched;
 
 pub use effects::Effects;
@@ -34,7 +37,8 @@ pub enum Part {
     Done,
     Count(u64),
     Keys(Vec<Box<[u8]>>),
-    Digest([u8; 20]),
+    /// Sums of this shard's databases, for DEBUG DIGEST.
+    Digest(Vec<(u32, digest::Digest)>),
     /// A random key of a shard that holds `count`; `roll` is uniform, to choose among shards.
     Candidate {
         count: u64,
@@ -181,7 +185,9 @@ impl<'a> Ctx<'a> {
 
     /// Deletes an expired key and propagates the deletion.
     pub fn expire(&mut self, db: usize, key: &[u8]) {
-        if self.keyspace.db_mut(db).remove(key).is_some() {
+        let database = self.keyspace.db_mut(db);
+        if let Some(entry) = database.remove(key) {
+            database.discard(entry);
             let name: &[u8] = if self.state.settings.lazy_expire {
                 b"UNLINK"
             } else {
@@ -197,6 +203,12 @@ impl<'a> Ctx<'a> {
         if self.keyspace.db(db).expires() > 0 {
             self.is_live(db, key);
         }
+    }
+
+    /// Whether a command may see `entry`: on the upstream's behalf every one, else those whose
+    /// time has not come.
+    pub fn shows(&self, entry: &Entry) -> bool {
+        self.origin == Origin::Upstream || !entry.is_expired(self.now_ms)
     }
 
     fn hides(&self, entry: &Entry) -> bool {
@@ -355,13 +367,23 @@ impl<'a> Ctx<'a> {
 
     /// Stores a new value of any type under `key`, over whatever was there.
     pub fn set_value(&mut self, key: &[u8], value: Value, expire_at_ms: Option<u64>) {
-        self.database().insert(Entry::new(key, value, expire_at_ms));
+        let database = self.database();
+        if let Some(old) = database.insert(Entry::new(key, value, expire_at_ms)) {
+            database.discard(old);
+        }
     }
 
     /// Removes a key; whether it was there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
         self.prepare_write(self.db, key);
-        self.database().remove(key).is_some()
+        let database = self.database();
+        match database.remove(key) {
+            Some(entry) => {
+                database.discard(entry);
+                true
+            }
+            None => false,
+        }
     }
 
     /// Says that `key` of the selected database was changed, `n` changes counted.

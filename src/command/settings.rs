@@ -15,6 +15,10 @@ pub struct Settings {
     pub lazy_expire: bool,
     /// `DEL` acts as `UNLINK` (`lazyfree-lazy-user-del`).
     pub lazy_user_del: bool,
+    /// As `lazy_expire`, for deletes that a write implies (`lazyfree-lazy-server-del`).
+    pub lazy_server_del: bool,
+    /// The eviction policy is one of least frequent use (`maxmemory-policy`).
+    pub lfu: bool,
     /// Seed of the hash functions of large values; an input of the process.
     pub seed: crate::value::HashSeed,
 }

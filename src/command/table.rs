@@ -245,8 +245,16 @@ pub fn other_database(command: &Command, args: Args<'_>) -> Option<(usize, usize
     match command.full_name {
         "move" => Some((1, number(2)?)),
         "copy" => {
-            let at = (3..args.len()).find(|at| args[*at].eq_ignore_ascii_case(b"db"))?;
-            Some((2, number(at + 1)?))
+            // As COPY itself reads them: of several the last counts.
+            let (mut at, mut last) = (3, None);
+            while at + 1 < args.len() {
+                if args[at].eq_ignore_ascii_case(b"db") {
+                    at += 1;
+                    last = Some(at);
+                }
+                at += 1;
+            }
+            Some((2, number(last?)?))
         }
         _ => None,
     }

@@ -23,6 +23,7 @@ fn swapping_exchanges_contents_and_flushing_empties_one() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "many keys, no unsafe code of its own")]
 fn flushed_tables_are_freed_in_slices() {
     let mut keyspace = Keyspace::new(2, &SEED);
     for n in 0..5_000 {

@@ -96,6 +96,8 @@ pub struct Client {
     /// A request that has to wait for those before it.
     pub deferred: Option<OwnedRequest>,
     pub closing: bool,
+    /// The peer sends no more; the connection ends when it has its replies.
+    pub peer_finished: bool,
     pub created_ns: u64,
     pub last_input_ns: u64,
     pub last_command: Option<&'static Command>,
@@ -147,6 +149,7 @@ impl Client {
             waiting: Waiting::No,
             deferred: None,
             closing: false,
+            peer_finished: false,
             created_ns: now_ns,
             last_input_ns: now_ns,
             last_command: None,

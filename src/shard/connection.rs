@@ -188,3 +188,42 @@ impl Shard {
         self.list_output(client);
     }
 }
+
+impl Shard {
+    /// Closes a connection from above: after what is queued, or at once.
+    pub fn disconnect(&mut self, shell: &mut dyn Shell, conn: ConnId, flush: bool) {
+        let Some(client) = self.client_mut(conn) else {
+            return;
+        };
+        client.closing = true;
+        if flush {
+            shell.close_after_flush(conn);
+        } else {
+            shell.close_now(conn);
+        }
+    }
+
+    /// A keyspace like this shard's own, empty.
+    pub fn empty_keyspace(&self) -> crate::keyspace::Keyspace {
+        let seed = crate::keyspace::Seed(self.shared.process.seed);
+        crate::keyspace::Keyspace::new(self.keyspace.databases(), &seed)
+    }
+
+    /// Whether messages to this shard itself wait.
+    pub fn has_own_messages(&self) -> bool {
+        !self.outboxes[self.id].is_empty()
+    }
+}
+
+impl Shard {
+    /// The peer sends no more. Whether it is still owed something.
+    pub fn finished(&mut self, conn: ConnId) -> bool {
+        match self.client_mut(conn) {
+            Some(client) if client.waiting != Waiting::No && !client.closing => {
+                client.peer_finished = true;
+                true
+            }
+            _ => false,
+        }
+    }
+}

@@ -118,7 +118,6 @@ pub struct ApplyItem {
     pub number: u64,
     pub command: &'static Command,
     pub spans: (u32, u32),
-    pub verbatim: (u32, u32),
 }
 
 /// One key of a transaction.

@@ -12,7 +12,7 @@
 mod background;
 pub mod client;
 pub mod clients;
-mod connection;
+pub mod connection;
 mod connection_commands;
 mod debug;
 mod dispatch;
@@ -22,7 +22,7 @@ mod introspection;
 pub mod locks;
 pub mod message;
 mod multi;
-mod output;
+pub mod output;
 mod owner;
 mod parked;
 pub mod queue;
@@ -47,7 +47,7 @@ use hashbrown::HashMap;
 
 use crate::command::watched::Watched;
 use crate::command::{DataState, DataStats, Effects, Origin, Rng, Settings};
-use crate::config::Config;
+use crate::config::{Config, MaxmemoryPolicy};
 use crate::keyspace::{Keyspace, Seed};
 use crate::protocol::{Limits, Reply, Version};
 use client::Client;
@@ -381,6 +381,11 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
         },
         lazy_expire: config.lazyfree_lazy_expire,
         lazy_user_del: config.lazyfree_lazy_user_del,
+        lazy_server_del: config.lazyfree_lazy_server_del,
+        lfu: matches!(
+            config.maxmemory_policy,
+            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
+        ),
         seed: crate::value::HashSeed(shared.process.seed),
     }
 }

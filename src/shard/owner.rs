@@ -89,6 +89,11 @@ impl Shard {
                 }
             }
         }
+        self.report_applied();
+    }
+
+    /// Tells the link's home what was applied of the stream.
+    pub(super) fn report_applied(&mut self) {
         if let Some((home, upto)) = self.applied.take() {
             self.post(home as usize, Item::Applied { upto });
         }
@@ -263,8 +268,39 @@ impl Shard {
     fn receive_apply(&mut self, envelope: &Envelope, item: &super::message::ApplyItem) {
         let spans = &envelope.spans[item.spans.0 as usize..][..item.spans.1 as usize];
         let args = crate::protocol::Args::new(&envelope.data, spans);
-        self.apply(item.command, item.db as usize, args);
+        let (command, db) = (item.command, item.db as usize);
+        if self.must_park_apply(command, args) {
+            self.park_apply(envelope.from as usize, item.number, db, command, args);
+            return;
+        }
+        self.apply(command, db, args);
         self.applied = Some((envelope.from, item.number));
+    }
+
+    /// Applies a command of the stream at its owner. True if that is this shard and it is done;
+    /// otherwise the owner will report `number`.
+    pub fn apply_at(
+        &mut self,
+        owner: usize,
+        command: &'static crate::command::Command,
+        db: usize,
+        args: crate::protocol::Args<'_>,
+        number: u64,
+    ) -> bool {
+        if owner == self.id && self.locks.is_idle() && self.parked.is_empty() {
+            self.apply(command, db, args);
+            return true;
+        }
+        let envelope = self.outbox(owner);
+        let first = envelope.spans.len() as u32;
+        super::message::append_request(&mut envelope.data, &mut envelope.spans, args, None);
+        envelope.items.push(Item::Apply(super::message::ApplyItem {
+            db: db as u32,
+            number,
+            command,
+            spans: (first, args.len() as u32),
+        }));
+        false
     }
 
     /// Runs one command of the upstream's stream on this shard; its reply goes nowhere.

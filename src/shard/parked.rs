@@ -1,27 +1,59 @@
 //! Single-shard commands that wait for a key another transaction has locked.
 
 use crate::command::Command;
-use crate::protocol::Args;
+use crate::protocol::{Args, Span};
 
 use super::Shard;
-use super::message::{Envelope, RunItem};
+use super::message::{Envelope, RunItem, append_request};
 use super::shell::Shell;
+
+/// What waits: a client's command, or one of the upstream's stream.
+pub(super) enum Waiting {
+    Run(RunItem),
+    Apply {
+        number: u64,
+        db: usize,
+        command: &'static Command,
+    },
+}
 
 /// A command with its own copy of its bytes.
 pub(super) struct Parked {
-    pub from: usize,
-    pub item: RunItem,
-    pub data: Vec<u8>,
-    pub spans: Vec<crate::protocol::Span>,
+    from: usize,
+    item: Waiting,
+    data: Vec<u8>,
+    spans: Vec<Span>,
 }
 
 impl Parked {
-    pub fn args(&self) -> Args<'_> {
+    fn args(&self) -> Args<'_> {
         Args::new(&self.data, &self.spans)
     }
 
-    fn same_run(&self, from: usize, item: &RunItem) -> bool {
-        self.from == from && self.item.conn == item.conn && self.item.run == item.run
+    fn command(&self) -> &'static Command {
+        match &self.item {
+            Waiting::Run(item) => item.command,
+            Waiting::Apply { command, .. } => command,
+        }
+    }
+
+    fn is_apply(&self) -> bool {
+        matches!(self.item, Waiting::Apply { .. })
+    }
+
+    fn is_of_run(&self, from: usize, item: &RunItem) -> bool {
+        let Waiting::Run(mine) = &self.item else {
+            return false;
+        };
+        self.from == from && mine.conn == item.conn && mine.run == item.run
+    }
+
+    /// Whether `other` must stay behind this one: both are of one run, or of the stream.
+    fn precedes(&self, other: &Parked) -> bool {
+        match &other.item {
+            Waiting::Run(item) => self.is_of_run(other.from, item),
+            Waiting::Apply { .. } => self.is_apply(),
+        }
     }
 }
 
@@ -47,30 +79,39 @@ impl Shard {
         if self.locks.is_idle() && self.parked.is_empty() {
             return false;
         }
-        blocked(item.command, args, |key, writes| {
-            self.locks.blocks(key, writes)
-        }) || (item.command.keys == crate::command::table::Keys::None && self.locks.whole_claimed())
-            || self.parked.iter().any(|parked| parked.same_run(from, item))
+        !self.may_run_now(item.command, args)
+            || self
+                .parked
+                .iter()
+                .any(|parked| parked.is_of_run(from, item))
+    }
+
+    /// As [`Shard::must_park`], for a command of the upstream's stream.
+    pub(super) fn must_park_apply(&self, command: &Command, args: Args<'_>) -> bool {
+        if self.locks.is_idle() && self.parked.is_empty() {
+            return false;
+        }
+        !self.may_run_now(command, args) || self.parked.iter().any(Parked::is_apply)
     }
 
     /// Puts a command aside.
     pub(super) fn park(&mut self, from: usize, item: RunItem, envelope: &Envelope) {
         let spans = &envelope.spans[item.spans.0 as usize..][..item.spans.1 as usize];
         let args = Args::new(&envelope.data, spans);
-        let raw = (item.verbatim.1 > 0)
-            .then(|| &envelope.data[item.verbatim.0 as usize..][..item.verbatim.1 as usize]);
+        let (start, len) = item.verbatim;
+        let raw = (len > 0).then(|| &envelope.data[start as usize..][..len as usize]);
         let (mut data, mut own) = (Vec::new(), Vec::with_capacity(spans.len()));
-        super::message::append_request(&mut data, &mut own, args, raw);
+        append_request(&mut data, &mut own, args, raw);
         let verbatim = if raw.is_some() {
             (0, data.len() as u32)
         } else {
             (0, 0)
         };
-        let item = RunItem {
+        let item = Waiting::Run(RunItem {
             spans: (0, own.len() as u32),
             verbatim,
             ..item
-        };
+        });
         self.parked.push_back(Parked {
             from,
             item,
@@ -79,32 +120,57 @@ impl Shard {
         });
     }
 
-    /// After a release: runs, in order of arrival, what no held lock stops, then grants the claims that
-    /// have waited. Commands that came before go first, so neither starves the other.
+    /// Puts a command of the upstream's stream aside.
+    pub(super) fn park_apply(
+        &mut self,
+        from: usize,
+        number: u64,
+        db: usize,
+        command: &'static Command,
+        args: Args<'_>,
+    ) {
+        let (mut data, mut spans) = (Vec::new(), Vec::with_capacity(args.len()));
+        append_request(&mut data, &mut spans, args, None);
+        let item = Waiting::Apply {
+            number,
+            db,
+            command,
+        };
+        self.parked.push_back(Parked {
+            from,
+            item,
+            data,
+            spans,
+        });
+    }
+
+    /// After a release: runs, in order of arrival, what no held lock stops, then grants the claims
+    /// that have waited. Commands that came before go first, so neither starves the other.
     pub(super) fn unlock(&mut self, shell: &mut dyn Shell) {
-        if !self.parked.is_empty() {
-            let waiting = std::mem::take(&mut self.parked);
-            for parked in waiting {
-                let stopped = blocked(parked.item.command, parked.args(), |key, writes| {
-                    self.locks.held_against(key, writes)
-                }) || self.locks.whole_held()
-                    || self
-                        .parked
-                        .iter()
-                        .any(|other| other.same_run(parked.from, &parked.item));
-                if stopped {
-                    self.parked.push_back(parked);
-                } else {
-                    let Parked {
-                        from,
-                        item,
-                        data,
-                        spans,
-                    } = parked;
-                    self.run_item(from, &item, &data, Args::new(&data, &spans));
+        for parked in std::mem::take(&mut self.parked) {
+            let held = |key: &[u8], writes| self.locks.held_against(key, writes);
+            let stopped = blocked(parked.command(), parked.args(), held)
+                || self.locks.whole_held()
+                || self.parked.iter().any(|other| other.precedes(&parked));
+            if stopped {
+                self.parked.push_back(parked);
+                continue;
+            }
+            match &parked.item {
+                Waiting::Run(item) => {
+                    self.run_item(parked.from, item, &parked.data, parked.args());
+                }
+                Waiting::Apply {
+                    number,
+                    db,
+                    command,
+                } => {
+                    self.apply(command, *db, parked.args());
+                    self.applied = Some((parked.from as u32, *number));
                 }
             }
         }
+        self.report_applied();
         for tx in self.locks.grant_waiting() {
             self.grant(shell, tx);
         }

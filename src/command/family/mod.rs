@@ -1,6 +1,8 @@
 //! The rows of the command table and the commands themselves, one file or folder per family.
 
 pub mod connection;
+pub mod databases;
+pub mod keys;
 pub mod replication;
 pub mod server;
 pub mod strings;
@@ -11,6 +13,8 @@ use super::table::Command;
 /// All families.
 pub static ALL: &[&[Command]] = &[
     connection::COMMANDS,
+    databases::COMMANDS,
+    keys::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
     strings::COMMANDS,

@@ -60,8 +60,8 @@ fn random_operations_agree_with_a_map() {
     let mut random = Random(1);
     let mut db = Db::new(&SEED);
     let mut model: BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)> = BTreeMap::new();
-    for step in 0..if cfg!(miri) { 3_000 } else { 200_000 } {
-        let key = key(random.next(if cfg!(miri) { 200 } else { 5_000 }));
+    for step in 0..if cfg!(miri) { 600 } else { 200_000 } {
+        let key = key(random.next(if cfg!(miri) { 40 } else { 5_000 }));
         let value = match random.next(3) {
             0 => random.next(1000).to_string().into_bytes(),
             1 => vec![b'x'; random.next(200) as usize],
@@ -140,6 +140,7 @@ fn a_write_and_a_touching_read_stamp_the_clock_and_a_plain_read_does_not() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "many fields, no unsafe code of its own")]
 fn a_large_collection_is_freed_later_when_it_is_overwritten_or_discarded() {
     let mut db = Db::new(&SEED);
     db.insert(Entry::new(b"h", large_hash(), Some(9)));
@@ -158,9 +159,10 @@ fn a_large_collection_is_freed_later_when_it_is_overwritten_or_discarded() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "many keys, no unsafe code of its own")]
 fn expired_keys_are_found_in_slices_and_segments_without_any_are_skipped() {
     let mut db = Db::new(&SEED);
-    let keys = if cfg!(miri) { 2_000 } else { 20_000 };
+    let keys = 20_000;
     for n in 0..keys {
         let at = if n % 100 == 0 {
             SetExpiry::At(1000 + n)
@@ -209,6 +211,7 @@ fn an_expired_key_that_is_left_alone_is_reported_again_later() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "many keys, no unsafe code of its own")]
 fn the_mean_time_to_live_is_estimated() {
     let mut db = Db::new(&SEED);
     assert_eq!(db.average_ttl(0), 0);
@@ -226,6 +229,7 @@ fn the_mean_time_to_live_is_estimated() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "many keys, no unsafe code of its own")]
 fn a_scan_returns_every_key_and_random_returns_some() {
     let mut db = Db::new(&SEED);
     for n in 0..3_000 {
@@ -248,9 +252,10 @@ fn a_scan_returns_every_key_and_random_returns_some() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "many keys, no unsafe code of its own")]
 fn a_small_key_and_value_stay_near_their_own_size() {
     let mut db = Db::new(&SEED);
-    for n in 0..if cfg!(miri) { 1_000 } else { 100_000 } {
+    for n in 0..100_000 {
         db.set_string(
             format!("key:{n:012}").as_bytes(),
             &[b'x'; 64],

@@ -198,7 +198,7 @@ fn run(seed: u64, keys: u64, changes_per_step: u64, budget: usize) {
 #[test]
 fn every_key_of_the_cut_is_serialised_exactly_once_whatever_happens_meanwhile() {
     if cfg!(miri) {
-        return run(1, 30, 5, 300);
+        return run(1, 15, 4, 300);
     }
     for seed in 0..60 {
         run(seed, 200, 20, 500);
@@ -209,6 +209,7 @@ fn every_key_of_the_cut_is_serialised_exactly_once_whatever_happens_meanwhile() 
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "many keys, no unsafe code of its own")]
 fn segments_that_split_under_the_walk_neither_lose_nor_double_a_key() {
     let mut keyspace = Keyspace::new(1, &SEED);
     for n in 0..800 {
@@ -291,6 +292,7 @@ fn reads_leave_no_preimage_and_an_empty_keyspace_is_done_at_once() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "many keys, no unsafe code of its own")]
 fn a_flushed_database_belongs_to_the_snapshot_until_it_is_serialised() {
     let mut keyspace = Keyspace::new(2, &SEED);
     for n in 0..2_000 {

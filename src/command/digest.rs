@@ -1,0 +1,167 @@
+//! The digest of a dataset that DEBUG DIGEST and DEBUG DIGEST-VALUE report, bit for bit that of
+//! Redis (`computeDatasetDigest` in its `debug.c`), so that any two servers can be compared.
+//!
+//! Two operations build it, both on 20 bytes that start as zeros:
+//!
+//! ```text
+//!    xor(d, data)   d = d ^ SHA1(data)                     the order does not matter
+//!    mix(d, data)   d = SHA1(d ^ SHA1(data))               the order matters
+//!
+//!    field     mix(field) mix(value)                       one of a hash
+//!    key       mix(key) mix(type:u32 big-endian)
+//!              a string: mix(value); a hash: xor(field) for each
+//!              xor("!!expire!!") if it has an expiry
+//!    dataset   for each database that is not empty, in order:
+//!              mix(number:u32 big-endian), then xor(key) for each
+//! ```
+//!
+//! Since the numbers are mixed, shards cannot simply xor their digests: each gives one sum per
+//! database, and the home combines them.
+
+use sha1_smol::Sha1;
+
+use crate::keyspace::{Entry, Keyspace};
+use crate::value::{Kind, ValueRef};
+
+/// Bytes of a digest.
+pub const DIGEST_LEN: usize = 20;
+
+const EXPIRY_MARK: &[u8] = b"!!expire!!";
+
+/// A digest being built.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Digest(pub [u8; DIGEST_LEN]);
+
+impl Digest {
+    /// Adds `data` to a sum in which the order does not matter.
+    pub fn xor(&mut self, data: &[u8]) {
+        self.combine(Digest(Sha1::from(data).digest().bytes()));
+    }
+
+    /// Adds `data` to a sequence.
+    pub fn mix(&mut self, data: &[u8]) {
+        self.xor(data);
+        self.0 = Sha1::from(&self.0).digest().bytes();
+    }
+
+    /// Adds another sum to this one, as if all of its parts had been added here.
+    pub fn combine(&mut self, other: Digest) {
+        for (byte, other) in self.0.iter_mut().zip(other.0) {
+            *byte ^= other;
+        }
+    }
+
+    /// Mixes a key's type, value and expiry in: all there is to DEBUG DIGEST-VALUE.
+    pub fn mix_entry(&mut self, entry: &Entry) {
+        let value = entry.value();
+        self.mix(&type_number(value.kind()).to_be_bytes());
+        match value {
+            ValueRef::Int(int) => self.mix(itoa::Buffer::new().format(int).as_bytes()),
+            ValueRef::Bytes(bytes) => self.mix(bytes),
+            ValueRef::Hash(hash) => {
+                for (field, value) in hash.iter() {
+                    let mut pair = Digest::default();
+                    field.with_bytes(|field| pair.mix(field));
+                    value.with_bytes(|value| pair.mix(value));
+                    self.xor(&pair.0);
+                }
+            }
+        }
+        if entry.expire_at().is_some() {
+            self.xor(EXPIRY_MARK);
+        }
+    }
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Redis's number of a type (`OBJ_STRING` and so on).
+const fn type_number(kind: Kind) -> u32 {
+    match kind {
+        Kind::String => 0,
+        Kind::List => 1,
+        Kind::Set => 2,
+        Kind::SortedSet => 3,
+        Kind::Hash => 4,
+        Kind::Stream => 6,
+    }
+}
+
+/// One shard's sums: of each database that is not empty, its number and the sum of its keys.
+pub fn shard_sums(keyspace: &Keyspace) -> Vec<(u32, Digest)> {
+    let used = (0..keyspace.databases()).filter(|db| !keyspace.db(*db).is_empty());
+    used.map(|db| {
+        let mut sum = Digest::default();
+        for entry in keyspace.db(db).iter() {
+            let mut one = Digest::default();
+            one.mix(entry.key());
+            one.mix_entry(entry);
+            sum.xor(&one.0);
+        }
+        (db as u32, sum)
+    })
+    .collect()
+}
+
+/// The digest of the whole dataset, of all shards' sums in any order.
+pub fn dataset(mut sums: Vec<(u32, Digest)>) -> Digest {
+    sums.sort_unstable_by_key(|(db, _)| *db);
+    let mut whole = Digest::default();
+    let mut last = None;
+    for (db, sum) in sums {
+        if last != Some(db) {
+            whole.mix(&db.to_be_bytes());
+            last = Some(db);
+        }
+        whole.combine(sum);
+    }
+    whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::testing::Bench;
+
+    /// What redis-server 7.0.15 says of the same commands.
+    const REDIS_DIGEST: &str = "13c83d411e4d25ccc6823148088c618f947a10be";
+
+    const FILL: [(usize, &str); 7] = [
+        (0, "SET a 5"),
+        (0, "SET b hello"),
+        (0, "HSET h f v g 12"),
+        (1, "SET a 5"),
+        (1, "PEXPIREAT a 4000000000000"),
+        (9, "HSET h f v"),
+        (9, "PEXPIREAT h 4000000000000"),
+    ];
+
+    fn digest(benches: &[Bench]) -> String {
+        let sums = benches.iter().flat_map(|b| shard_sums(&b.keyspace));
+        dataset(sums.collect()).to_string()
+    }
+
+    #[test]
+    fn an_empty_dataset_is_all_zeros() {
+        assert_eq!(digest(&[Bench::new()]), "0".repeat(40));
+    }
+
+    #[test]
+    fn the_digest_is_that_of_redis_however_the_keys_are_spread() {
+        let mut one = Bench::new();
+        let mut two = [Bench::new(), Bench::new()];
+        for (db, line) in FILL {
+            let shard = usize::from(line.split(' ').nth(1) == Some("h"));
+            for bench in [&mut one, &mut two[shard]] {
+                bench.db = db;
+                bench.run(line);
+            }
+        }
+        assert_eq!(digest(&[one]), REDIS_DIGEST);
+        assert_eq!(digest(&two), REDIS_DIGEST);
+    }
+}

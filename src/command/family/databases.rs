@@ -1,0 +1,341 @@
+//! Commands on whole databases: they run on every shard, and their parts are merged at home.
+
+use crate::command::digest;
+use crate::command::table::{Command, Doc, Flags, Keys, Run};
+use crate::command::{Ctx, Error, Outcome, Part, Settings};
+use crate::keyspace::Entry;
+use crate::protocol::{Args, Reply};
+use crate::value::glob::glob_match;
+use crate::value::number;
+
+type Check = fn(&Settings, Args<'_>) -> Outcome;
+type MakePart = fn(&mut Ctx<'_>, Args<'_>) -> Part;
+type Merge = fn(Vec<Part>, Args<'_>, &mut Reply) -> Outcome;
+
+const fn everywhere(check: Check, part: MakePart, merge: Merge) -> Run {
+    Run::Everywhere { check, part, merge }
+}
+
+const fn doc(summary: &'static str, since: &'static str, complexity: &'static str) -> Doc {
+    Doc {
+        summary,
+        since,
+        group: "server",
+        complexity,
+    }
+}
+
+const fn generic(summary: &'static str, since: &'static str, complexity: &'static str) -> Doc {
+    Doc {
+        group: "generic",
+        ..doc(summary, since, complexity)
+    }
+}
+
+const ALL_SUCCEEDED: &[&str] = &["request_policy:all_shards", "response_policy:all_succeeded"];
+
+/// The rows.
+pub static COMMANDS: &[Command] = &[
+    Command {
+        name: "dbsize",
+        full_name: "dbsize",
+        arity: 1,
+        flags: Flags::READONLY.or(Flags::FAST),
+        categories: &["@keyspace"],
+        doc: doc("Counts the keys of the database.", "1.0.0", "O(1)"),
+        run: everywhere(no_check, dbsize, merge_counts),
+        tips: &["request_policy:all_shards", "response_policy:agg_sum"],
+        ..Command::ROW
+    },
+    Command {
+        name: "keys",
+        full_name: "keys",
+        arity: 2,
+        flags: Flags::READONLY,
+        categories: &["@keyspace", "@dangerous"],
+        doc: generic(
+            "Lists all keys that match a pattern.",
+            "1.0.0",
+            "O(N) in the number of keys of the database",
+        ),
+        run: everywhere(no_check, keys, merge_keys),
+        tips: &["request_policy:all_shards", "nondeterministic_output_order"],
+        ..Command::ROW
+    },
+    Command {
+        name: "randomkey",
+        full_name: "randomkey",
+        arity: 1,
+        flags: Flags::READONLY.or(Flags::TOUCHES_ARBITRARY_KEYS),
+        categories: &["@keyspace"],
+        doc: generic("Picks some key of the database.", "1.0.0", "O(1)"),
+        run: everywhere(no_check, randomkey, merge_candidates),
+        tips: &[
+            "request_policy:all_shards",
+            "response_policy:special",
+            "nondeterministic_output",
+        ],
+        ..Command::ROW
+    },
+    Command {
+        name: "flushdb",
+        full_name: "flushdb",
+        arity: -1,
+        flags: Flags::WRITE,
+        categories: &["@keyspace", "@dangerous"],
+        doc: doc(
+            "Deletes every key of the database.",
+            "1.0.0",
+            "O(1); memory is freed in the background",
+        ),
+        run: everywhere(check_flush, flushdb, merge_ok),
+        tips: ALL_SUCCEEDED,
+        ..Command::ROW
+    },
+    Command {
+        name: "flushall",
+        full_name: "flushall",
+        arity: -1,
+        flags: Flags::WRITE,
+        categories: &["@keyspace", "@dangerous"],
+        doc: doc(
+            "Deletes every key of every database.",
+            "1.0.0",
+            "O(1); memory is freed in the background",
+        ),
+        run: everywhere(check_flush, flushall, merge_ok),
+        tips: ALL_SUCCEEDED,
+        ..Command::ROW
+    },
+    Command {
+        name: "swapdb",
+        full_name: "swapdb",
+        arity: 3,
+        flags: Flags::WRITE.or(Flags::FAST),
+        categories: &["@keyspace", "@dangerous"],
+        doc: doc(
+            "Exchanges the contents of two databases.",
+            "4.0.0",
+            "O(N) in the number of watched keys",
+        ),
+        run: everywhere(check_swapdb, swapdb, merge_ok),
+        ..Command::ROW
+    },
+];
+
+/// DEBUG DIGEST, for the container.
+pub const DIGEST_ROW: Command = Command {
+    name: "digest",
+    full_name: "debug|digest",
+    arity: -2,
+    flags: Flags::ADMIN
+        .or(Flags::NOSCRIPT)
+        .or(Flags::LOADING)
+        .or(Flags::STALE),
+    keys: Keys::None,
+    doc: doc(
+        "Gives a digest of the whole dataset.",
+        "1.0.0",
+        "O(N) in the size of the dataset",
+    ),
+    run: everywhere(check_digest, debug_digest, merge_digests),
+    ..Command::ROW
+};
+
+fn no_check(_: &Settings, _: Args<'_>) -> Outcome {
+    Ok(())
+}
+
+fn merge_ok(parts: Vec<Part>, _: Args<'_>, reply: &mut Reply) -> Outcome {
+    for part in parts {
+        if let Part::Failed(error) = part {
+            return Err(error);
+        }
+    }
+    reply.ok();
+    Ok(())
+}
+
+fn dbsize(ctx: &mut Ctx<'_>, _: Args<'_>) -> Part {
+    Part::Count(ctx.database().len() as u64)
+}
+
+fn merge_counts(parts: Vec<Part>, _: Args<'_>, reply: &mut Reply) -> Outcome {
+    let counts = parts.into_iter().map(|part| match part {
+        Part::Count(count) => count,
+        _ => 0,
+    });
+    reply.integer(counts.sum::<u64>() as i64);
+    Ok(())
+}
+
+fn keys(ctx: &mut Ctx<'_>, args: Args<'_>) -> Part {
+    let pattern = &args[1];
+    // The empty key matches a lone star only here.
+    let all = pattern == b"*";
+    let mut found = Vec::new();
+    for entry in ctx.keyspace.db(ctx.db).iter() {
+        if (all || glob_match(pattern, entry.key(), false)) && ctx.shows(entry) {
+            found.push(entry.key().into());
+        }
+    }
+    Part::Keys(found)
+}
+
+fn merge_keys(parts: Vec<Part>, _: Args<'_>, reply: &mut Reply) -> Outcome {
+    let lists: Vec<Vec<Box<[u8]>>> = (parts.into_iter())
+        .filter_map(|part| match part {
+            Part::Keys(keys) => Some(keys),
+            _ => None,
+        })
+        .collect();
+    reply.array(lists.iter().map(Vec::len).sum());
+    lists.iter().flatten().for_each(|key| reply.bulk(key));
+    Ok(())
+}
+
+/// Random tries of RANDOMKEY to find a key that has not expired; then entries looked at in a row.
+const RANDOM_TRIES: usize = 100;
+const RANDOM_SEARCH_LEN: usize = 10_000;
+
+/// A part may not propagate, so expired keys are passed over and not deleted: active expiry sees
+/// to it that they are few.
+fn randomkey(ctx: &mut Ctx<'_>, _: Args<'_>) -> Part {
+    let db = ctx.keyspace.db(ctx.db);
+    let count = db.len() as u64;
+    let mut found: Option<&Entry> = None;
+    for _ in 0..RANDOM_TRIES {
+        found = db.random(ctx.state.rng.next_u64());
+        if found.is_none_or(|entry| ctx.shows(entry)) {
+            break;
+        }
+    }
+    let found = found.filter(|entry| ctx.shows(entry)).or_else(|| {
+        let mut some = db.iter().take(RANDOM_SEARCH_LEN);
+        some.find(|entry| ctx.shows(entry))
+    });
+    match found {
+        None => Part::Done,
+        Some(entry) => Part::Candidate {
+            count,
+            key: entry.key().into(),
+            roll: ctx.state.rng.next_u64(),
+        },
+    }
+}
+
+/// Of uniform `u` the greatest `u^(1/count)` belongs to a shard with probability in proportion to
+/// its count.
+fn merge_candidates(parts: Vec<Part>, _: Args<'_>, reply: &mut Reply) -> Outcome {
+    let mut best: Option<(f64, Box<[u8]>)> = None;
+    for part in parts {
+        if let Part::Candidate { count, roll, key } = part {
+            // In (0, 1], so that the logarithm is finite.
+            let uniform = (roll as f64 + 1.0) / (u64::MAX as f64 + 1.0);
+            let rank = uniform.ln() / count.max(1) as f64;
+            if best.as_ref().is_none_or(|(other, _)| rank > *other) {
+                best = Some((rank, key));
+            }
+        }
+    }
+    match best {
+        Some((_, key)) => reply.bulk(&key),
+        None => reply.null(),
+    }
+    Ok(())
+}
+
+/// Both modes free memory in slices, so neither stalls a shard; they differ in name only.
+fn check_flush(_: &Settings, args: Args<'_>) -> Outcome {
+    match (args.get(1), args.get(2)) {
+        (None, _) => Ok(()),
+        (Some(mode), None)
+            if mode.eq_ignore_ascii_case(b"sync") || mode.eq_ignore_ascii_case(b"async") =>
+        {
+            Ok(())
+        }
+        _ => Err(Error::Syntax),
+    }
+}
+
+fn flush_one(ctx: &mut Ctx<'_>, db: usize) {
+    let database = ctx.keyspace.db(db);
+    ctx.state
+        .watched
+        .touch_all(db, |key| database.get(key).is_some());
+    ctx.keyspace.flush(db);
+}
+
+fn flushdb(ctx: &mut Ctx<'_>, _: Args<'_>) -> Part {
+    flush_one(ctx, ctx.db);
+    Part::Done
+}
+
+fn flushall(ctx: &mut Ctx<'_>, _: Args<'_>) -> Part {
+    (0..ctx.keyspace.databases()).for_each(|db| flush_one(ctx, db));
+    Part::Done
+}
+
+/// The two database numbers of SWAPDB.
+fn swapdb_numbers(databases: usize, args: Args<'_>) -> Result<(usize, usize), Error> {
+    let number = |at: usize, text: &'static str| {
+        let number = args.get(at).and_then(number::parse_i64);
+        let number = number.and_then(|number| i32::try_from(number).ok());
+        number.ok_or(Error::text(text))
+    };
+    let first = number(1, "ERR invalid first DB index")?;
+    let second = number(2, "ERR invalid second DB index")?;
+    let index = |number: i32| {
+        let index = usize::try_from(number).ok();
+        index.filter(|index| *index < databases)
+    };
+    match (index(first), index(second)) {
+        (Some(first), Some(second)) => Ok((first, second)),
+        _ => Err(Error::DbRange),
+    }
+}
+
+fn check_swapdb(settings: &Settings, args: Args<'_>) -> Outcome {
+    swapdb_numbers(settings.databases, args).map(|_| ())
+}
+
+fn swapdb(ctx: &mut Ctx<'_>, args: Args<'_>) -> Part {
+    let (first, second) = match swapdb_numbers(ctx.keyspace.databases(), args) {
+        Ok(numbers) => numbers,
+        Err(error) => return Part::Failed(error),
+    };
+    if first != second {
+        let (a, b) = (ctx.keyspace.db(first), ctx.keyspace.db(second));
+        // A key that is in neither stays absent; any other may have changed.
+        for db in [first, second] {
+            ctx.state
+                .watched
+                .touch_all(db, |key| a.get(key).is_some() || b.get(key).is_some());
+        }
+        ctx.keyspace.swap(first, second);
+    }
+    Part::Done
+}
+
+fn check_digest(_: &Settings, args: Args<'_>) -> Outcome {
+    match args.len() {
+        2 => Ok(()),
+        _ => Err(Error::Subcommand(
+            String::from_utf8_lossy(&args[1]).into_owned(),
+            "DEBUG",
+        )),
+    }
+}
+
+fn debug_digest(ctx: &mut Ctx<'_>, _: Args<'_>) -> Part {
+    Part::Digest(digest::shard_sums(ctx.keyspace))
+}
+
+fn merge_digests(parts: Vec<Part>, _: Args<'_>, reply: &mut Reply) -> Outcome {
+    let sums = parts.into_iter().flat_map(|part| match part {
+        Part::Digest(sums) => sums,
+        _ => Vec::new(),
+    });
+    reply.simple(&digest::dataset(sums.collect()).to_string());
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! Tests of key commands, on a bench.

@@ -1,0 +1,411 @@
+//! The upstream's stream: framed into units, logged as received, applied by the owners of the keys.
+//!
+//! A *unit* is a command, or MULTI up to EXEC. The bytes of whole units go into the merged log
+//! verbatim, for our own replicas, whether they are applied yet or not. A unit whose keys live on one
+//! shard is sent there, in order. Any other is a rendezvous: it waits until all before it are applied,
+//! runs as a transaction, and everything behind it waits.
+
+use bytes::BytesMut;
+
+use super::Node;
+use super::link::{Link, State};
+use crate::command::table::{self, Command, Keys, Run as Runs};
+use crate::protocol::{Args, Input, Limits};
+use crate::shard::locks::TxId;
+use crate::shard::message::OwnedRequest;
+use crate::shard::shell::Shell;
+use crate::shard::transaction::Kind;
+
+/// Units under way on other shards before the stream is read on.
+const UNDER_WAY_MAX: usize = 16 * 1024;
+/// A transaction of more bytes than this is a rendezvous even on one shard, so that its commands
+/// cannot be split over two batches of messages.
+const UNIT_BYTES_MAX: usize = 1 << 20;
+
+/// A unit sent to its shard.
+struct UnderWay {
+    number: u64,
+    /// Offset of its last byte.
+    end: u64,
+    /// `None`: nothing is to be waited for but those before it.
+    shard: Option<usize>,
+}
+
+/// The stream's side of the link.
+#[derive(Default)]
+pub(super) struct Applier {
+    input: Input,
+    /// Bytes received of units that are not logged yet.
+    pending: BytesMut,
+    /// Offset of the last byte given to `input`.
+    pushed: u64,
+    /// Offset at the end of the last whole unit.
+    whole: u64,
+    pub db: usize,
+    multi: Option<Vec<OwnedRequest>>,
+    under_way: std::collections::VecDeque<UnderWay>,
+    acked: Vec<u64>,
+    next_number: u64,
+    /// Offset up to which everything is applied.
+    pub applied: u64,
+    /// A unit that runs as a transaction, and its end.
+    running: Option<(TxId, u64)>,
+    /// A unit that waits to be alone, and its end.
+    waiting: Option<(Vec<OwnedRequest>, u64)>,
+    /// A barrier wants everything before it applied and nothing more read.
+    held: bool,
+}
+
+impl Applier {
+    /// Starts at `offset`, with `db` selected.
+    pub fn new(offset: u64, db: usize, shards: usize) -> Self {
+        Applier {
+            db,
+            applied: offset,
+            whole: offset,
+            pushed: offset,
+            acked: vec![0; shards],
+            next_number: 1,
+            ..Applier::default()
+        }
+    }
+
+    /// The link was cut: what is not a whole unit will come again.
+    pub fn cut(&mut self) {
+        self.input = Input::new();
+        self.pending.clear();
+        self.pushed = self.whole;
+        self.multi = None;
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.under_way.is_empty() && self.running.is_none() && self.waiting.is_none()
+    }
+
+    fn must_wait(&self) -> bool {
+        self.held
+            || self.running.is_some()
+            || self.waiting.is_some()
+            || self.under_way.len() >= UNDER_WAY_MAX
+    }
+
+    fn note_applied(&mut self) {
+        while let Some(front) = self.under_way.front() {
+            if front
+                .shard
+                .is_some_and(|shard| self.acked[shard] < front.number)
+            {
+                return;
+            }
+            self.applied = front.end;
+            self.under_way.pop_front();
+        }
+    }
+
+    /// A unit ends at `end`; `shard` has still to apply it. Its number.
+    fn push_unit(&mut self, end: u64, shard: Option<usize>) -> u64 {
+        let number = self.next_number;
+        self.next_number += 1;
+        if shard.is_none() && self.under_way.is_empty() {
+            self.applied = end;
+        } else {
+            self.under_way.push_back(UnderWay { number, end, shard });
+        }
+        number
+    }
+}
+
+impl Node {
+    /// Reads and applies what is there.
+    pub(super) fn drive_stream(&mut self, shell: &mut dyn Shell) {
+        let Some(link) = &mut self.link else { return };
+        let applier = &mut link.applier;
+        if !link.received.is_empty() {
+            applier.input.push(&link.received);
+            applier.pending.extend_from_slice(&link.received);
+            applier.pushed += link.received.len() as u64;
+            link.received.clear();
+        }
+        if applier.running.is_none()
+            && applier.under_way.is_empty()
+            && let Some((unit, end)) = applier.waiting.take()
+        {
+            self.rendezvous(shell, unit, end);
+        }
+        self.read_stream(shell);
+        self.log_whole_units();
+    }
+
+    fn read_stream(&mut self, shell: &mut dyn Shell) {
+        let limits = Limits {
+            authenticated: true,
+            ..Limits::default()
+        };
+        let Some(link) = &mut self.link else { return };
+        let mut input = std::mem::take(&mut link.applier.input);
+        let mut failed = None;
+        while let Some(link) = &self.link
+            && !link.applier.must_wait()
+        {
+            // The position is known only after the request is parsed, and the request borrows the input.
+            match input.next(&limits) {
+                Ok(Some(request)) => {
+                    let (args, raw) = (request.args, request.verbatim);
+                    let pushed = link.applier.pushed;
+                    let parsed = self.take_command(shell, args, raw);
+                    let end = pushed - input.buffered() as u64;
+                    self.end_command(shell, parsed, end);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    failed = Some(format!("the upstream's stream: {error}"));
+                    break;
+                }
+            }
+        }
+        if let Some(link) = &mut self.link {
+            link.applier.input = input;
+        }
+        if let Some(reason) = failed {
+            self.link_failed(shell, &reason);
+        }
+    }
+
+    /// Moves the bytes of whole units into the log.
+    fn log_whole_units(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let applier = &mut link.applier;
+        let unlogged = applier.pushed - applier.pending.len() as u64;
+        if applier.whole > unlogged {
+            let bytes = applier
+                .pending
+                .split_to((applier.whole - unlogged) as usize)
+                .freeze();
+            self.log.append_received(bytes);
+        }
+    }
+
+    /// One command of the stream: what becomes of it is decided before its end is known.
+    fn take_command(
+        &mut self,
+        shell: &mut dyn Shell,
+        args: Args<'_>,
+        raw: Option<&[u8]>,
+    ) -> Parsed {
+        let Some(command) = resolve(args) else {
+            let name = String::from_utf8_lossy(&args[0]).into_owned();
+            tracing::error!(%name, "the upstream sent a command that is not known here");
+            return Parsed::Nothing;
+        };
+        let Some(link) = &mut self.link else {
+            return Parsed::Nothing;
+        };
+        let applier = &mut link.applier;
+        let db = applier.db;
+        match command.full_name {
+            "select" => {
+                let chosen = args.get(1).and_then(crate::value::number::parse_i64);
+                let chosen = chosen.and_then(|db| usize::try_from(db).ok());
+                applier.db = chosen
+                    .filter(|db| *db < self.shard.keyspace.databases())
+                    .unwrap_or(db);
+                return if applier.multi.is_some() {
+                    Parsed::Inside
+                } else {
+                    Parsed::Nothing
+                };
+            }
+            "multi" => {
+                applier.multi = Some(Vec::new());
+                return Parsed::Inside;
+            }
+            "exec" => return Parsed::Unit(applier.multi.take().unwrap_or_default()),
+            "replconf" => {
+                if args
+                    .get(1)
+                    .is_some_and(|arg| arg.eq_ignore_ascii_case(b"getack"))
+                {
+                    // The acknowledgement excludes the request's own bytes.
+                    link.ack_now = true;
+                    if link.applier.is_quiet() {
+                        self.acknowledge(shell);
+                    }
+                }
+                return Parsed::Nothing;
+            }
+            _ => {}
+        }
+        if !matches!(command.run, Runs::Data(_) | Runs::Everywhere { .. }) {
+            // PING and what else leaves the dataset alone.
+            return if applier.multi.is_some() {
+                Parsed::Inside
+            } else {
+                Parsed::Nothing
+            };
+        }
+        if let Some(multi) = &mut applier.multi {
+            multi.push(OwnedRequest::new(command, db, args, raw));
+            return Parsed::Inside;
+        }
+        match self.single_owner(command, args) {
+            Some(owner) => {
+                let number = link_number(&mut self.link);
+                let direct = self.shard.apply_at(owner, command, db, args, number);
+                Parsed::Sent {
+                    shard: (!direct).then_some(owner),
+                }
+            }
+            None => Parsed::Unit(vec![OwnedRequest::new(command, db, args, raw)]),
+        }
+    }
+
+    /// Counts a command whose end is now known.
+    fn end_command(&mut self, shell: &mut dyn Shell, parsed: Parsed, end: u64) {
+        let Some(link) = &mut self.link else { return };
+        match parsed {
+            Parsed::Inside => return,
+            Parsed::Nothing => {
+                link.applier.whole = end;
+                link.applier.push_unit(end, None);
+            }
+            Parsed::Sent { shard } => {
+                link.applier.whole = end;
+                link.applier.push_unit(end, shard);
+            }
+            Parsed::Unit(unit) => {
+                link.applier.whole = end;
+                self.take_unit(shell, unit, end);
+            }
+        }
+    }
+
+    /// The shard that owns all keys of a command, if it has keys and there is one.
+    fn single_owner(&self, command: &Command, args: Args<'_>) -> Option<usize> {
+        if !matches!(command.run, Runs::Data(_)) || command.keys == Keys::None {
+            return None;
+        }
+        let (mut owner, mut several) = (None, false);
+        command.for_each_key(args, |at| {
+            let shard = self.shard.shared.owner(&args[at]);
+            several |= owner.is_some_and(|first| first != shard);
+            owner = Some(shard);
+        });
+        if several { None } else { owner }
+    }
+
+    fn take_unit(&mut self, shell: &mut dyn Shell, unit: Vec<OwnedRequest>, end: u64) {
+        let bytes: usize = unit.iter().map(|request| request.data.len()).sum();
+        let mut owners = unit.iter().map(|r| self.single_owner(r.command, r.args()));
+        let owner = owners.next().flatten();
+        let same = owner.is_some() && owners.all(|other| other == owner);
+        if unit.is_empty() {
+            if let Some(link) = &mut self.link {
+                link.applier.push_unit(end, None);
+            }
+        } else if let (true, Some(owner)) = (same && bytes <= UNIT_BYTES_MAX, owner) {
+            let number = link_number(&mut self.link);
+            let mut direct = true;
+            for request in &unit {
+                let (command, db) = (request.command, request.db);
+                direct &= self
+                    .shard
+                    .apply_at(owner, command, db, request.args(), number);
+            }
+            if let Some(link) = &mut self.link {
+                link.applier.push_unit(end, (!direct).then_some(owner));
+            }
+        } else if self
+            .link
+            .as_ref()
+            .is_some_and(|link| link.applier.under_way.is_empty())
+        {
+            self.rendezvous(shell, unit, end);
+        } else if let Some(link) = &mut self.link {
+            link.applier.waiting = Some((unit, end));
+        }
+    }
+
+    fn rendezvous(&mut self, shell: &mut dyn Shell, unit: Vec<OwnedRequest>, end: u64) {
+        let tx = self.shard.begin_upper(shell, Kind::Apply, unit);
+        if let Some(link) = &mut self.link {
+            link.applier.running = Some((tx, end));
+        }
+    }
+
+    /// A rendezvous has run.
+    pub(super) fn link_unit_done(&mut self, tx: TxId) {
+        let Some(link) = &mut self.link else { return };
+        if let Some((running, end)) = link.applier.running
+            && running == tx
+        {
+            link.applier.running = None;
+            link.applier.applied = end;
+        }
+    }
+
+    /// A shard has applied everything up to a unit.
+    pub(super) fn link_applied(&mut self, from: usize, upto: u64) {
+        let Some(link) = &mut self.link else { return };
+        let acked = &mut link.applier.acked[from];
+        *acked = upto.max(*acked);
+        link.applier.note_applied();
+    }
+
+    /// Stops reading the stream; true once all that was read is applied.
+    pub(super) fn hold_link(&mut self) -> bool {
+        let Some(link) = &mut self.link else {
+            return true;
+        };
+        link.applier.held = true;
+        if link.applier.is_quiet() {
+            self.log_whole_units();
+            return true;
+        }
+        // A unit that waits for the others still has to run.
+        link.applier.held = link.applier.waiting.is_none();
+        false
+    }
+
+    /// Reads on.
+    pub(super) fn release_link(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.applier.held = false;
+        }
+    }
+
+    /// Whether the stream can be read on at once.
+    pub(super) fn stream_is_waiting(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| {
+            link.state == State::Streaming
+                && (!link.received.is_empty()
+                    || (link.applier.input.buffered() > 0 && !link.applier.must_wait())
+                    || (link.applier.waiting.is_some() && link.applier.under_way.is_empty()))
+        })
+    }
+}
+
+/// What was done with a command whose end is not known yet.
+enum Parsed {
+    /// It is part of a transaction that has not ended.
+    Inside,
+    /// It changes nothing.
+    Nothing,
+    /// It was applied, or is on its way to a shard.
+    Sent { shard: Option<usize> },
+    /// A unit for `take_unit`.
+    Unit(Vec<OwnedRequest>),
+}
+
+/// The number that the unit being sent will get.
+fn link_number(link: &mut Option<Link>) -> u64 {
+    link.as_ref().map_or(0, |link| link.applier.next_number)
+}
+
+fn resolve(args: Args<'_>) -> Option<&'static Command> {
+    let command = table::find(args.get(0)?)?;
+    match (command.subcommands.is_empty(), args.get(1)) {
+        (false, Some(sub)) => table::find_subcommand(command, sub),
+        _ => Some(command),
+    }
+    .filter(|command| command.arity_fits(args.len()))
+}

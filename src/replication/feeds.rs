@@ -1,0 +1,413 @@
+//! A replica's home: the handshake, and the replica's cursor over the merged log.
+//!
+//! A feed *pulls*: while its connection's queue is short it reads the log at its cursor and hands the shell
+//! references to the shards' own bytes. What a slow replica has not taken stays in the log, pinned
+//! at its cursor, and costs no writer anything; past `client-output-buffer-limit replica` that replica alone is
+//! dropped, and may come back partially if the backlog still reaches.
+
+use hashbrown::hash_map::Entry as Slot;
+
+use super::Node;
+use super::message::{Message, ReplicaInfo, SyncRequest};
+use crate::protocol::{Args, Reply};
+use crate::shard::client::{Class, Waiting};
+use crate::shard::output::over_limit;
+use crate::shard::shell::{Chunk, ConnId, Shell};
+
+/// A feed reads on while its connection has less than this queued, bytes.
+const FEED_WINDOW: usize = 1 << 20;
+/// A snapshot's home asks for more while its connection has less than this queued, bytes.
+const SNAPSHOT_WINDOW: usize = 4 << 20;
+
+/// Where a replica stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    /// It has introduced itself.
+    Greeted,
+    /// It waits for a snapshot to begin.
+    WaitsForSync,
+    /// It receives one.
+    Syncing,
+    /// It loads; the stream is held until its first acknowledgement.
+    AwaitsAck,
+    Online,
+}
+
+/// A replica at its home.
+pub(super) struct Feed {
+    pub state: State,
+    /// Offset of the last byte handed to the shell.
+    pub cursor: u64,
+    pub request: SyncRequest,
+    psync2: bool,
+    /// Parts of the snapshot that it has not yet taken.
+    owed: u32,
+    soft_limit_since_ns: Option<u64>,
+}
+
+impl Feed {
+    fn new() -> Self {
+        Feed {
+            state: State::Greeted,
+            cursor: 0,
+            request: SyncRequest::default(),
+            psync2: false,
+            owed: 0,
+            soft_limit_since_ns: None,
+        }
+    }
+}
+
+/// Names a feed's pin in the log.
+pub(super) fn pin_token(home: usize, conn: ConnId) -> u64 {
+    ((home as u64) << 48) ^ (u64::from(conn.index) << 24) ^ u64::from(conn.generation & 0xff_ffff)
+}
+
+impl Node {
+    /// REPLCONF.
+    pub(super) fn replconf(&mut self, conn: ConnId, args: Args<'_>) {
+        if args.len() % 2 == 0 {
+            self.shard
+                .resume_client(conn, |client| client.reply.error("ERR syntax error"));
+            return;
+        }
+        let mut silent = false;
+        let mut error = None;
+        for at in (1..args.len()).step_by(2) {
+            let (option, value) = (args[at].to_ascii_lowercase(), &args[at + 1]);
+            match self.replconf_option(conn, &option, value) {
+                Ok(no_reply) => silent |= no_reply,
+                Err(text) => {
+                    error = Some(text);
+                    break;
+                }
+            }
+        }
+        self.shard.resume_client(conn, |client| match error {
+            Some(text) => client.reply.error(&text),
+            None if silent => {}
+            None => client.reply.ok(),
+        });
+    }
+
+    fn replconf_option(
+        &mut self,
+        conn: ConnId,
+        option: &[u8],
+        value: &[u8],
+    ) -> Result<bool, String> {
+        let number = || {
+            let number = crate::value::number::parse_i64(value);
+            number.ok_or("ERR value is not an integer or out of range".to_owned())
+        };
+        let feed = self.feeds.entry(conn).or_insert_with(Feed::new);
+        match option {
+            b"listening-port" => {
+                let port = u16::try_from(number()?).map_err(|_| "ERR value is out of range")?;
+                feed.request.info.port = port;
+            }
+            b"ip-address" => {
+                if value.len() > 255 {
+                    return Err(format!(
+                        "ERR REPLCONF ip-address provided by replica instance is \
+                        too long: {} bytes",
+                        value.len()
+                    ));
+                }
+                feed.request.info.ip = String::from_utf8_lossy(value).into_owned();
+            }
+            b"capa" => match &*value.to_ascii_lowercase() {
+                b"eof" => feed.request.eof = true,
+                b"psync2" => feed.psync2 = true,
+                // Capabilities that we do not know are none of our business.
+                _ => {}
+            },
+            b"ack" => {
+                let offset = number()?;
+                self.acknowledged(conn, u64::try_from(offset).unwrap_or(0));
+                return Ok(true);
+            }
+            b"fack" => return Ok(true),
+            b"getack" => return Ok(true),
+            b"rdb-only" => feed.request.rdb_only = number()? == 1,
+            b"version" => {}
+            b"rdb-filter-only" => {
+                if !value.is_empty() {
+                    return Err("ERR Unsupported rdb-filter-only option".to_owned());
+                }
+            }
+            _ => {
+                let option = String::from_utf8_lossy(option);
+                return Err(format!("ERR Unrecognized REPLCONF option: {option}"));
+            }
+        }
+        Ok(false)
+    }
+
+    fn acknowledged(&mut self, conn: ConnId, offset: u64) {
+        let Some(feed) = self.feeds.get_mut(&conn) else {
+            return;
+        };
+        if feed.state == State::AwaitsAck {
+            self.go_online(conn);
+        }
+        self.to_coordinator(Message::Ack { conn, offset });
+    }
+
+    /// PSYNC and SYNC.
+    pub(super) fn sync_command(&mut self, conn: ConnId, args: Args<'_>, plain: bool) {
+        let already = self
+            .shard
+            .client(conn)
+            .is_none_or(|c| c.class == Class::Replica);
+        if already {
+            self.shard.resume_client(conn, |_| {});
+            return;
+        }
+        if self.is_replica() && !self.log.lock().upstream.as_ref().is_some_and(|u| u.link_up) {
+            self.shard.resume_client(conn, |client| {
+                client
+                    .reply
+                    .error("NOMASTERLINK Can't SYNC while not connected with my master");
+            });
+            return;
+        }
+        self.feeds.entry(conn).or_insert_with(Feed::new);
+        if !plain && self.try_partial(conn, args) {
+            return;
+        }
+        let home_ip = self.peer_ip(conn);
+        let feed = self.feeds.get_mut(&conn).expect("it was just put in");
+        feed.state = State::WaitsForSync;
+        feed.request.plain = plain;
+        if feed.request.info.ip.is_empty() {
+            feed.request.info.ip = home_ip;
+        }
+        let request = feed.request.clone();
+        self.become_replica_client(conn);
+        self.to_coordinator(Message::WantSync { conn, request });
+    }
+
+    fn peer_ip(&self, conn: ConnId) -> String {
+        let peer = self
+            .shard
+            .client(conn)
+            .map_or("", |client| client.peer.as_str());
+        let ip = peer.rsplit_once(':').map_or(peer, |(ip, _)| ip);
+        ip.trim_matches(['[', ']']).to_owned()
+    }
+
+    /// From here on the connection is a replica's: its commands are still read, but nothing is
+    /// answered to it outside the protocol of replication.
+    fn become_replica_client(&mut self, conn: ConnId) {
+        if let Some(client) = self.shard.client_mut(conn) {
+            client.class = Class::Replica;
+            client.waiting = Waiting::No;
+            client.multi = None;
+        }
+        self.log.listeners[self.shard.id].store(true, std::sync::atomic::Ordering::Release);
+    }
+
+    fn try_partial(&mut self, conn: ConnId, args: Args<'_>) -> bool {
+        let replid = String::from_utf8_lossy(&args[1]).into_owned();
+        let asked = crate::value::number::parse_i64(&args[2]);
+        let mut merged = self.log.merge();
+        let offset = asked.and_then(|asked| u64::try_from(asked.checked_sub(1)?).ok());
+        let Some(offset) = offset.filter(|offset| merged.can_continue(&replid, *offset)) else {
+            if replid != "?" {
+                merged.sync_partial_err += 1;
+                tracing::info!(%replid, ?asked, "partial resync is not possible: full sync");
+            }
+            return false;
+        };
+        merged.sync_partial_ok += 1;
+        merged.pin(pin_token(self.shard.id, conn), offset);
+        let current = merged.replid.clone();
+        drop(merged);
+        let ip = self.peer_ip(conn);
+        let feed = self.feeds.get_mut(&conn).expect("the caller has put it in");
+        feed.state = State::Online;
+        feed.cursor = offset;
+        feed.request.info.offset = offset;
+        if feed.request.info.ip.is_empty() {
+            feed.request.info.ip = ip;
+        }
+        let (psync2, info) = (feed.psync2, feed.request.info.clone());
+        self.shard.resume_client(conn, |client| {
+            if psync2 {
+                client.reply.simple(&format!("CONTINUE {current}"));
+            } else {
+                client.reply.simple("CONTINUE");
+            }
+        });
+        self.become_replica_client(conn);
+        tracing::info!(ip = %info.ip, port = info.port, offset, "replica resumes partially");
+        self.to_coordinator(Message::Online { conn, info });
+        true
+    }
+
+    /// The coordinator begins a snapshot for this replica.
+    pub(super) fn sync_starts(
+        &mut self,
+        shell: &mut dyn Shell,
+        conn: ConnId,
+        replid: &str,
+        offset: u64,
+    ) {
+        let Some(feed) = self.feeds.get_mut(&conn) else {
+            return;
+        };
+        feed.state = State::Syncing;
+        feed.cursor = offset;
+        feed.request.info.offset = offset;
+        if !feed.request.plain {
+            let mut reply = Reply::new(crate::protocol::Version::Resp2);
+            reply.simple(&format!("FULLRESYNC {replid} {offset}"));
+            shell.send(conn, Chunk::Vec(reply.take()));
+        }
+    }
+
+    pub(super) fn sync_data(&mut self, shell: &mut dyn Shell, conn: ConnId, bytes: bytes::Bytes) {
+        let Some(feed) = self.feeds.get_mut(&conn) else {
+            return;
+        };
+        shell.send(conn, Chunk::Bytes(bytes));
+        feed.owed += 1;
+        self.took(shell, conn);
+    }
+
+    /// Tells the coordinator what the replica has taken of the snapshot.
+    pub(super) fn took(&mut self, shell: &dyn Shell, conn: ConnId) {
+        let Some(feed) = self.feeds.get_mut(&conn) else {
+            return;
+        };
+        if feed.owed == 0 || shell.queued(conn) > SNAPSHOT_WINDOW {
+            return;
+        }
+        let owed = std::mem::take(&mut feed.owed);
+        for _ in 0..owed {
+            self.to_coordinator(Message::Took { conn });
+        }
+    }
+
+    pub(super) fn sync_ends(&mut self, shell: &mut dyn Shell, conn: ConnId) {
+        let Some(feed) = self.feeds.get_mut(&conn) else {
+            return;
+        };
+        if feed.request.rdb_only {
+            self.shard.disconnect(shell, conn, true);
+        } else if feed.request.eof {
+            feed.state = State::AwaitsAck;
+        } else {
+            self.go_online(conn);
+        }
+    }
+
+    fn go_online(&mut self, conn: ConnId) {
+        let Some(feed) = self.feeds.get_mut(&conn) else {
+            return;
+        };
+        feed.state = State::Online;
+        let info: ReplicaInfo = feed.request.info.clone();
+        tracing::info!(ip = %info.ip, port = info.port, "replica is online");
+        self.to_coordinator(Message::Online { conn, info });
+    }
+
+    /// Closes every replica of this shard: history has changed.
+    pub(super) fn drop_replicas(&mut self, shell: &mut dyn Shell) {
+        let conns: Vec<ConnId> = self.feeds.keys().copied().collect();
+        for conn in conns {
+            if self
+                .shard
+                .client(conn)
+                .is_some_and(|client| client.class == Class::Replica)
+            {
+                self.shard.disconnect(shell, conn, false);
+            }
+        }
+    }
+
+    /// A connection is gone.
+    pub(super) fn feed_closed(&mut self, conn: ConnId) {
+        if let Slot::Occupied(feed) = self.feeds.entry(conn) {
+            feed.remove();
+            self.log.merge().unpin(pin_token(self.shard.id, conn));
+            self.to_coordinator(Message::Gone { conn });
+        }
+        if self.feeds.is_empty() {
+            let listens = &self.log.listeners[self.shard.id];
+            listens.store(false, std::sync::atomic::Ordering::Release);
+        }
+    }
+
+    /// Hands new bytes of the stream to the replicas of this shard.
+    pub(super) fn feed_replicas(&mut self, shell: &mut dyn Shell) {
+        if self.feeds.is_empty() {
+            return;
+        }
+        let end = self.log.end_seen();
+        let id = self.shard.id;
+        let mut overrun = Vec::new();
+        let limit = self.shard.config.client_output_buffer_limit.replica;
+        let now_ns = self.shard.now.mono_ns;
+        for (conn, feed) in &mut self.feeds {
+            let streaming = feed.state == State::Online;
+            if matches!(feed.state, State::Greeted | State::WaitsForSync) {
+                continue;
+            }
+            if streaming && feed.cursor < end && shell.queued(*conn) < FEED_WINDOW {
+                let mut merged = self.log.lock();
+                let Some(pieces) = merged.read(feed.cursor, FEED_WINDOW as u64) else {
+                    overrun.push(*conn);
+                    continue;
+                };
+                for piece in pieces {
+                    feed.cursor += piece.len() as u64;
+                    shell.send(*conn, Chunk::Bytes(piece));
+                }
+                merged.pin(pin_token(id, *conn), feed.cursor);
+            }
+            let behind = end.saturating_sub(feed.cursor);
+            let held = behind
+                + if streaming {
+                    shell.queued(*conn) as u64
+                } else {
+                    0
+                };
+            // As in Redis, a limit below the backlog's size would drop replicas that the backlog
+            // serves anyway.
+            let limit = crate::config::OutputLimit {
+                hard_bytes: raised(limit.hard_bytes, self.backlog_size),
+                soft_bytes: raised(limit.soft_bytes, self.backlog_size),
+                ..limit
+            };
+            if over_limit(held, limit, &mut feed.soft_limit_since_ns, now_ns) {
+                tracing::warn!(
+                    ip = %feed.request.info.ip,
+                    port = feed.request.info.port,
+                    held,
+                    "replica overran client-output-buffer-limit: raise it, or repl-backlog-size, if \
+                     this repeats"
+                );
+                overrun.push(*conn);
+            }
+        }
+        for conn in overrun {
+            self.shard.stats.output_buffer_limit_drops += 1;
+            self.shard.disconnect(shell, conn, false);
+        }
+    }
+
+    /// A newline once a second to replicas that wait for their snapshot.
+    pub(super) fn keep_waiting_alive(&mut self, shell: &mut dyn Shell) {
+        for (conn, feed) in &self.feeds {
+            if feed.state == State::WaitsForSync && !feed.request.plain {
+                shell.send(*conn, Chunk::Bytes(bytes::Bytes::from_static(b"\n")));
+            }
+        }
+    }
+}
+
+fn raised(limit: u64, floor: u64) -> u64 {
+    if limit == 0 { 0 } else { limit.max(floor) }
+}

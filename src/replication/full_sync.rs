@@ -1,0 +1,515 @@
+//! Full sync without fork: the cut, the shards' fragments, one RDB for all who wait.
+//!
+//! 1. Replicas that ask within `repl-diskless-sync-delay` share one snapshot.
+//! 2. A barrier stops every shard; each has published all that it executed. The merged offset is
+//!    the cut. Each shard opens a snapshot epoch, and all go on at once.
+//! 3. The shards serialise in the background. Each may have [`CREDITS`] fragments under way: a slow
+//!    replica stops the snapshots' cursors, never a writer.
+//! 4. Each replica goes on with the stream after the cut, which the log keeps for it.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::Node;
+use super::coordinator::{Place, Replica};
+use super::feeds::pin_token;
+use super::message::{Message, Step, SyncRequest};
+use crate::persistence::rdb::{Framer, Preamble, ReplicationInfo};
+use crate::shard::locks::TxId;
+use crate::shard::transaction::Kind;
+
+/// Fragments that each shard may have under way.
+const CREDITS: usize = 4;
+/// Fragments that a member may owe before no more credit is given.
+const MEMBER_OWES_MAX: u32 = 64;
+
+struct Member {
+    place: Place,
+    request: SyncRequest,
+    owes: u32,
+    progress_ms: u64,
+}
+
+struct Waiting {
+    place: Place,
+    request: SyncRequest,
+}
+
+enum Phase {
+    Idle,
+    /// The barrier is being taken.
+    Barrier(TxId),
+    /// Shards make their cut.
+    Cutting {
+        tx: TxId,
+        missing: usize,
+    },
+    /// Fragments flow.
+    Streaming,
+}
+
+/// The snapshot under way and who waits for the next.
+pub(super) struct FullSync {
+    waiting: Vec<Waiting>,
+    start_ms: u64,
+    phase: Phase,
+    /// Number of the snapshot: fragments of an aborted one are ignored.
+    epoch: u64,
+    members: Vec<Member>,
+    shards_done: usize,
+    framer: Option<Framer>,
+    mark: [u8; 40],
+    /// For members without `capa eof`: the whole RDB, because its length comes first.
+    whole: Option<Vec<Bytes>>,
+    credits_due: VecDeque<usize>,
+    bytes: u64,
+}
+
+impl Default for FullSync {
+    fn default() -> Self {
+        FullSync {
+            waiting: Vec::new(),
+            start_ms: 0,
+            phase: Phase::Idle,
+            epoch: 0,
+            members: Vec::new(),
+            shards_done: 0,
+            framer: None,
+            mark: [0; 40],
+            whole: None,
+            credits_due: VecDeque::new(),
+            bytes: 0,
+        }
+    }
+}
+
+impl FullSync {
+    /// When the next snapshot is to begin, or a member's progress must be looked at.
+    pub fn due_ms(&self) -> Option<u64> {
+        (matches!(self.phase, Phase::Idle) && !self.waiting.is_empty()).then_some(self.start_ms)
+    }
+
+    /// Whether its barrier is being taken or held.
+    pub fn holds_barrier(&self) -> bool {
+        matches!(self.phase, Phase::Barrier(_) | Phase::Cutting { .. })
+    }
+}
+
+impl Node {
+    /// A replica asks for a snapshot.
+    pub(super) fn want_sync(&mut self, place: Place, request: SyncRequest) {
+        let now_ms = self.shard.now.unix_ms;
+        let config = &self.shard.config;
+        let delay_ms = match config.repl_diskless_sync {
+            true if request.eof => u64::from(config.repl_diskless_sync_delay) * 1000,
+            _ => 0,
+        };
+        let replica = Replica {
+            info: request.info.clone(),
+            online: false,
+            acked: 0,
+            acked_ms: now_ms,
+        };
+        self.coordinator.replicas.insert(place, replica);
+        self.refresh_view();
+        let sync = &mut self.coordinator.sync;
+        if sync.waiting.is_empty() {
+            sync.start_ms = now_ms + delay_ms;
+        }
+        sync.waiting.push(Waiting { place, request });
+        tracing::info!(delay_ms, "a replica asks for a full sync");
+    }
+
+    /// Begins a snapshot when one is due.
+    pub(super) fn drive_sync(&mut self, shell: &mut dyn crate::shard::shell::Shell) {
+        let now_ms = self.shard.now.unix_ms;
+        let sync = &self.coordinator.sync;
+        match sync.phase {
+            Phase::Idle if !sync.waiting.is_empty() && now_ms >= sync.start_ms => {
+                if !self.barrier_is_free() || !self.hold_link() {
+                    return;
+                }
+                let tx = self.shard.begin_upper(shell, Kind::Barrier, Vec::new());
+                self.coordinator.sync.phase = Phase::Barrier(tx);
+            }
+            Phase::Streaming => self.drop_stalled_members(now_ms),
+            _ => {}
+        }
+    }
+
+    /// Whether the snapshot's barrier is the one granted; makes the cut then.
+    pub(super) fn cut_granted(&mut self, tx: TxId) -> bool {
+        if !matches!(self.coordinator.sync.phase, Phase::Barrier(mine) if mine == tx) {
+            return false;
+        }
+        let sync = &mut self.coordinator.sync;
+        sync.epoch += 1;
+        let epoch = sync.epoch;
+        let shards = self.shard.shared.shards;
+        sync.phase = Phase::Cutting {
+            tx,
+            missing: shards,
+        };
+        self.log.reset(|merged| merged.enabled = true);
+        for shard in 0..shards {
+            self.to(shard, Message::Prepare(Step::Cut { epoch }));
+        }
+        true
+    }
+
+    /// A shard has made its cut. Whether that was what it reported.
+    pub(super) fn cut_prepared(&mut self) -> bool {
+        let Phase::Cutting { tx, missing } = &mut self.coordinator.sync.phase else {
+            return false;
+        };
+        *missing -= 1;
+        if *missing > 0 {
+            return true;
+        }
+        let tx = *tx;
+        self.begin_streaming();
+        self.shard.release_barrier(tx);
+        self.release_link();
+        true
+    }
+
+    fn begin_streaming(&mut self) {
+        let now_ms = self.shard.now.unix_ms;
+        let mut mark = [0; 40];
+        let hex = self.fresh_id();
+        mark.copy_from_slice(hex.as_bytes());
+        let (replid, offset, db) = {
+            let mut merged = self.log.merge();
+            merged.sync_full += self.coordinator.sync.waiting.len() as u64;
+            if !self
+                .shard
+                .shared
+                .is_replica
+                .load(std::sync::atomic::Ordering::Relaxed)
+            {
+                // The replicas that come know no database: SELECT comes first.
+                merged.db = None;
+            }
+            (merged.replid.clone(), merged.end(), merged.db)
+        };
+        let db = self
+            .link
+            .as_ref()
+            .map_or(db.map(|db| db as usize), |link| Some(link.applier.db));
+        let sync = &mut self.coordinator.sync;
+        sync.phase = Phase::Streaming;
+        sync.shards_done = 0;
+        sync.mark = mark;
+        sync.bytes = 0;
+        sync.credits_due.clear();
+        sync.members = std::mem::take(&mut sync.waiting)
+            .into_iter()
+            .map(|Waiting { place, request }| Member {
+                place,
+                request,
+                owes: 0,
+                progress_ms: now_ms,
+            })
+            .collect();
+        sync.whole = sync
+            .members
+            .iter()
+            .any(|member| !member.request.eof)
+            .then(Vec::new);
+        let mut framer = Framer::new(self.shard.config.rdbchecksum);
+        let mut head = Vec::new();
+        let preamble = Preamble {
+            created_s: now_ms / 1000,
+            used_memory_bytes: 0,
+            replication: Some(ReplicationInfo {
+                selected_db: db,
+                id: replid.clone(),
+                offset,
+            }),
+            aof_base: false,
+        };
+        framer.begin(&mut head, &preamble);
+        sync.framer = Some(framer);
+        tracing::info!(members = sync.members.len(), offset, "full sync begins");
+        let places: Vec<Place> = sync.members.iter().map(|m| m.place).collect();
+        for (home, conn) in places {
+            self.log.merge().pin(pin_token(home, conn), offset);
+            let replid = replid.clone();
+            self.to(
+                home,
+                Message::SyncStarts {
+                    conn,
+                    replid,
+                    offset,
+                },
+            );
+        }
+        let mut line = b"$EOF:".to_vec();
+        line.extend_from_slice(&mark);
+        line.extend_from_slice(b"\r\n");
+        self.to_eof_members(&Bytes::from(line));
+        self.send_fragment(Bytes::from(head));
+        let epoch = self.coordinator.sync.epoch;
+        for shard in 0..self.shard.shared.shards {
+            for _ in 0..CREDITS {
+                self.to(shard, Message::Credit { epoch });
+            }
+        }
+    }
+
+    fn to_eof_members(&mut self, bytes: &Bytes) {
+        let mut targets = Vec::new();
+        for member in self
+            .coordinator
+            .sync
+            .members
+            .iter_mut()
+            .filter(|m| m.request.eof)
+        {
+            member.owes += 1;
+            targets.push(member.place);
+        }
+        for (home, conn) in targets {
+            self.to(
+                home,
+                Message::SyncData {
+                    conn,
+                    bytes: bytes.clone(),
+                },
+            );
+        }
+    }
+
+    fn send_fragment(&mut self, bytes: Bytes) {
+        let sync = &mut self.coordinator.sync;
+        sync.bytes += bytes.len() as u64;
+        if let Some(whole) = &mut sync.whole {
+            whole.push(bytes.clone());
+        }
+        self.to_eof_members(&bytes);
+    }
+
+    /// A part of a shard's snapshot arrives.
+    pub(super) fn fragment(&mut self, shard: usize, epoch: u64, bytes: Vec<u8>, last: bool) {
+        let sync = &mut self.coordinator.sync;
+        if epoch != sync.epoch || !matches!(sync.phase, Phase::Streaming) {
+            return;
+        }
+        if !bytes.is_empty() {
+            sync.framer
+                .as_mut()
+                .expect("a stream has a frame")
+                .fragment(&bytes);
+            self.send_fragment(Bytes::from(bytes));
+        }
+        let sync = &mut self.coordinator.sync;
+        if last {
+            sync.shards_done += 1;
+            if sync.shards_done == self.shard.shared.shards {
+                self.finish_sync();
+            }
+        } else {
+            sync.credits_due.push_back(shard);
+            self.give_credits();
+        }
+    }
+
+    fn give_credits(&mut self) {
+        let sync = &mut self.coordinator.sync;
+        let owes = sync
+            .members
+            .iter()
+            .map(|member| member.owes)
+            .max()
+            .unwrap_or(0);
+        if owes >= MEMBER_OWES_MAX {
+            return;
+        }
+        let epoch = sync.epoch;
+        for shard in std::mem::take(&mut sync.credits_due) {
+            self.to(shard, Message::Credit { epoch });
+        }
+    }
+
+    /// A member has taken a part.
+    pub(super) fn member_took(&mut self, place: Place) {
+        let now_ms = self.shard.now.unix_ms;
+        let members = &mut self.coordinator.sync.members;
+        if let Some(member) = members.iter_mut().find(|member| member.place == place) {
+            member.owes = member.owes.saturating_sub(1);
+            member.progress_ms = now_ms;
+            self.give_credits();
+        }
+    }
+
+    fn finish_sync(&mut self) {
+        let sync = &mut self.coordinator.sync;
+        let mut tail = Vec::new();
+        sync.framer
+            .take()
+            .expect("a stream has a frame")
+            .end(&mut tail);
+        let mark = sync.mark;
+        let tail = Bytes::from(tail);
+        self.send_fragment(tail);
+        self.to_eof_members(&Bytes::copy_from_slice(&mark));
+        self.send_whole();
+        let sync = &mut self.coordinator.sync;
+        tracing::info!(
+            bytes = sync.bytes,
+            members = sync.members.len(),
+            "full sync is sent"
+        );
+        sync.phase = Phase::Idle;
+        let members = std::mem::take(&mut sync.members);
+        for Member {
+            place: (home, conn),
+            ..
+        } in members
+        {
+            self.to(home, Message::SyncEnds { conn });
+        }
+        self.schedule_next();
+    }
+
+    /// Members without `capa eof` get the length and then everything.
+    fn send_whole(&mut self) {
+        let Some(whole) = self.coordinator.sync.whole.take() else {
+            return;
+        };
+        let total: usize = whole.iter().map(Bytes::len).sum();
+        let line = Bytes::from(format!("${total}\r\n"));
+        let targets: Vec<Place> = (self.coordinator.sync.members.iter())
+            .filter(|member| !member.request.eof)
+            .map(|member| member.place)
+            .collect();
+        for (home, conn) in targets {
+            for bytes in std::iter::once(&line).chain(&whole) {
+                self.to(
+                    home,
+                    Message::SyncData {
+                        conn,
+                        bytes: bytes.clone(),
+                    },
+                );
+            }
+        }
+    }
+
+    fn schedule_next(&mut self) {
+        let now_ms = self.shard.now.unix_ms;
+        let sync = &mut self.coordinator.sync;
+        sync.start_ms = sync.start_ms.max(now_ms);
+    }
+
+    /// A replica is gone; the last one takes the snapshot with it.
+    pub(super) fn sync_member_gone(&mut self, place: Place) {
+        let sync = &mut self.coordinator.sync;
+        sync.waiting.retain(|waiting| waiting.place != place);
+        let before = sync.members.len();
+        sync.members.retain(|member| member.place != place);
+        if before > 0 && sync.members.is_empty() && matches!(sync.phase, Phase::Streaming) {
+            tracing::info!("nobody waits for the snapshot any more");
+            self.abort_sync();
+        } else {
+            self.give_credits();
+        }
+    }
+
+    fn abort_sync(&mut self) {
+        let sync = &mut self.coordinator.sync;
+        sync.phase = Phase::Idle;
+        sync.epoch += 1;
+        sync.framer = None;
+        sync.whole = None;
+        sync.credits_due.clear();
+        for shard in 0..self.shard.shared.shards {
+            self.to(shard, Message::AbortSnapshot);
+        }
+        self.schedule_next();
+    }
+
+    /// FLUSHALL, or a new dataset: what was sent so far is worthless.
+    pub(super) fn restart_sync(&mut self) {
+        if !matches!(self.coordinator.sync.phase, Phase::Streaming) {
+            return;
+        }
+        let members = std::mem::take(&mut self.coordinator.sync.members);
+        tracing::info!("the dataset was flushed: replicas in full sync begin anew");
+        self.abort_sync();
+        for Member {
+            place: (home, conn),
+            ..
+        } in members
+        {
+            self.to(home, Message::SyncFailed { conn });
+        }
+    }
+
+    fn drop_stalled_members(&mut self, now_ms: u64) {
+        let timeout_ms = u64::from(self.shard.config.repl_timeout) * 1000;
+        let stalled: Vec<Place> = (self.coordinator.sync.members.iter())
+            .filter(|m| m.owes > 0 && now_ms.saturating_sub(m.progress_ms) > timeout_ms)
+            .map(|member| member.place)
+            .collect();
+        for (home, conn) in stalled {
+            tracing::warn!("a replica took nothing of its snapshot for repl-timeout");
+            self.to(home, Message::SyncFailed { conn });
+            self.sync_member_gone((home, conn));
+        }
+    }
+}
+
+/// A shard's side of the snapshot.
+#[derive(Default)]
+pub(super) struct Fragments {
+    epoch: u64,
+    credits: usize,
+}
+
+/// Size of a fragment, bytes: small enough that writing one delays nobody for long.
+const FRAGMENT_BYTES: usize = 128 * 1024;
+
+impl Node {
+    /// Makes this shard's cut, under the barrier.
+    pub(super) fn make_cut(&mut self, epoch: u64) {
+        if self.shard.keyspace.snapshot_active() {
+            self.shard.keyspace.abort_snapshot();
+        }
+        self.shard.keyspace.begin_snapshot();
+        // The coordinator gives credit when all shards have made their cut.
+        self.fragments = Fragments { epoch, credits: 0 };
+    }
+
+    pub(super) fn credit(&mut self, epoch: u64) {
+        if self.fragments.epoch == epoch {
+            self.fragments.credits += 1;
+        }
+    }
+
+    pub(super) fn abort_snapshot(&mut self) {
+        if self.shard.keyspace.snapshot_active() {
+            self.shard.keyspace.abort_snapshot();
+        }
+    }
+
+    /// Serialises one fragment if there is credit. Whether there is more to do at once.
+    pub(super) fn snapshot_slice(&mut self) -> bool {
+        if !self.shard.keyspace.snapshot_active() || self.fragments.credits == 0 {
+            return false;
+        }
+        let mut bytes = Vec::with_capacity(FRAGMENT_BYTES + FRAGMENT_BYTES / 8);
+        let progress = self
+            .shard
+            .keyspace
+            .snapshot_step(&mut bytes, FRAGMENT_BYTES);
+        let last = progress == crate::keyspace::Progress::Done;
+        if !bytes.is_empty() || last {
+            self.fragments.credits -= 1;
+            let epoch = self.fragments.epoch;
+            self.to_coordinator(Message::Fragment { epoch, bytes, last });
+        }
+        !last && self.fragments.credits > 0
+    }
+}

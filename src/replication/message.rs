@@ -1,0 +1,144 @@
+//! What the replication layers of the shards say to each other; shard 0 is the coordinator.
+
+use bytes::Bytes;
+
+use crate::keyspace::Entry;
+use crate::shard::shell::ConnId;
+
+/// A message between two nodes of one process.
+pub enum Message {
+    // A replica's home to the coordinator.
+    /// A replica wants a full sync.
+    WantSync {
+        conn: ConnId,
+        request: SyncRequest,
+    },
+    /// A replica goes on from the backlog.
+    Online {
+        conn: ConnId,
+        info: ReplicaInfo,
+    },
+    /// It acknowledged.
+    Ack {
+        conn: ConnId,
+        offset: u64,
+    },
+    /// It is gone.
+    Gone {
+        conn: ConnId,
+    },
+    /// It has taken a part of the snapshot: more may come.
+    Took {
+        conn: ConnId,
+    },
+    /// WAIT.
+    Wait {
+        conn: ConnId,
+        offset: u64,
+        replicas: u32,
+        timeout_ms: u64,
+    },
+    /// A client that waited was unblocked or went away.
+    WaitOver {
+        conn: ConnId,
+        error: Option<bool>,
+    },
+
+    // The coordinator to a replica's home.
+    /// `+FULLRESYNC`, and what follows is the snapshot.
+    SyncStarts {
+        conn: ConnId,
+        replid: String,
+        offset: u64,
+    },
+    /// Bytes of the snapshot.
+    SyncData {
+        conn: ConnId,
+        bytes: Bytes,
+    },
+    /// The snapshot is complete.
+    SyncEnds {
+        conn: ConnId,
+    },
+    /// It failed: the connection is closed.
+    SyncFailed {
+        conn: ConnId,
+    },
+    /// Close every replica: history has changed.
+    DropReplicas,
+    /// WAIT's answer.
+    Waited {
+        conn: ConnId,
+        count: u32,
+        error: bool,
+    },
+
+    // Snapshot and barriers.
+    /// Under a barrier: do this, then say so.
+    Prepare(Step),
+    Prepared,
+    /// A part of a shard's snapshot.
+    Fragment {
+        epoch: u64,
+        bytes: Vec<u8>,
+        last: bool,
+    },
+    /// A shard may make one more fragment.
+    Credit {
+        epoch: u64,
+    },
+    /// Give the snapshot up.
+    AbortSnapshot,
+    /// FLUSHALL: the snapshot under way begins anew.
+    Flushed,
+    /// REPLICAOF, from a client or the configuration; no target: NO ONE.
+    ReplicaOf {
+        conn: Option<ConnId>,
+        target: Option<(String, u16)>,
+    },
+    /// Answer to the client that sent REPLICAOF.
+    ReplicaOfDone {
+        conn: ConnId,
+        text: &'static str,
+    },
+
+    // The link to the upstream, on the coordinator, to the shards.
+    /// Entries of the upstream's snapshot, into the staging keyspace.
+    Load {
+        entries: Vec<(usize, Entry)>,
+    },
+    /// The snapshot failed: drop what was staged.
+    LoadFailed,
+}
+
+/// What a shard does while a barrier holds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Begin a snapshot and record effects from here on.
+    Cut { epoch: u64 },
+    /// Record effects or not, as the role says.
+    Record(bool),
+    /// What was staged replaces the dataset.
+    Adopt,
+}
+
+/// A replica as it introduced itself.
+#[derive(Clone, Debug, Default)]
+pub struct ReplicaInfo {
+    pub ip: String,
+    pub port: u16,
+    /// Where it goes on from.
+    pub offset: u64,
+}
+
+/// A replica's wish for a snapshot.
+#[derive(Clone, Debug, Default)]
+pub struct SyncRequest {
+    pub info: ReplicaInfo,
+    /// It understands the `$EOF:` form.
+    pub eof: bool,
+    /// It sent SYNC: no `+FULLRESYNC` line, no acknowledgements.
+    pub plain: bool,
+    /// Only the snapshot, then close.
+    pub rdb_only: bool,
+}

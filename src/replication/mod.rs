@@ -1,0 +1,366 @@
+//! Replication: the merged log, replicas below us, an upstream above us.
+//!
+//! A [`Node`] is a shard with its replication layer: it drives the shard's ticks and handles the events
+//! that the shard leaves to it. Shard 0's node is also the *coordinator*.
+//!
+//! - [`log`]: the merged stream, its backlog, offsets and ids.
+//! - `feeds`: the handshake of a replica and its cursor, at the replica's home shard.
+//! - `coordinator`: who the replicas are, acknowledgements, WAIT, heartbeats.
+//! - `full_sync`: the snapshot, from the cut to the last byte.
+//! - `role`: REPLICAOF and promotion, under barriers.
+//! - `link`, `apply`: the upstream: handshake, its dataset, its stream.
+
+mod apply;
+mod coordinator;
+mod feeds;
+mod full_sync;
+mod link;
+pub mod log;
+mod message;
+mod role;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use hashbrown::HashMap;
+
+use crate::command::session::SessionOp;
+use crate::keyspace::Keyspace;
+use crate::shard::client::{Class, Waiting};
+use crate::shard::shared::Shared;
+use crate::shard::shell::{ConnId, Now, Shell};
+use crate::shard::{Event, Shard, Sleep};
+use coordinator::Coordinator;
+use feeds::Feed;
+use link::Link;
+use log::Log;
+use message::Message;
+use role::RoleBarrier;
+
+/// One shard with its replication.
+pub struct Node {
+    pub shard: Shard,
+    log: Arc<Log>,
+    feeds: HashMap<ConnId, Feed, ahash::RandomState>,
+    fragments: full_sync::Fragments,
+    /// A dataset that the upstream is sending, until it is whole.
+    staging: Option<Keyspace>,
+    /// Replaced datasets, freed in slices.
+    dying: Vec<Keyspace>,
+    /// Messages to ourselves.
+    local: VecDeque<Message>,
+    backlog_size: u64,
+    next_second_ms: u64,
+    // The rest is the coordinator's.
+    coordinator: Coordinator,
+    link: Option<Link>,
+    last_link_db: Option<usize>,
+    /// End of the stream when listeners were last woken.
+    coordinator_end: u64,
+    role_queue: VecDeque<RoleBarrier>,
+    entropy: crate::command::Rng,
+}
+
+/// The shard that coordinates.
+const COORDINATOR: usize = 0;
+/// Entries of replaced datasets freed in one tick.
+const FREE_BUDGET: usize = 4096;
+
+impl Node {
+    /// A shard of a process, with its replication. `entropy` seeds its random numbers.
+    pub fn new(id: usize, shared: Arc<Shared>, log: Arc<Log>, entropy: u64) -> Self {
+        let [a, b, c, d] = shared.process.seed;
+        let state = ahash::RandomState::with_seeds(a, b, c, d);
+        let mut node = Node {
+            shard: Shard::new(id, shared, entropy),
+            log,
+            feeds: HashMap::with_hasher(state.clone()),
+            fragments: full_sync::Fragments::default(),
+            staging: None,
+            dying: Vec::new(),
+            local: VecDeque::new(),
+            backlog_size: 0,
+            next_second_ms: 0,
+            coordinator: Coordinator::new(state),
+            link: None,
+            last_link_db: None,
+            coordinator_end: 0,
+            role_queue: VecDeque::new(),
+            entropy: crate::command::Rng::new(entropy ^ 0x5bd1_e995_9d1b_54a5),
+        };
+        if id == COORDINATOR
+            && let Some(upstream) = node.shard.config.replicaof.clone()
+        {
+            node.replicaof(None, Some((upstream.host, upstream.port)));
+        }
+        node
+    }
+
+    fn is_coordinator(&self) -> bool {
+        self.shard.id == COORDINATOR
+    }
+
+    /// One tick. The shell has delivered what came in since the last.
+    pub fn tick(&mut self, shell: &mut dyn Shell, now: Now) -> Sleep {
+        self.shard.begin_tick(now);
+        self.backlog_size = self.shard.config.repl_backlog_size;
+        loop {
+            self.shard.work(shell);
+            self.handle_events(shell);
+            if self.is_coordinator() {
+                self.drive_link(shell);
+                self.drive_sync(shell);
+                self.drive_role(shell);
+            }
+            self.handle_local(shell);
+            let quiet = !self.shard.has_work() && !self.shard.has_own_messages();
+            if quiet && self.local.is_empty() && !self.stream_is_waiting() {
+                break;
+            }
+        }
+        self.shard.background(shell);
+        let mut more = self.snapshot_slice();
+        more |= self.free_replaced();
+        self.periodic(shell);
+        self.shard.publish();
+        self.stream(shell);
+        self.shard.end_tick(shell);
+        more |= !self.local.is_empty();
+        self.sleep(more)
+    }
+
+    /// Merges, if that is this shard's duty, and feeds this shard's replicas.
+    fn stream(&mut self, shell: &mut dyn Shell) {
+        if self.is_coordinator() {
+            self.coordinate();
+            if self.log.has_unmerged() {
+                drop(self.log.merge());
+            }
+            let end = self.log.end_seen();
+            if end != self.coordinator_end {
+                self.coordinator_end = end;
+                for (shard, listens) in self.log.listeners.iter().enumerate() {
+                    if shard != self.shard.id && listens.load(std::sync::atomic::Ordering::Acquire)
+                    {
+                        shell.wake(shard);
+                    }
+                }
+            }
+        } else if self.log.has_unmerged() {
+            shell.wake(COORDINATOR);
+        }
+        self.feed_replicas(shell);
+    }
+
+    fn sleep(&self, more: bool) -> Sleep {
+        let lagging = self.log.has_unmerged() && self.is_coordinator();
+        if more || lagging {
+            return Sleep::Poll;
+        }
+        match self.shard.sleep() {
+            Sleep::ForMs(ms) if self.is_coordinator() => {
+                Sleep::ForMs(ms.min(self.coordinator_sleep_ms()))
+            }
+            sleep => sleep,
+        }
+    }
+
+    fn free_replaced(&mut self) -> bool {
+        self.dying
+            .retain_mut(|keyspace| keyspace.free_slice(FREE_BUDGET));
+        !self.dying.is_empty()
+    }
+
+    fn periodic(&mut self, shell: &mut dyn Shell) {
+        let now_ms = self.shard.now.unix_ms;
+        if now_ms < self.next_second_ms {
+            return;
+        }
+        self.next_second_ms = now_ms + 1000;
+        self.keep_waiting_alive(shell);
+        if self.is_coordinator() {
+            let mut merged = self.log.lock();
+            if merged.limit != self.backlog_size {
+                merged.limit = self.backlog_size;
+                merged.trim();
+            }
+        }
+    }
+
+    fn handle_events(&mut self, shell: &mut dyn Shell) {
+        for event in std::mem::take(&mut self.shard.events) {
+            match event {
+                Event::Command { conn, op, request } => self.command(conn, op, &request),
+                Event::Closed { conn, class } => self.connection_closed(conn, class),
+                Event::Granted { tx } => {
+                    self.shard.publish();
+                    if !self.cut_granted(tx) {
+                        self.role_granted(tx, shell);
+                    }
+                }
+                Event::Done { tx } => self.link_unit_done(tx),
+                Event::Message { from, body } => {
+                    let message = body
+                        .downcast::<Message>()
+                        .expect("only nodes send upper messages");
+                    self.handle(from as usize, *message, shell);
+                }
+                Event::Applied { from, upto } => self.link_applied(from as usize, upto),
+                Event::Unblocked { conn, error } => {
+                    self.to_coordinator(Message::WaitOver {
+                        conn,
+                        error: Some(error),
+                    });
+                }
+                Event::FlushedAll => self.to_coordinator(Message::Flushed),
+            }
+        }
+    }
+
+    fn command(
+        &mut self,
+        conn: ConnId,
+        op: SessionOp,
+        request: &crate::shard::message::OwnedRequest,
+    ) {
+        let args = request.args();
+        match op {
+            SessionOp::ReplicaOf => {
+                let waits = self
+                    .shard
+                    .client(conn)
+                    .is_some_and(|client| matches!(client.waiting, Waiting::Upper { .. }));
+                self.replicaof_command(conn, args, waits);
+            }
+            SessionOp::ReplConf => self.replconf(conn, args),
+            SessionOp::Psync => self.sync_command(conn, args, false),
+            SessionOp::Sync => self.sync_command(conn, args, true),
+            SessionOp::Wait => self.wait_command(conn, args),
+            other => unreachable!("{other:?} is the shard's"),
+        }
+    }
+
+    fn connection_closed(&mut self, conn: ConnId, class: Class) {
+        match class {
+            Class::Replica => self.feed_closed(conn),
+            Class::Upstream => {}
+            Class::Normal => self.to_coordinator(Message::WaitOver { conn, error: None }),
+        }
+    }
+
+    /// Sends a message to a node, this one included.
+    fn to(&mut self, shard: usize, message: Message) {
+        if shard == self.shard.id {
+            self.local.push_back(message);
+        } else {
+            self.shard
+                .post(shard, crate::shard::message::Item::Upper(Box::new(message)));
+        }
+    }
+
+    fn to_coordinator(&mut self, message: Message) {
+        self.to(COORDINATOR, message);
+    }
+
+    fn handle_local(&mut self, shell: &mut dyn Shell) {
+        while let Some(message) = self.local.pop_front() {
+            self.handle(self.shard.id, message, shell);
+        }
+    }
+
+    fn handle(&mut self, from: usize, message: Message, shell: &mut dyn Shell) {
+        match message {
+            Message::WantSync { conn, request } => self.want_sync((from, conn), request),
+            Message::Online { conn, info } => self.replica_online((from, conn), info),
+            Message::Ack { conn, offset } => self.replica_acked((from, conn), offset),
+            Message::Gone { conn } => self.replica_gone((from, conn)),
+            Message::Took { conn } => self.member_took((from, conn)),
+            Message::Wait {
+                conn,
+                offset,
+                replicas,
+                timeout_ms,
+            } => {
+                self.wait_begins((from, conn), offset, replicas, timeout_ms);
+            }
+            Message::WaitOver { conn, error } => self.wait_over((from, conn), error),
+            Message::SyncStarts {
+                conn,
+                replid,
+                offset,
+            } => {
+                self.sync_starts(shell, conn, &replid, offset);
+            }
+            Message::SyncData { conn, bytes } => self.sync_data(shell, conn, bytes),
+            Message::SyncEnds { conn } => self.sync_ends(shell, conn),
+            Message::SyncFailed { conn } => self.shard.disconnect(shell, conn, false),
+            Message::DropReplicas => self.drop_replicas(shell),
+            Message::Waited { conn, count, error } => self.waited(conn, count, error),
+            Message::Prepare(step) => self.prepare(step),
+            Message::Prepared => {
+                if !self.cut_prepared() {
+                    self.role_prepared();
+                }
+            }
+            Message::Fragment { epoch, bytes, last } => self.fragment(from, epoch, bytes, last),
+            Message::Credit { epoch } => self.credit(epoch),
+            Message::AbortSnapshot => self.abort_snapshot(),
+            Message::Flushed => self.restart_sync(),
+            Message::ReplicaOf { conn, target } => {
+                self.replicaof(conn.map(|conn| (from, conn)), target);
+            }
+            Message::ReplicaOfDone { conn, text } => {
+                self.shard
+                    .resume_client(conn, |client| client.reply.simple(text));
+            }
+            Message::Load { entries } => self.load(entries),
+            Message::LoadFailed => self.staging = None,
+        }
+    }
+
+    /// Bytes arrived. Those of the upstream are the link's.
+    pub fn received(&mut self, shell: &mut dyn Shell, conn: ConnId, data: &[u8]) {
+        match &mut self.link {
+            Some(link) if link.conn == Some(conn) => link.received(data),
+            _ => self.shard.received(conn, data),
+        }
+        let _ = shell;
+    }
+
+    /// An outgoing connection was made, or not.
+    pub fn connected(&mut self, shell: &mut dyn Shell, conn: ConnId, result: Result<(), String>) {
+        self.link_connected(shell, conn, result);
+    }
+
+    /// The peer took output.
+    pub fn sent(&mut self, shell: &mut dyn Shell, conn: ConnId) {
+        self.shard.sent(shell, conn);
+        if !self.feeds.is_empty() {
+            self.took(shell, conn);
+        }
+    }
+
+    /// A connection is gone.
+    pub fn closed(&mut self, conn: ConnId) {
+        if self
+            .link
+            .as_ref()
+            .is_some_and(|link| link.conn == Some(conn))
+        {
+            self.link_lost("the connection was closed");
+        }
+        self.shard.closed(conn);
+    }
+
+    /// 40 random hexadecimal digits.
+    fn fresh_id(&mut self) -> String {
+        random_id(&mut self.entropy)
+    }
+}
+
+/// 40 random hexadecimal digits: a run id or a replication id.
+pub fn random_id(rng: &mut crate::command::Rng) -> String {
+    let mut id: String = (0..3).map(|_| format!("{:016x}", rng.next_u64())).collect();
+    id.truncate(40);
+    id
+}

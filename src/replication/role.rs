@@ -1,0 +1,252 @@
+//! Primary or replica: REPLICAOF, NO ONE, and the barriers under which history changes hands.
+
+use std::sync::atomic::Ordering;
+
+use super::Node;
+use super::apply::Applier;
+use super::link::Link;
+use super::message::{Message, Step};
+use crate::protocol::Args;
+use crate::shard::locks::TxId;
+use crate::shard::shell::{ConnId, Shell};
+use crate::shard::transaction::Kind;
+
+/// A change that waits for, or holds, the barrier.
+pub(super) enum Change {
+    /// Follow this upstream.
+    Follow { host: String, port: u16 },
+    /// Be a primary.
+    Promote,
+    /// The link has received a whole dataset.
+    Adopt { replid: String, offset: u64 },
+}
+
+/// The barrier of a change of role or dataset.
+pub(super) struct RoleBarrier {
+    pub change: Change,
+    /// Clients to be answered.
+    pub clients: Vec<(usize, ConnId)>,
+    pub tx: Option<TxId>,
+    pub missing: usize,
+}
+
+impl Node {
+    /// Whether this process follows an upstream.
+    pub(super) fn is_replica(&self) -> bool {
+        self.shard.shared.is_replica.load(Ordering::Relaxed)
+    }
+
+    /// REPLICAOF at the client's home.
+    pub(super) fn replicaof_command(&mut self, conn: ConnId, args: Args<'_>, waits: bool) {
+        let target = if args[1].eq_ignore_ascii_case(b"no") && args[2].eq_ignore_ascii_case(b"one")
+        {
+            None
+        } else {
+            let port = crate::value::number::parse_i64(&args[2]);
+            let Some(port) = port.and_then(|port| u16::try_from(port).ok()) else {
+                if waits {
+                    self.shard
+                        .resume_client(conn, |c| c.reply.error("ERR Invalid master port"));
+                }
+                return;
+            };
+            Some((String::from_utf8_lossy(&args[1]).into_owned(), port))
+        };
+        let conn = waits.then_some(conn);
+        self.to_coordinator(Message::ReplicaOf { conn, target });
+    }
+
+    /// REPLICAOF at the coordinator. Changes queue: one barrier at a time.
+    pub(super) fn replicaof(
+        &mut self,
+        client: Option<(usize, ConnId)>,
+        target: Option<(String, u16)>,
+    ) {
+        let done = |node: &mut Node, text| {
+            if let Some((home, conn)) = client {
+                node.to(home, Message::ReplicaOfDone { conn, text });
+            }
+        };
+        let change = match target {
+            None if !self.is_replica() && self.role_queue.is_empty() => {
+                done(self, "OK");
+                return;
+            }
+            None => Change::Promote,
+            Some((host, port)) => {
+                let same = self
+                    .link
+                    .as_ref()
+                    .is_some_and(|l| l.host == host && l.port == port);
+                if same && self.role_queue.is_empty() {
+                    done(self, "OK Already connected to specified master");
+                    return;
+                }
+                Change::Follow { host, port }
+            }
+        };
+        let clients = client.into_iter().collect();
+        self.role_queue.push_back(RoleBarrier {
+            change,
+            clients,
+            tx: None,
+            missing: 0,
+        });
+    }
+
+    /// Whether no other barrier of ours is under way.
+    pub(super) fn barrier_is_free(&self) -> bool {
+        self.role_queue.is_empty()
+    }
+
+    /// Takes the next change's barrier when nothing else is in the way.
+    pub(super) fn drive_role(&mut self, shell: &mut dyn Shell) {
+        let Some(first) = self.role_queue.front() else {
+            return;
+        };
+        if first.tx.is_some() || self.coordinator.sync.holds_barrier() {
+            return;
+        }
+        // What was received is applied first: a promotion loses nothing of it, and the offset from
+        // which another upstream is asked to go on is what the dataset holds.
+        if !self.hold_link() {
+            return;
+        }
+        let tx = self.shard.begin_upper(shell, Kind::Barrier, Vec::new());
+        self.role_queue.front_mut().expect("it was just there").tx = Some(tx);
+    }
+
+    /// A barrier is granted: if it is the role's, carries the change out.
+    pub(super) fn role_granted(&mut self, tx: TxId, shell: &mut dyn Shell) {
+        let shards = self.shard.shared.shards;
+        let first = self
+            .role_queue
+            .front_mut()
+            .expect("a barrier of ours is granted");
+        assert_eq!(first.tx, Some(tx), "changes are carried out one at a time");
+        first.missing = shards;
+        let step = match &first.change {
+            Change::Follow { .. } => Step::Record(false),
+            Change::Promote => Step::Record(self.log.lock().enabled),
+            Change::Adopt { .. } => Step::Adopt,
+        };
+        match step {
+            Step::Adopt => self.restart_sync(),
+            _ => self.drop_link(shell),
+        }
+        for shard in 0..shards {
+            self.to(shard, Message::Prepare(step));
+        }
+    }
+
+    /// A shard has carried its step out.
+    pub(super) fn role_prepared(&mut self) {
+        let Some(first) = self.role_queue.front_mut() else {
+            return;
+        };
+        first.missing -= 1;
+        if first.missing > 0 {
+            return;
+        }
+        let barrier = self.role_queue.pop_front().expect("it was just there");
+        let tx = barrier.tx.expect("it was granted");
+        match barrier.change {
+            Change::Follow { host, port } => self.follow(host, port),
+            Change::Promote => self.promote(),
+            Change::Adopt { replid, offset } => self.adopt(replid, offset),
+        }
+        self.shard.release_barrier(tx);
+        self.release_link();
+        for (home, conn) in barrier.clients {
+            self.to(home, Message::ReplicaOfDone { conn, text: "OK" });
+        }
+    }
+
+    fn follow(&mut self, host: String, port: u16) {
+        let was_replica = self.shard.shared.is_replica.swap(true, Ordering::Relaxed);
+        self.shard.shared.stale.store(true, Ordering::Relaxed);
+        let (replid, offset, enabled) = {
+            let merged = self.log.merge();
+            (merged.replid.clone(), merged.end(), merged.enabled)
+        };
+        tracing::info!(%host, port, "following an upstream");
+        // Our own history serves to go on from, as a replica of whoever shares it.
+        let cached = (was_replica || enabled).then_some((replid, offset));
+        let db = self.log.lock().db.take().unwrap_or(0) as usize;
+        let db = self.last_link_db.take().unwrap_or(db);
+        let applier = Applier::new(offset, db, self.shard.shared.shards);
+        self.link = Some(Link::new(host.clone(), port, cached, applier));
+        self.note_upstream(Some((host, port)));
+        if !was_replica {
+            self.drop_all_replicas();
+        }
+        self.update_upstream_view();
+    }
+
+    fn promote(&mut self) {
+        self.shard.shared.is_replica.store(false, Ordering::Relaxed);
+        self.shard.shared.stale.store(false, Ordering::Relaxed);
+        let id = self.fresh_id();
+        self.log.reset(|merged| {
+            if merged.enabled {
+                merged.shift(id);
+            }
+            merged.upstream = None;
+        });
+        tracing::info!("this is a primary now");
+        self.note_upstream(None);
+        self.drop_all_replicas();
+    }
+
+    /// The upstream's dataset is in place of ours.
+    fn adopt(&mut self, replid: String, offset: u64) {
+        self.log.reset(|merged| {
+            merged.restart(replid, offset);
+            merged.enabled = true;
+        });
+        self.shard.shared.stale.store(false, Ordering::Relaxed);
+        self.drop_all_replicas();
+        self.link_adopted(offset);
+    }
+
+    fn drop_all_replicas(&mut self) {
+        for shard in 0..self.shard.shared.shards {
+            self.to(shard, Message::DropReplicas);
+        }
+    }
+
+    /// CONFIG GET replicaof shows what is followed.
+    fn note_upstream(&mut self, target: Option<(String, u16)>) {
+        let target = target.map(|(host, port)| crate::config::Upstream { host, port });
+        let changed: Result<(), ()> = self.shard.shared.config.update(|config| {
+            config.replicaof = target;
+            Ok(())
+        });
+        changed.expect("nothing in it fails");
+    }
+
+    /// This shard's step under a barrier.
+    pub(super) fn prepare(&mut self, step: Step) {
+        // Everything executed before the barrier is in the log before anything changes.
+        self.shard.publish();
+        match step {
+            Step::Cut { epoch } => {
+                self.make_cut(epoch);
+                let primary = !self.is_replica();
+                self.shard.effects.set_enabled(primary);
+            }
+            Step::Record(on) => self.shard.effects.set_enabled(on),
+            Step::Adopt => {
+                let staged = self
+                    .staging
+                    .take()
+                    .unwrap_or_else(|| self.shard.empty_keyspace());
+                self.abort_snapshot();
+                let mut old = std::mem::replace(&mut self.shard.keyspace, staged);
+                old.flush_all();
+                self.dying.push(old);
+            }
+        }
+        self.to_coordinator(Message::Prepared);
+    }
+}

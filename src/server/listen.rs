@@ -1,0 +1,96 @@
+//! The listening sockets: TCP on IPv4 and IPv6, and the Unix socket with its permissions.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::config::Config;
+use crate::net::Listeners;
+
+/// Opens every listening socket of the configuration.
+///
+/// # Errors
+/// One line for the user: which address, and why.
+pub fn open(config: &Config) -> Result<Listeners, String> {
+    let mut listeners = Listeners::default();
+    if config.port != 0 {
+        for word in &config.bind {
+            // As in Redis, an address with a leading '-' may be missing.
+            let (optional, word) = match word.strip_prefix('-') {
+                Some(rest) => (true, rest),
+                None => (false, word.as_str()),
+            };
+            let ip = match word {
+                "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                "::*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+                word => word
+                    .parse()
+                    .map_err(|_| format!("bind: '{word}' is not an address"))?,
+            };
+            let address = SocketAddr::new(ip, config.port);
+            match tcp(address, config.tcp_backlog) {
+                Ok(listener) => listeners.tcp.push(listener),
+                Err(error) if optional && is_unavailable(&error) => {}
+                Err(error) => {
+                    return Err(format!(
+                        "Could not create server TCP listening socket {address}: {error}"
+                    ));
+                }
+            }
+        }
+    }
+    if !config.unixsocket.is_empty() {
+        let listener = unix(config)
+            .map_err(|error| format!("Opening Unix socket {}: {error}", config.unixsocket))?;
+        listeners.unix = Some(listener);
+    }
+    if listeners.tcp.is_empty() && listeners.unix.is_none() {
+        return Err("Configured to not listen anywhere, exiting.".to_owned());
+    }
+    Ok(listeners)
+}
+
+fn is_unavailable(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [
+        libc::EADDRNOTAVAIL,
+        libc::EAFNOSUPPORT,
+        libc::EPROTONOSUPPORT,
+        libc::ENOPROTOOPT,
+    ]
+    .iter()
+    .any(|known| code == Some(*known))
+}
+
+fn tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}
+
+/// The permissions are in force before anybody can connect: the socket is bound under a umask that
+/// grants nothing, and listens only after they are set.
+fn unix(config: &Config) -> io::Result<UnixListener> {
+    let path = &config.unixsocket;
+    let _ = std::fs::remove_file(path);
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&socket2::SockAddr::unix(path)?)?;
+    if config.unixsocketperm != 0 {
+        let mode = std::fs::Permissions::from_mode(config.unixsocketperm);
+        std::fs::set_permissions(path, mode)?;
+    }
+    socket.listen(i32::try_from(config.tcp_backlog).unwrap_or(i32::MAX))?;
+    Ok(socket.into())
+}

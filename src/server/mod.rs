@@ -1,0 +1,312 @@
+//! The process: from the command line to running shards, and back to a clean end.
+
+pub mod executor;
+pub mod listen;
+pub mod process;
+pub mod shell;
+mod signals;
+
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
+
+use crate::config::{Config, Disk, Launch, LogLevel, Start};
+use crate::net::{Balance, DriverConfig, IoKind, Listeners, Waker};
+use crate::replication::{Node, log::Log, random_id};
+use crate::shard::shared::{Process, Shared};
+use shell::Host;
+
+/// Runs the server as the command line says; `args` without the program's name.
+pub fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
+    match Config::from_args(args, &mut Disk) {
+        Ok(Start::Print(text)) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Ok(Start::Serve(launch)) => match serve(*launch) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(reason) => {
+                eprintln!("{reason}");
+                ExitCode::FAILURE
+            }
+        },
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(launch: Launch) -> Result<(), String> {
+    let Launch {
+        mut config,
+        file,
+        no_effect,
+    } = launch;
+    let file = match file {
+        Some(file) if file != "-" => absolute(&file)?,
+        _ => String::new(),
+    };
+    if config.daemonize {
+        daemonize()?;
+    }
+    std::env::set_current_dir(&config.dir)
+        .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
+    config.dir = absolute(".")?;
+    start_logging(&config)?;
+    let (kind, features) = choose_io(&config)?;
+    let cpus = choose_cpus(&config)?;
+    config.shards = u16::try_from(cpus.len()).map_err(|_| "too many shards".to_owned())?;
+    process::raise_open_files(config.maxclients);
+    let listeners = listen::open(&config)?;
+    write_pidfile(&config);
+    let signals = signals::Signals::block().map_err(|error| format!("signals: {error}"))?;
+    report(&config, &cpus, &features, &no_effect);
+    for warning in process::warnings(config.tcp_backlog, kind == IoKind::Uring) {
+        tracing::warn!("{warning}");
+    }
+    let outcome = run(&config, kind, cpus, listeners, signals, file);
+    if !config.pidfile.is_empty() {
+        let _ = std::fs::remove_file(&config.pidfile);
+    }
+    if !config.unixsocket.is_empty() {
+        let _ = std::fs::remove_file(&config.unixsocket);
+    }
+    tracing::info!("Banyan is now ready to exit, bye bye...");
+    outcome
+}
+
+fn absolute(path: &str) -> Result<String, String> {
+    let full = std::path::absolute(path).map_err(|error| format!("{path}: {error}"))?;
+    let full = full.canonicalize().unwrap_or(full);
+    Ok(full.display().to_string())
+}
+
+/// Starts the shards and waits for their end.
+fn run(
+    config: &Config,
+    kind: IoKind,
+    cpus: Vec<Option<usize>>,
+    listeners: Listeners,
+    signals: signals::Signals,
+    file: String,
+) -> Result<(), String> {
+    let mut rng = process::entropy().map_err(|error| format!("no random source: {error}"))?;
+    let shards = cpus.len();
+    let log = Arc::new(Log::new(
+        shards,
+        random_id(&mut rng),
+        config.repl_backlog_size,
+    ));
+    let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let facts = Process {
+        run_id: random_id(&mut rng),
+        pid: std::process::id(),
+        executable: std::env::current_exe()
+            .map(|p| p.display().to_string())
+            .unwrap_or_default(),
+        config_file: file.clone(),
+        os: process::os(),
+        io: if kind == IoKind::Uring {
+            "io_uring"
+        } else {
+            "epoll"
+        },
+        started_unix_ms: started.map_or(0, |since| since.as_millis() as u64),
+        started_mono_ns: 0,
+        shard_cpus: cpus.clone(),
+        seed: std::array::from_fn(|_| rng.next_u64()),
+        memory: Some(process::memory),
+        total_memory_bytes: process::total_memory_bytes(),
+        cpu: Some(process::cpu),
+    };
+    let shared = Arc::new(Shared::new(config.clone(), shards, log.clone(), facts));
+    if !file.is_empty() {
+        let rewriter = move |config: &Config| rewrite(config, &file);
+        *shared.rewriter.lock().expect("nobody else has it yet") = Some(Box::new(rewriter));
+    }
+    let mut wakers = Vec::with_capacity(shards);
+    let mut sleepers = Vec::with_capacity(shards);
+    for _ in 0..shards {
+        let (waker, sleeper) = Waker::new().map_err(|error| format!("eventfd: {error}"))?;
+        wakers.push(waker);
+        sleepers.push(Some(sleeper));
+    }
+    let balance = Arc::new(Balance::new(wakers.clone()));
+    let parts = Arc::new(Mutex::new((Some(listeners), sleepers)));
+    let seeds: Vec<u64> = (0..shards).map(|_| rng.next_u64()).collect();
+    let body = {
+        let (shared, wakers) = (shared.clone(), wakers.clone());
+        move |shard: usize| {
+            let (listeners, sleeper) = {
+                let mut parts = parts.lock().expect("a panic ends the process");
+                let listeners = if shard == 0 { parts.0.take() } else { None };
+                (listeners.unwrap_or_default(), parts.1[shard].take())
+            };
+            let node = Node::new(shard, shared.clone(), log.clone(), seeds[shard]);
+            let mut host = Host::new(node, wakers.clone());
+            let driver = DriverConfig::new(shard, balance.clone());
+            let sleeper = sleeper.expect("each shard starts once");
+            if let Err(error) = crate::net::run(kind, driver, listeners, sleeper, &mut host) {
+                panic!("the driver of shard {shard} failed: {error}");
+            }
+        }
+    };
+    let threads = executor::start(kind, cpus, body)
+        .map_err(|error| format!("cannot start a shard: {error}"))?;
+    let stopper = shared.clone();
+    let wake_all = wakers;
+    signals.on_termination(move |name| {
+        tracing::info!("received {name}, shutting down");
+        stopper.shutdown.store(true, Ordering::Release);
+        wake_all.iter().for_each(Waker::wake);
+    });
+    tracing::info!("ready to accept connections");
+    for thread in threads {
+        if thread.join().is_err() {
+            return Err("a shard ended in a panic".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// CONFIG REWRITE: the new text replaces the file in one step.
+fn rewrite(config: &Config, file: &str) -> Result<(), String> {
+    let old = match std::fs::read(file) {
+        Ok(old) => old,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(error.to_string()),
+    };
+    let fresh = format!("{file}-{}.tmp", std::process::id());
+    let written = std::fs::File::create(&fresh).and_then(|mut out| {
+        out.write_all(&config.rewrite(&old))?;
+        out.sync_all()?;
+        std::fs::rename(&fresh, file)
+    });
+    written.map_err(|error| {
+        let _ = std::fs::remove_file(&fresh);
+        error.to_string()
+    })
+}
+
+fn start_logging(config: &Config) -> Result<(), String> {
+    let level = match config.loglevel {
+        LogLevel::Debug => tracing::Level::TRACE,
+        LogLevel::Verbose => tracing::Level::DEBUG,
+        LogLevel::Notice => tracing::Level::INFO,
+        LogLevel::Warning => tracing::Level::WARN,
+    };
+    let builder = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false);
+    if config.logfile.is_empty() {
+        let colours = std::io::IsTerminal::is_terminal(&std::io::stdout());
+        builder.with_ansi(colours).init();
+    } else {
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&config.logfile);
+        let file = file.map_err(|error| format!("Can't open the log file: {error}"))?;
+        builder
+            .with_ansi(false)
+            .with_writer(Mutex::new(file))
+            .init();
+    }
+    Ok(())
+}
+
+/// The driver to run: as configured, or epoll where io_uring is missing.
+fn choose_io(config: &Config) -> Result<(IoKind, String), String> {
+    use crate::config::Io;
+    if config.io == Io::Epoll {
+        return Ok((IoKind::Epoll, "epoll".to_owned()));
+    }
+    let features = executor::probe();
+    if features.uring {
+        return Ok((IoKind::Uring, features.to_string()));
+    }
+    if config.io == Io::Uring {
+        return Err("--io uring: io_uring is missing or forbidden here".to_owned());
+    }
+    tracing::warn!("io_uring is missing or forbidden here: running on epoll, which costs speed");
+    Ok((IoKind::Epoll, "epoll".to_owned()))
+}
+
+/// One element per shard: the CPU it is pinned to, or none.
+fn choose_cpus(config: &Config) -> Result<Vec<Option<usize>>, String> {
+    let wanted = config.shards as usize;
+    if !config.shard_cpus.is_empty() {
+        let cpus: Vec<usize> = config
+            .shard_cpus
+            .iter()
+            .map(|cpu| usize::from(*cpu))
+            .collect();
+        let count = if wanted == 0 { cpus.len() } else { wanted };
+        if count > cpus.len() {
+            return Ok(vec![None; count]);
+        }
+        return Ok(cpus.into_iter().take(count).map(Some).collect());
+    }
+    let cores = executor::physical_cores().map_err(|error| format!("CPUs: {error}"))?;
+    match wanted {
+        0 => Ok(cores.into_iter().map(Some).collect()),
+        count if count > cores.len() => Ok(vec![None; count]),
+        count => Ok(cores.into_iter().take(count).map(Some).collect()),
+    }
+}
+
+fn report(config: &Config, cpus: &[Option<usize>], io: &str, no_effect: &[&str]) {
+    let pinned: Vec<String> = cpus
+        .iter()
+        .map(|cpu| cpu.map_or("-".to_owned(), |cpu| cpu.to_string()))
+        .collect();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        pid = std::process::id(),
+        port = config.port,
+        "Banyan is starting"
+    );
+    tracing::info!(shards = cpus.len(), cpus = %pinned.join(","), io, "shards");
+    if !no_effect.is_empty() {
+        tracing::info!(
+            "directives that have no effect here: {}",
+            no_effect.join(", ")
+        );
+    }
+}
+
+fn write_pidfile(config: &Config) {
+    if config.pidfile.is_empty() {
+        return;
+    }
+    if let Err(error) = std::fs::write(&config.pidfile, format!("{}\n", std::process::id())) {
+        tracing::warn!(path = %Path::new(&config.pidfile).display(), %error, "cannot write the pid file");
+    }
+}
+
+/// Goes to the background: before any thread is started.
+fn daemonize() -> Result<(), String> {
+    // SAFETY: the process has one thread, so the child may go on running ordinary code.
+    match unsafe { libc::fork() } {
+        0 => {}
+        -1 => return Err(format!("cannot fork: {}", std::io::Error::last_os_error())),
+        _ => std::process::exit(0),
+    }
+    // SAFETY: plain system calls on descriptors that are ours.
+    unsafe {
+        libc::setsid();
+        let null = libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+        if null >= 0 {
+            libc::dup2(null, 0);
+            libc::dup2(null, 1);
+            libc::dup2(null, 2);
+            if null > 2 {
+                libc::close(null);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! One shard's core behind the network seam: what the driver calls, and what the core asks of it.
+
+use std::net::ToSocketAddrs;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use crate::net::{self, ConnectOptions, Io, Target, Waker};
+use crate::replication::Node;
+use crate::shard::connection::Origin;
+use crate::shard::shell::{Chunk, ConnId, Now, Shell};
+use crate::shard::{Sleep, shared::Shared};
+
+/// A shard's node as the driver's handler.
+pub struct Host {
+    node: Node,
+    shared: Arc<Shared>,
+    wakers: Vec<Waker>,
+    /// Connections that the core closed at once: it hears of their end after the tick.
+    closed: Vec<net::ConnId>,
+    keepalive_s: u32,
+}
+
+impl Host {
+    /// `wakers` are those of all shards, in order.
+    pub fn new(node: Node, wakers: Vec<Waker>) -> Self {
+        let shared = node.shard.shared.clone();
+        Host {
+            node,
+            shared,
+            wakers,
+            closed: Vec::new(),
+            keepalive_s: 0,
+        }
+    }
+
+    /// Runs `f` with the core and a shell around `io`.
+    fn with<R>(&mut self, io: &mut Io, f: impl FnOnce(&mut Node, &mut dyn Shell) -> R) -> R {
+        let mut shell = Outside {
+            io,
+            wakers: &self.wakers,
+            closed: &mut self.closed,
+        };
+        f(&mut self.node, &mut shell)
+    }
+
+    /// Tells the core of the ends that it brought about itself.
+    fn report_closed(&mut self) -> bool {
+        let any = !self.closed.is_empty();
+        for conn in std::mem::take(&mut self.closed) {
+            self.node.closed(inner(conn));
+        }
+        any
+    }
+}
+
+/// The driver's name for a connection, in the core's type.
+fn inner(conn: net::ConnId) -> ConnId {
+    ConnId {
+        index: conn.index,
+        generation: conn.generation,
+    }
+}
+
+fn outer(conn: ConnId) -> net::ConnId {
+    net::ConnId {
+        index: conn.index,
+        generation: conn.generation,
+    }
+}
+
+impl net::Handler for Host {
+    fn accepted(&mut self, io: &mut Io, conn: net::ConnId, peer: net::Peer) {
+        let origin = match peer {
+            net::Peer::Tcp(remote, local) => Origin {
+                peer: remote.to_string(),
+                local: local.to_string(),
+                is_local: remote.ip().to_canonical().is_loopback(),
+                is_unix: false,
+            },
+            net::Peer::Unix(path) => {
+                let path = format!("{}:0", path.display());
+                Origin {
+                    peer: path.clone(),
+                    local: path,
+                    is_local: true,
+                    is_unix: true,
+                }
+            }
+        };
+        self.keepalive_s = self.node.shard.config.tcp_keepalive;
+        if !origin.is_unix && self.keepalive_s > 0 {
+            // A connection that is already gone tells so by its next event.
+            let _ = io.set_keepalive(conn, self.keepalive_s);
+        }
+        self.with(io, |node, shell| {
+            node.shard.accepted(shell, inner(conn), origin)
+        });
+    }
+
+    fn connected(&mut self, io: &mut Io, conn: net::ConnId, result: std::io::Result<()>) {
+        let result = result.map_err(|error| error.to_string());
+        self.with(io, |node, shell| node.connected(shell, inner(conn), result));
+    }
+
+    fn received(&mut self, io: &mut Io, conn: net::ConnId, data: &[u8]) {
+        self.with(io, |node, shell| node.received(shell, inner(conn), data));
+    }
+
+    fn sent(&mut self, io: &mut Io, conn: net::ConnId, _bytes: usize) {
+        self.with(io, |node, shell| node.sent(shell, inner(conn)));
+    }
+
+    fn finished(&mut self, _io: &mut Io, conn: net::ConnId) -> bool {
+        self.node.shard.finished(inner(conn))
+    }
+
+    fn closed(&mut self, _io: &mut Io, conn: net::ConnId) {
+        self.node.closed(inner(conn));
+    }
+
+    fn tick(&mut self, io: &mut Io, now: net::Now) -> net::Sleep {
+        if self.shared.shutdown.load(Ordering::Acquire) {
+            self.wakers.iter().for_each(Waker::wake);
+            return net::Sleep::Exit;
+        }
+        let now = Now {
+            unix_ms: now.unix_ms,
+            mono_ns: now.mono_ns,
+        };
+        let sleep = self.with(io, |node, shell| node.tick(shell, now));
+        if self.report_closed() || self.shared.shutdown.load(Ordering::Acquire) {
+            return net::Sleep::Poll;
+        }
+        match sleep {
+            Sleep::Poll => net::Sleep::Poll,
+            Sleep::ForMs(ms) => net::Sleep::For(Duration::from_millis(ms.max(1))),
+            Sleep::Exit => net::Sleep::Exit,
+        }
+    }
+}
+
+/// The driver as the core sees it.
+struct Outside<'a> {
+    io: &'a mut Io,
+    wakers: &'a [Waker],
+    closed: &'a mut Vec<net::ConnId>,
+}
+
+impl Shell for Outside<'_> {
+    fn send(&mut self, conn: ConnId, chunk: Chunk) {
+        let chunk = match chunk {
+            Chunk::Vec(vec) => net::Chunk::Vec(vec),
+            Chunk::Bytes(bytes) => net::Chunk::Bytes(bytes),
+        };
+        self.io.send(outer(conn), chunk);
+    }
+
+    fn buffer(&mut self) -> Vec<u8> {
+        self.io.buffer()
+    }
+
+    fn queued(&self, conn: ConnId) -> usize {
+        self.io.queued(outer(conn))
+    }
+
+    fn close_after_flush(&mut self, conn: ConnId) {
+        self.io.close_after_flush(outer(conn));
+    }
+
+    fn close_now(&mut self, conn: ConnId) {
+        self.io.close_now(outer(conn));
+        self.closed.push(outer(conn));
+    }
+
+    fn pause(&mut self, conn: ConnId) {
+        self.io.pause(outer(conn));
+    }
+
+    fn resume(&mut self, conn: ConnId) {
+        self.io.resume(outer(conn));
+    }
+
+    fn connect(&mut self, host: &str, port: u16) -> ConnId {
+        // Names are resolved by the system's resolver. It may block this shard for as long as it
+        // takes; addresses, the usual case, do not ask it.
+        let found = (host, port)
+            .to_socket_addrs()
+            .ok()
+            .and_then(|mut found| found.next());
+        // A name that is not found becomes a connection that fails at once.
+        let nowhere = std::net::SocketAddr::from(([255, 255, 255, 255], port));
+        let target = Target::Tcp(found.unwrap_or(nowhere));
+        inner(self.io.connect(target, ConnectOptions::default()))
+    }
+
+    fn wake(&mut self, shard: usize) {
+        self.wakers[shard].wake();
+    }
+}

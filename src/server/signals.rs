@@ -1,0 +1,54 @@
+//! SIGTERM and SIGINT end the server cleanly; SIGPIPE and SIGHUP are ignored.
+
+use std::io;
+
+/// The signals that end the process, blocked in every thread that is started after.
+pub(super) struct Signals {
+    set: libc::sigset_t,
+}
+
+impl Signals {
+    /// Blocks them in this thread and in those that it starts.
+    pub fn block() -> io::Result<Self> {
+        // SAFETY: zeros are a valid set for `sigemptyset` to fill; the calls only read it after.
+        unsafe {
+            let mut set: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut set);
+            libc::sigaddset(&raw mut set, libc::SIGTERM);
+            libc::sigaddset(&raw mut set, libc::SIGINT);
+            if libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut()) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+            libc::signal(libc::SIGHUP, libc::SIG_IGN);
+            Ok(Signals { set })
+        }
+    }
+
+    /// Calls `f` from a thread of its own when one arrives. A second one ends the process at once.
+    pub fn on_termination(self, f: impl FnOnce(&'static str) + Send + 'static) {
+        let wait = move || {
+            let name = self.wait();
+            f(name);
+            self.wait();
+            std::process::exit(1);
+        };
+        let thread = std::thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(wait);
+        if let Err(error) = thread {
+            tracing::warn!(%error, "no thread for signals: they are ignored");
+        }
+    }
+
+    fn wait(&self) -> &'static str {
+        let mut signal = 0;
+        // SAFETY: the set is valid and the signals in it are blocked.
+        while unsafe { libc::sigwait(&raw const self.set, &raw mut signal) } != 0 {}
+        if signal == libc::SIGINT {
+            "SIGINT"
+        } else {
+            "SIGTERM"
+        }
+    }
+}

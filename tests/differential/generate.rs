@@ -1,0 +1,735 @@
+//! The grammar of random commands.
+//!
+//! A template is a command as typed, with two kinds of holes: `[a|b|]` picks one alternative, and
+//! `$name` draws an argument (see `Generator::draw`). A name ending in `+` draws several.
+
+use crate::support::random::Random;
+
+/// How the two replies to a command are compared.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Check {
+    Exact,
+    /// The same elements in any order.
+    Unordered,
+    /// The same pairs in any order.
+    UnorderedPairs,
+    /// Exact if the reply to the command before it, OBJECT ENCODING, says listpack.
+    Ordered(Box<Check>),
+    /// Two integers that time may have moved apart by this much; negative ones are exact.
+    Near(i64),
+    /// The same kinds of values and the same lengths: the values are random.
+    Shape,
+    /// The server's name, version and the connection's id are its own.
+    Hello,
+    /// An error, exact, or one step of an iteration, whose content is the server's own.
+    Cursor,
+    /// The results of a transaction.
+    Exec(Vec<Check>),
+    /// No reply at all.
+    Silent,
+}
+
+#[derive(Clone, Debug)]
+pub struct Command {
+    pub args: Vec<Vec<u8>>,
+    pub check: Check,
+}
+
+/// What happens next.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// One pipeline of one connection.
+    Batch {
+        client: usize,
+        commands: Vec<Command>,
+    },
+    /// A full iteration with SCAN, or with HSCAN of a key.
+    Scan {
+        client: usize,
+        key: Option<Vec<u8>>,
+        options: Vec<Vec<u8>>,
+    },
+    /// RESTORE, on both servers, of what one of them dumped.
+    CrossDump {
+        client: usize,
+        from_reference: bool,
+        key: Vec<u8>,
+        dest: Vec<u8>,
+    },
+    Digest,
+}
+
+impl Step {
+    pub fn len(&self) -> usize {
+        match self {
+            Step::Batch { commands, .. } => commands.len(),
+            _ => 1,
+        }
+    }
+}
+
+/// Two plain RESP2 connections and one that starts in RESP3.
+pub const CLIENTS: usize = 3;
+
+/// Seconds, or thousands of milliseconds, by which busy machines may drift apart.
+const DRIFT: i64 = 60;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    Exact,
+    Unordered,
+    Seconds,
+    Millis,
+    Shape,
+    Hello,
+    Cursor,
+}
+
+const EXACT: How = How::Exact;
+
+/// Templates with their weights.
+#[rustfmt::skip]
+const TEMPLATES: &[(usize, How, &str)] = &[
+    // Strings.
+    (60, EXACT, "SET $s $v"),
+    (12, EXACT, "SET $s $v [EX $sec|PX $ms|EXAT $SEC|PXAT $MS|KEEPTTL|]"),
+    (12, EXACT, "SET $s $v [NX|XX] [GET|] [KEEPTTL|EX $sec|]"),
+    (6, EXACT, "SET $k $v [GET|NX|XX|KEEPTTL|EX 0|PX -1|EXAT $past-|NX XX|EX $sec PX $ms|KEEPTTL EX $sec]"),
+    (30, EXACT, "GET $s"),
+    (4, EXACT, "GET $k"),
+    (8, EXACT, "SETNX $s $v"),
+    (5, EXACT, "SETEX $s [$sec|0|-1|$bad] $v"),
+    (5, EXACT, "PSETEX $s [$ms|0|-1|$bad] $v"),
+    (5, EXACT, "GETSET $s $v"),
+    (6, EXACT, "GETDEL $s"),
+    (10, EXACT, "GETEX $s [|PERSIST|EX $sec|PX $ms|EXAT $SEC|PXAT $MS|EX 0|EXAT -5|PERSIST EX 50000]"),
+    (3, EXACT, "GETEX $s [EXAT|PXAT] $past"),
+    (14, EXACT, "APPEND $s $v"),
+    (10, EXACT, "STRLEN $k"),
+    (10, EXACT, "SETRANGE $s $off $v"),
+    (2, EXACT, "SETRANGE $s [-1|536870912|9223372036854775807|4294967296] $v"),
+    (12, EXACT, "GETRANGE $s $idx $idx"),
+    (3, EXACT, "SUBSTR $s $idx $idx"),
+    (20, EXACT, "[INCR|DECR] $s"),
+    (14, EXACT, "[INCRBY|DECRBY] $s $I"),
+    (14, EXACT, "INCRBYFLOAT $s $d"),
+    (16, EXACT, "MGET $k+"),
+    (12, EXACT, "MSET $kv+"),
+    (8, EXACT, "MSETNX $kv+"),
+    // Keys.
+    (14, EXACT, "[DEL|UNLINK] $k+"),
+    (10, EXACT, "[EXISTS|TOUCH] $k+"),
+    (10, EXACT, "TYPE $k"),
+    (12, EXACT, "EXPIRE $k $sec [|NX|XX|GT|LT]"),
+    (8, EXACT, "PEXPIRE $k $ms [|NX|XX|GT|LT]"),
+    (8, EXACT, "EXPIREAT $k $SEC [|NX|XX|GT|LT]"),
+    (8, EXACT, "PEXPIREAT $k $MS [|NX|XX|GT|LT]"),
+    (4, EXACT, "[EXPIRE|PEXPIRE|EXPIREAT|PEXPIREAT] $k [0|-1|$sec|$bad] [NX XX|GT LT|NX GT|foo|XX GT]"),
+    (3, EXACT, "[EXPIRE|PEXPIRE] $k [0|-1|-1000000]"),
+    (3, EXACT, "[EXPIREAT|PEXPIREAT] $k $past [|NX|XX|LT]"),
+    (3, EXACT, "[EXPIRE|PEXPIRE|EXPIREAT|PEXPIREAT] $k [9223372036854775807|-9223372036854775808|9223372036854775]"),
+    (10, How::Seconds, "[TTL|EXPIRETIME] $k"),
+    (10, How::Millis, "[PTTL|PEXPIRETIME] $k"),
+    (8, EXACT, "PERSIST $k"),
+    (10, EXACT, "[RENAME|RENAMENX] $k $k"),
+    (10, EXACT, "COPY $k $k [|REPLACE|DB $db|DB $db REPLACE|DB $bad]"),
+    (6, EXACT, "MOVE $k $db"),
+    (3, EXACT, "SWAPDB $db $db"),
+    (1, EXACT, "[FLUSHDB|FLUSHALL] [|SYNC|ASYNC|$bad]"),
+    (4, How::Shape, "RANDOMKEY"),
+    (4, How::Unordered, "KEYS $pat"),
+    (6, EXACT, "DBSIZE"),
+    (16, EXACT, "OBJECT ENCODING $k"),
+    (4, EXACT, "OBJECT [REFCOUNT|FREQ] $k"),
+    (3, How::Seconds, "OBJECT IDLETIME $k"),
+    (2, EXACT, "OBJECT [ENCODING|$bad|FREQ $k $k]"),
+    (4, How::Shape, "DUMP $k"),
+    (2, How::Shape, "MEMORY USAGE $k [|SAMPLES 0|SAMPLES 5]"),
+    (2, How::Shape, "MEMORY USAGE $k [SAMPLES|SAMPLES -1|SAMPLES $bad|$bad]"),
+    (3, EXACT, "RESTORE $k [0|-1|$ms|$bad] $v [|REPLACE|ABSTTL|IDLETIME 5|FREQ 256|IDLETIME -1|FREQ 1 IDLETIME 1]"),
+    (2, How::Cursor, "SCAN [$bad|foo] [|COUNT 0|COUNT foo|MATCH|COUNT -1]"),
+    (2, How::Cursor, "SCAN 0 [COUNT 0|COUNT foo|MATCH|COUNT -1|TYPE|FOO BAR]"),
+    // Hashes.
+    (50, EXACT, "HSET $h $fv+"),
+    (12, EXACT, "HSET $H $FV+"),
+    (8, EXACT, "HMSET $h $fv+"),
+    (8, EXACT, "HSETNX $h $f $v"),
+    (14, EXACT, "HGET $h $f"),
+    (10, EXACT, "HMGET $h $f+"),
+    (14, EXACT, "HDEL $h $f+"),
+    (6, EXACT, "HDEL $H $F"),
+    (8, EXACT, "HLEN $h"),
+    (8, EXACT, "HSTRLEN $h $f"),
+    (8, EXACT, "HEXISTS $h $f"),
+    (12, EXACT, "HINCRBY $h $f $I"),
+    (12, EXACT, "HINCRBYFLOAT $h $f $d"),
+    (4, How::Unordered, "[HKEYS|HVALS|HGETALL] $k"),
+    (3, How::Shape, "HRANDFIELD $h"),
+    (4, How::Shape, "HRANDFIELD $h [-5|-1|0|-20]"),
+    (4, How::Shape, "HRANDFIELD $h [1000|3|1] [|WITHVALUES]"),
+    (4, How::Shape, "HRANDFIELD $h -7 WITHVALUES"),
+    (2, How::Shape, "HRANDFIELD $h [$bad|9223372036854775807 WITHVALUES|-9223372036854775808 WITHVALUES|3 FOO|3 WITHVALUES FOO]"),
+    (2, How::Cursor, "HSCAN $h [foo|0 COUNT 0|0 COUNT foo|0 MATCH|0 FOO BAR]"),
+    // Connections.
+    (8, EXACT, "SELECT $db"),
+    (1, EXACT, "SELECT $bad"),
+    (4, EXACT, "PING [|$v]"),
+    (3, EXACT, "ECHO $v"),
+    (1, EXACT, "CLIENT [GETNAME|SETNAME n$i|SETNAME|SETNAME \"|UNPAUSE|UNBLOCK 999999|UNBLOCK $bad]"),
+    (1, EXACT, "CLIENT [SETINFO LIB-NAME l$i|SETINFO LIB-VER $i|SETINFO FOO x|NO-EVICT ON|NO-EVICT OFF|NO-TOUCH OFF|NO-TOUCH foo|$bad]"),
+    (1, How::Shape, "CLIENT [ID|GETNAME]"),
+    (1, How::Hello, "HELLO [|2|3]"),
+    (1, How::Hello, "HELLO [1|4|foo|2 AUTH|2 SETNAME|3 FOO]"),
+    (1, EXACT, "RESET"),
+    (1, EXACT, "UNWATCH"),
+    (1, EXACT, "[EXEC|DISCARD]"),
+    (1, EXACT, "$bad $v $v"),
+];
+
+/// Commands whose steps are built by hand below rather than by a template.
+const BY_HAND: &[&str] = &["MULTI", "WATCH"];
+
+/// The commands that the grammar can send, in upper case.
+pub fn covered() -> std::collections::BTreeSet<String> {
+    let mut names: std::collections::BTreeSet<String> =
+        BY_HAND.iter().map(|n| (*n).to_owned()).collect();
+    for (_, _, template) in TEMPLATES {
+        let first = template
+            .split(' ')
+            .next()
+            .expect("a template has a first word");
+        let first = first.trim_start_matches('[').trim_end_matches(']');
+        names.extend(
+            first
+                .split('|')
+                .filter(|n| !n.starts_with('$'))
+                .map(str::to_owned),
+        );
+    }
+    names
+}
+
+pub struct Generator {
+    pub random: Random,
+    total_weight: usize,
+}
+
+impl Generator {
+    pub fn new(seed: u64) -> Self {
+        let total_weight = TEMPLATES.iter().map(|t| t.0).sum();
+        Generator {
+            random: Random::new(seed),
+            total_weight,
+        }
+    }
+
+    pub fn step(&mut self) -> Step {
+        let client = self.random.below(CLIENTS);
+        match self.random.below(100) {
+            0 => Step::Scan {
+                client,
+                key: None,
+                options: self.scan_options(true),
+            },
+            1 => {
+                let key = Some(self.hash_key());
+                Step::Scan {
+                    client,
+                    key,
+                    options: self.scan_options(false),
+                }
+            }
+            2 | 3 => {
+                let from_reference = self.random.one_in(2);
+                Step::CrossDump {
+                    client,
+                    from_reference,
+                    key: self.key(),
+                    dest: self.key(),
+                }
+            }
+            _ => self.batch(client),
+        }
+    }
+
+    fn scan_options(&mut self, types: bool) -> Vec<Vec<u8>> {
+        let mut words = Vec::new();
+        if self.random.one_in(2) {
+            words.extend([
+                b"COUNT".to_vec(),
+                self.random.between(1, 500).to_string().into_bytes(),
+            ]);
+        }
+        if self.random.one_in(3) {
+            words.extend([b"MATCH".to_vec(), self.pattern()]);
+        }
+        if types && self.random.one_in(3) {
+            let kind = self.random.pick(&["string", "hash", "HASH", "list"]);
+            words.extend([b"TYPE".to_vec(), kind.as_bytes().to_vec()]);
+        }
+        words
+    }
+
+    fn batch(&mut self, client: usize) -> Step {
+        let wanted = match self.random.below(10) {
+            0..=3 => 1,
+            4..=7 => self.random.below(10) + 2,
+            8 => self.random.below(40) + 10,
+            _ => self.random.below(100) + 50,
+        };
+        let mut commands = Vec::new();
+        while commands.len() < wanted {
+            match self.random.below(60) {
+                0 => self.transaction(&mut commands),
+                1 => self.watch(&mut commands),
+                2 => self.ordered_read(&mut commands),
+                3 => self.expire_now(&mut commands),
+                4 if self.random.one_in(4) => self.unanswered(&mut commands),
+                _ => {
+                    let command = self.command();
+                    commands.push(command);
+                }
+            }
+        }
+        Step::Batch { client, commands }
+    }
+
+    fn transaction(&mut self, out: &mut Vec<Command>) {
+        if self.random.one_in(3) {
+            self.watch(out);
+        }
+        out.push(exact(["MULTI"]));
+        let mut checks = Vec::new();
+        for _ in 0..self.random.below(6) {
+            let mut command = self.command();
+            // Within a transaction these act on the connection in ways that break the pairing
+            // of results and checks.
+            let name = command.args[0].to_ascii_uppercase();
+            if matches!(
+                name.as_slice(),
+                b"RESET" | b"HELLO" | b"EXEC" | b"DISCARD" | b"UNWATCH"
+            ) {
+                continue;
+            }
+            checks.push(std::mem::replace(&mut command.check, Check::Exact));
+            out.push(command);
+        }
+        if self.random.one_in(8) {
+            out.push(exact(["DISCARD"]));
+        } else {
+            let args = vec![b"EXEC".to_vec()];
+            out.push(Command {
+                args,
+                check: Check::Exec(checks),
+            });
+        }
+    }
+
+    /// The watch outlives the batch, so that another connection can spoil it.
+    fn watch(&mut self, out: &mut Vec<Command>) {
+        let mut args = vec![b"WATCH".to_vec()];
+        for _ in 0..=self.random.below(3) {
+            args.push(self.key());
+        }
+        out.push(Command {
+            args,
+            check: Check::Exact,
+        });
+    }
+
+    /// A read of a whole hash, whose order is part of the reply while it is a listpack.
+    fn ordered_read(&mut self, out: &mut Vec<Command>) {
+        let key = self.hash_key();
+        let (name, check) = match self.random.below(3) {
+            0 => ("HKEYS", Check::Unordered),
+            1 => ("HVALS", Check::Unordered),
+            _ => ("HGETALL", Check::UnorderedPairs),
+        };
+        out.push(Command {
+            args: vec![b"OBJECT".to_vec(), b"ENCODING".to_vec(), key.clone()],
+            check: Check::Exact,
+        });
+        let check = Check::Ordered(Box::new(check));
+        out.push(Command {
+            args: vec![name.into(), key],
+            check,
+        });
+    }
+
+    /// A key that is born dead, and a look at it: its deletion is lazy but certain.
+    fn expire_now(&mut self, out: &mut Vec<Command>) {
+        let key = self.string_key();
+        let unit = self.random.pick(&["PXAT", "EXAT"]).as_bytes().to_vec();
+        let value = self.value();
+        let args = vec![b"SET".to_vec(), key.clone(), value, unit, b"1000".to_vec()];
+        out.push(Command {
+            args,
+            check: Check::Exact,
+        });
+        let look = self
+            .random
+            .pick(&["GET", "EXISTS", "TTL", "TYPE", "INCR", "DEL", "PERSIST"]);
+        out.push(Command {
+            args: vec![look.into(), key],
+            check: Check::Exact,
+        });
+    }
+
+    fn unanswered(&mut self, out: &mut Vec<Command>) {
+        let client = |word: &str, check| Command {
+            args: vec![b"CLIENT".to_vec(), b"REPLY".to_vec(), word.into()],
+            check,
+        };
+        if self.random.one_in(2) {
+            out.push(client("SKIP", Check::Silent));
+            out.push(Command {
+                check: Check::Silent,
+                ..self.plain_set()
+            });
+        } else {
+            out.push(client("OFF", Check::Silent));
+            for _ in 0..self.random.below(4) {
+                out.push(Command {
+                    check: Check::Silent,
+                    ..self.plain_set()
+                });
+            }
+            out.push(client("ON", Check::Exact));
+        }
+    }
+
+    fn plain_set(&mut self) -> Command {
+        let args = vec![b"SET".to_vec(), self.string_key(), self.value()];
+        Command {
+            args,
+            check: Check::Exact,
+        }
+    }
+
+    /// One command from the templates, sometimes spoilt.
+    pub fn command(&mut self) -> Command {
+        let mut ticket = self.random.below(self.total_weight);
+        let (_, how, template) = TEMPLATES
+            .iter()
+            .find(|t| match ticket.checked_sub(t.0) {
+                Some(rest) => {
+                    ticket = rest;
+                    false
+                }
+                None => true,
+            })
+            .expect("weights add up");
+        let mut args = self.expand(template);
+        let name = String::from_utf8_lossy(&args[0]).to_uppercase();
+        let check = match how {
+            How::Exact => Check::Exact,
+            How::Unordered if name == "HGETALL" => Check::UnorderedPairs,
+            How::Unordered => Check::Unordered,
+            How::Seconds => Check::Near(DRIFT),
+            How::Millis => Check::Near(DRIFT * 1000),
+            How::Shape => Check::Shape,
+            How::Hello => Check::Hello,
+            How::Cursor => Check::Cursor,
+        };
+        if self.random.one_in(30) && !name.starts_with("FLUSH") {
+            self.spoil(&mut args);
+        }
+        if self.random.one_in(10) {
+            args[0].make_ascii_lowercase();
+        }
+        Command { args, check }
+    }
+
+    fn spoil(&mut self, args: &mut Vec<Vec<u8>>) {
+        let garbage: Vec<u8> = self
+            .random
+            .pick(&[
+                "foo",
+                "",
+                "-1",
+                "9223372036854775808",
+                "1.5",
+                "NX",
+                "\0",
+                "*",
+            ])
+            .into();
+        let at = 1 + self.random.below(args.len());
+        match self.random.below(3) {
+            0 if at < args.len() => {
+                args.remove(at);
+            }
+            1 if at < args.len() => args[at] = garbage,
+            _ => args.push(garbage),
+        }
+    }
+
+    fn expand(&mut self, template: &str) -> Vec<Vec<u8>> {
+        let mut text = String::new();
+        let mut rest = template;
+        while let Some(open) = rest.find('[') {
+            let close = open + rest[open..].find(']').expect("a bracket is closed");
+            let options: Vec<&str> = rest[open + 1..close].split('|').collect();
+            text.push_str(&rest[..open]);
+            text.push_str(options[self.random.below(options.len())]);
+            rest = &rest[close + 1..];
+        }
+        text.push_str(rest);
+        let mut args = Vec::new();
+        for word in text.split_whitespace() {
+            self.draw(word, &mut args);
+        }
+        args
+    }
+
+    fn draw(&mut self, word: &str, out: &mut Vec<Vec<u8>>) {
+        let number = |n: i64| n.to_string().into_bytes();
+        let one = match word {
+            "$k" => self.key(),
+            "$s" => self.string_key(),
+            "$h" => self.hash_key(),
+            "$H" => self.big_hash_key(),
+            "$f" => self.field(),
+            "$F" => self.big_field(),
+            "$v" => self.value(),
+            "$i" => number(self.random.between(0, 9)),
+            "$I" => self.integer(),
+            "$d" => self.float(),
+            "$sec" => number(self.random.between(10_000, 100_000_000)),
+            "$ms" => number(self.random.between(10_000_000, 100_000_000_000)),
+            "$SEC" => number(self.random.between(4_000_000_000, 9_000_000_000)),
+            "$MS" => number(self.random.between(4_000_000_000_000, 9_000_000_000_000)),
+            "$past" => number(self.random.between(1, 1_000_000_000)),
+            "$past-" => number(-self.random.between(1, 1_000_000_000)),
+            "$db" => number(match self.random.below(12) {
+                0 => 15,
+                1 => self.random.between(-1, 17),
+                _ => self.random.between(0, 2),
+            }),
+            "$off" => number(self.random.between(0, 200)),
+            "$idx" => self.index(),
+            "$pat" => self.pattern(),
+            "$bad" => self
+                .random
+                .pick(&["foo", "", "1.5", "nan", "0x10", "\r\n"])
+                .into(),
+            "$k+" => return self.several(out, |g, out| out.push(g.key())),
+            "$f+" => return self.several(out, |g, out| out.push(g.field())),
+            "$kv+" => return self.several(out, |g, out| out.extend([g.key(), g.value()])),
+            "$fv+" => return self.several(out, |g, out| out.extend([g.field(), g.value()])),
+            "$FV+" => {
+                for _ in 0..self.random.below(40) {
+                    out.extend([self.big_field(), number(self.random.between(0, 99))]);
+                }
+                out.extend([self.big_field(), self.value()]);
+                return;
+            }
+            literal => match literal.split_once('$') {
+                Some((head, _)) => [head.as_bytes(), &number(self.random.between(0, 9))].concat(),
+                None => literal.into(),
+            },
+        };
+        out.push(one);
+    }
+
+    fn several(&mut self, out: &mut Vec<Vec<u8>>, draw: fn(&mut Self, &mut Vec<Vec<u8>>)) {
+        let count = if self.random.one_in(20) {
+            12
+        } else {
+            1 + self.random.below(4)
+        };
+        for _ in 0..count {
+            draw(self, out);
+        }
+    }
+
+    fn key(&mut self) -> Vec<u8> {
+        match self.random.below(4) {
+            0 => self.hash_key(),
+            _ => self.string_key(),
+        }
+    }
+
+    fn string_key(&mut self) -> Vec<u8> {
+        match self.random.below(40) {
+            0 => Vec::new(),
+            1 => b"\x00\xff\r\nkey".to_vec(),
+            2 => format!("{{t}}{}", self.random.below(3)).into_bytes(),
+            3 => format!("{{u}}{}", self.random.below(3)).into_bytes(),
+            4 => self.hash_key(),
+            5 => format!("h?[{}]*", self.random.below(3)).into_bytes(),
+            _ => format!("s{}", self.random.below(30)).into_bytes(),
+        }
+    }
+
+    fn hash_key(&mut self) -> Vec<u8> {
+        match self.random.below(20) {
+            0 => format!("s{}", self.random.below(30)).into_bytes(),
+            1 => format!("{{t}}h{}", self.random.below(2)).into_bytes(),
+            2..=4 => self.big_hash_key(),
+            _ => format!("h{}", self.random.below(12)).into_bytes(),
+        }
+    }
+
+    fn big_hash_key(&mut self) -> Vec<u8> {
+        format!("H{}", self.random.below(3)).into_bytes()
+    }
+
+    fn field(&mut self) -> Vec<u8> {
+        match self.random.below(30) {
+            0 => Vec::new(),
+            1 => self.value(),
+            2 => self.integer(),
+            3 => self.big_field(),
+            _ => format!("f{}", self.random.below(14)).into_bytes(),
+        }
+    }
+
+    fn big_field(&mut self) -> Vec<u8> {
+        format!("field:{}", self.random.below(300)).into_bytes()
+    }
+
+    fn index(&mut self) -> Vec<u8> {
+        match self.random.below(12) {
+            0 => self.integer(),
+            _ => self.random.between(-60, 60).to_string().into_bytes(),
+        }
+    }
+
+    fn pattern(&mut self) -> Vec<u8> {
+        let patterns = [
+            "*",
+            "s*",
+            "h?",
+            "[sh][0-4]",
+            "s[^3-7]",
+            "*1*",
+            "\\*",
+            "h\\?*",
+            "",
+            "{t}*",
+            "[",
+            "s[",
+            "*[0-9]",
+            "field:*5",
+            "f1?",
+            "**?",
+            "[a-",
+            "[^s]*",
+            "s1",
+            "nothing",
+        ];
+        self.random.pick(&patterns).into()
+    }
+
+    fn integer(&mut self) -> Vec<u8> {
+        let odd = [
+            "9223372036854775807",
+            "-9223372036854775808",
+            "9223372036854775808",
+            "0",
+            "-0",
+            "+1",
+            " 1",
+            "1 ",
+            "01",
+            "",
+            "1e3",
+            "4611686018427387904",
+            "-1",
+            "2147483648",
+            "4294967296",
+            "00",
+            "1\0",
+            "-9223372036854775809",
+        ];
+        match self.random.below(5) {
+            0 => self.random.pick(&odd).into(),
+            1 => (self.random.next() as i64 >> self.random.below(64))
+                .to_string()
+                .into_bytes(),
+            _ => self.random.between(-1000, 1000).to_string().into_bytes(),
+        }
+    }
+
+    fn float(&mut self) -> Vec<u8> {
+        let odd = [
+            "3.0e3",
+            "1e-10",
+            "-0",
+            "0.1",
+            "inf",
+            "-inf",
+            "nan",
+            "1e400",
+            " 1",
+            "1 ",
+            "0x1p3",
+            "1.",
+            ".5",
+            "1e17",
+            "123456789.123456789",
+            "-1.5e5",
+            "",
+            "foo",
+            "1e-400",
+            "5e-324",
+            "99999999999999999999",
+            "0.30000000000000004",
+            "1e5000",
+            "infinity",
+            "+2",
+        ];
+        match self.random.below(4) {
+            0 => self.random.pick(&odd).into(),
+            1 => self.integer(),
+            2 => format!(
+                "{}.{}",
+                self.random.between(-99, 99),
+                self.random.below(1000)
+            )
+            .into(),
+            _ => {
+                let scaled = self.random.between(-1_000_000, 1_000_000) as f64 / 256.0;
+                scaled.to_string().into_bytes()
+            }
+        }
+    }
+
+    fn value(&mut self) -> Vec<u8> {
+        match self.random.below(24) {
+            0 => Vec::new(),
+            1..=6 => self.integer(),
+            7..=9 => self.float(),
+            10 => {
+                let len = 43 + self.random.below(3);
+                self.random.bytes(len)
+            }
+            11 => {
+                let len = 63 + self.random.below(3);
+                vec![b'x'; len]
+            }
+            12 => {
+                let len = self.random.below(300);
+                self.random.bytes(len)
+            }
+            13 if self.random.one_in(8) => {
+                let len = 1_000 + self.random.below(40_000);
+                vec![b'z'; len]
+            }
+            14 => b"\r\n$5\r\n\0".to_vec(),
+            15 if self.random.one_in(4) => {
+                let len = 1_020 + self.random.below(10);
+                vec![b'y'; len]
+            }
+            _ => format!("value{}", self.random.below(50)).into_bytes(),
+        }
+    }
+}
+
+fn exact<const N: usize>(words: [&str; N]) -> Command {
+    Command {
+        args: words.iter().map(|w| (*w).into()).collect(),
+        check: Check::Exact,
+    }
+}

@@ -1,0 +1,75 @@
+//! Banyan against valkey-server 8.0.1, which speaks for Redis 7.2: the same random commands must
+//! get the same replies, leave the same data, and send the same stream to a replica.
+//!
+//! A failure prints its seed; `BANYAN_SEED=<seed> cargo test --test differential` replays it.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod compare;
+mod generate;
+mod propagation;
+mod run;
+mod table;
+
+use run::{Pair, compare_random};
+use std::collections::BTreeSet;
+
+/// Commands for each number of shards.
+const COMMANDS: usize = 67_000;
+
+#[test]
+fn one_shard_answers_as_valkey_does() {
+    compare_random(&mut Pair::start(1, &[]), support::seed(), COMMANDS);
+}
+
+#[test]
+fn two_shards_answer_as_valkey_does() {
+    compare_random(&mut Pair::start(2, &[]), support::seed(), COMMANDS);
+}
+
+#[test]
+fn seven_shards_answer_as_valkey_does() {
+    compare_random(&mut Pair::start(7, &[]), support::seed(), COMMANDS);
+}
+
+#[test]
+fn the_grammar_covers_what_its_list_claims() {
+    let listed: BTreeSet<String> = support::cases::DIFFERENTIAL
+        .iter()
+        .map(|n| (*n).to_owned())
+        .collect();
+    assert_eq!(generate::covered(), listed);
+}
+
+#[test]
+fn one_shard_sends_the_stream_that_valkey_sends() {
+    propagation::compare_cases(1);
+}
+
+#[test]
+fn seven_shards_send_the_stream_that_valkey_sends() {
+    propagation::compare_cases(7);
+}
+
+#[test]
+fn random_pipelines_leave_the_stream_that_valkey_sends() {
+    let seed = support::seed();
+    propagation::compare_random(1, seed, 8_000);
+    propagation::compare_random(3, seed, 8_000);
+}
+
+#[test]
+fn the_stream_cases_cover_what_their_list_claims() {
+    let listed: BTreeSet<String> = support::cases::PROPAGATION
+        .iter()
+        .map(|n| (*n).to_owned())
+        .collect();
+    assert_eq!(propagation::covered(), listed);
+}
+
+#[test]
+fn errors_of_arity_and_syntax_are_those_of_valkey() {
+    table::compare_arity(2);
+    table::compare_cases(2);
+}

@@ -1,0 +1,236 @@
+//! The stream that Banyan sends to a replica against the one that Valkey sends, as parsed
+//! commands in their order.
+
+use super::generate::{Generator, Step};
+use super::run::Pair;
+use crate::support::client::Client;
+use crate::support::replica::{Replica, Unit, units};
+use std::collections::BTreeSet;
+
+/// Cases: what prepares the data, and the commands whose effects are compared. Commands are
+/// separated by `;`. `@past` is a time long gone, `@ms` and `@s` one far ahead; `@dump` is the
+/// payload of `DUMP` of the key `dumped`.
+#[rustfmt::skip]
+const CASES: &[(&str, &str)] = &[
+    ("", "SET a 1"),
+    ("", "SET a 1 EX 100000; SET a 1 PX 100000000; SET a 1 EXAT @s; SET a 1 PXAT @ms"),
+    ("SET a 0", "SET a 1 GET; SET a 2 NX; SET a 3 XX GET; SET b 1 XX; SET a 4 KEEPTTL"),
+    ("SET a 0", "SET a 1 EX 100000 GET; SET a 2 XX EX 50000; SET c 2 NX PX 90000000 GET"),
+    ("SET a 0", "SET a 1 PXAT @past; GET a"),
+    ("SET a 0", "SET a 1 EXAT @past XX GET; EXISTS a"),
+    ("SET a 1", "SETNX a 2; SETNX b 2"),
+    ("", "SETEX a 100000 v; PSETEX a 100000000 v"),
+    ("SET a 1", "GETSET a 2; GETSET b 3"),
+    ("SET a 1", "GETDEL a; GETDEL a"),
+    ("SET a 1", "GETEX a; GETEX a EX 100000; GETEX a PXAT @ms; GETEX a PERSIST; GETEX a PERSIST"),
+    ("SET a 1; SET b 1", "GETEX a PXAT @past; GETEX b EXAT @past; GETEX none EX 5"),
+    ("SET a 1", "APPEND a 2; APPEND b x; APPEND b \"\"; SETRANGE a 5 y; SETRANGE none 0 \"\""),
+    ("SET a 1", "INCR a; DECR a; INCRBY a 5; DECRBY a 7; INCR new; INCRBY a 0"),
+    ("SET a 1", "INCRBYFLOAT a 0.5; INCRBYFLOAT new 3e3; INCRBYFLOAT a 0"),
+    ("SET a 1 EX 100000", "INCRBYFLOAT a 0.5; INCR a; APPEND a 1; SETRANGE a 0 9"),
+    ("SET s text; HSET h f v", "INCR s; INCRBYFLOAT s 1; APPEND h x; HINCRBY h f 1; HSET s f v"),
+    ("", "MSET a 1 b 2 c 3; MSET x 1 x 2; MSETNX a 1 new 2; MSETNX n1 1 n2 2"),
+    ("SET a 1; SET b 2; HSET h f v", "DEL a none; DEL none; UNLINK b h; DEL a a"),
+    ("SET a 1; SET b 1; SET c 1; SET d 1", "EXPIRE a 100000; PEXPIRE b 90000000; EXPIREAT c @s; PEXPIREAT d @ms"),
+    ("SET a 1; SET b 1; SET c 1; SET d 1", "EXPIRE a 0; PEXPIRE b -1; EXPIREAT c @past; PEXPIREAT d @past"),
+    ("SET a 1", "EXPIRE a 100000 XX; EXPIRE a 100000 NX; EXPIRE a 900000 GT; EXPIRE a 50 GT; PERSIST a; PERSIST a"),
+    ("SET a 1", "EXPIRE none 100; EXPIRE a 100000 LT; PEXPIREAT a @past LT"),
+    ("SET a 1; SET b 2 EX 100000", "RENAME a c; RENAME b c; RENAMENX c d; SET c 1; RENAMENX c d; RENAME d d"),
+    ("SET a 1 EX 100000; HSET h f v", "COPY a b; COPY a b; COPY a b REPLACE; COPY h g DB 3; COPY h h"),
+    ("SET a 1; HSET h f v", "MOVE a 5; MOVE none 5; MOVE h 5; SELECT 5; DEL a"),
+    ("SET a 1", "SWAPDB 0 3; SET a 2; SELECT 3; SET a 3; SWAPDB 3 3; SELECT 0"),
+    ("SET a 1; SELECT 4; SET b 1; SELECT 0", "FLUSHDB; FLUSHDB ASYNC; FLUSHALL SYNC; FLUSHALL"),
+    ("", "SELECT 2; FLUSHDB; FLUSHALL ASYNC; SET a 1; SELECT 0; SET a 2"),
+    ("", "HSET h f v g w; HSET h f v; HMSET h x 1; HSETNX h f 2; HSETNX h new 2"),
+    ("HSET h f 1 g 2", "HDEL h f none; HDEL h none; HDEL h g; HDEL h g"),
+    ("HSET h f 1", "HINCRBY h f 5; HINCRBY h new 1; HINCRBYFLOAT h f 0.25; HINCRBYFLOAT h n 1e2"),
+    ("SET dumped text", "RESTORE a 0 @dump; RESTORE b 100000000 @dump; RESTORE c @ms @dump ABSTTL; RESTORE a 0 @dump REPLACE"),
+    ("SET dumped text", "RESTORE a @past @dump ABSTTL; RESTORE b 0 @dump FREQ 5; RESTORE c 0 @dump IDLETIME 5"),
+    ("SET a 1; SET dumped text", "RESTORE a @past @dump ABSTTL REPLACE"),
+    ("", "MULTI; SET a 1; SET b 2; EXEC"),
+    ("", "MULTI; SET a 1; EXEC; MULTI; EXEC; MULTI; GET a; EXEC; MULTI; SET a 1; DISCARD"),
+    ("SET s x", "MULTI; SET a 1; INCR s; SET b 2; EXEC"),
+    ("", "MULTI; SET a 1; SELECT 3; SET a 2; SELECT 0; SET b 3; EXEC; SET c 1"),
+    ("", "SELECT 7; MULTI; SET a 1; SET b 1; EXEC; SELECT 0; SET a 1"),
+    ("", "MULTI; MSET a 1 b 2; DEL a; EXEC; MULTI; MSET a 1 b 2; EXEC"),
+    ("", "WATCH w; MULTI; SET w 1; EXEC; WATCH w; SET w 2; MULTI; SET w 3; EXEC"),
+    ("", "MULTI; SET a 1; NOSUCH; EXEC; SET after 1"),
+    ("", "MULTI; SET a 1 EX 100000; GETEX a PERSIST; GETDEL a; EXEC"),
+    ("SET a 1 PXAT @past", "GET a"),
+    ("SET a 1 PXAT @past", "EXISTS a; TTL a"),
+    ("SET a 1 PXAT @past", "SET a 2"),
+    ("SET a 1 PXAT @past", "INCR a"),
+    ("SET a 1 PXAT @past; SET b 2", "RENAME b a"),
+    ("SET a 1 PXAT @past", "DEL a"),
+    ("SET a 1 PXAT @past", "SETNX a 3; MGET a a"),
+    ("SET a 1 PXAT @past; SET b 2 PXAT @past", "MGET a b c"),
+    ("SET a 1 PXAT @past; SET b 1", "MULTI; GET a; SET b 2; EXEC"),
+    ("SET a 1 PXAT @past", "MULTI; GET a; EXEC"),
+    ("SET a 1 PXAT @past; SET b 2", "COPY b a; COPY a c"),
+    ("HSET h f 1; PEXPIREAT h @ms", "HSET h f 2; HDEL h f; HSET h f 3; SET h x"),
+];
+
+/// Words of the cases that write nothing by themselves.
+#[rustfmt::skip]
+const NOT_WRITES: &[&str] = &[
+    "DISCARD", "EXEC", "EXISTS", "GET", "MGET", "MULTI", "NOSUCH", "SELECT", "TTL", "WATCH",
+];
+
+/// The write commands that the cases send.
+pub fn covered() -> BTreeSet<String> {
+    let commands = CASES.iter().flat_map(|case| case.1.split(';'));
+    let names = commands.filter_map(|c| c.split_whitespace().next());
+    names
+        .filter(|n| !NOT_WRITES.contains(n))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn run_script(client: &mut Client, script: &str, dump: &[u8]) {
+    for command in script.split(';') {
+        let args: Vec<Vec<u8>> = command
+            .split_whitespace()
+            .map(|word| match word {
+                "@past" => b"1000000".to_vec(),
+                "@ms" => b"7000000000000".to_vec(),
+                "@s" => b"7000000000".to_vec(),
+                "@dump" => dump.to_vec(),
+                "\"\"" => Vec::new(),
+                word => word.into(),
+            })
+            .collect();
+        if !args.is_empty() {
+            client.run(&args);
+        }
+    }
+}
+
+/// Runs the cases, each from empty databases, and holds each stream to the reference's.
+pub fn compare_cases(shards: usize) {
+    let mut pair = Pair::start(shards, &[]);
+    let mut replicas = [
+        Replica::full(pair.reference.port),
+        Replica::full(pair.subject.port),
+    ];
+    let mut payload = None;
+    let mut wrong = Vec::new();
+    for (i, (prepare, script)) in CASES.iter().enumerate() {
+        pair.reset();
+        let mut streams = Vec::new();
+        for (server, replica) in [&pair.reference, &pair.subject].iter().zip(&mut replicas) {
+            let mut client = server.client();
+            run_script(&mut client, prepare, &[]);
+            if payload.is_none() && prepare.contains("dumped") {
+                // One payload for both: a dump names the version of its writer.
+                payload = Some(client.call("DUMP dumped").bytes().to_vec());
+            }
+            client.call("SELECT 0");
+            let start = format!("start-{i}");
+            client.must(&format!("SET {start} x"));
+            replica.until(&start);
+            run_script(&mut client, script, payload.as_deref().unwrap_or_default());
+            let end = format!("end-{i}");
+            client.must("SELECT 0");
+            client.must(&format!("SET {end} x"));
+            streams.push(units(&replica.until(&end)));
+        }
+        if let Some(text) = differ(&streams[0], &streams[1]) {
+            wrong.push(format!("case {i}: {prepare} | {script}\n{text}"));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of the streams differ:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+/// Random pipelines with a replica attached to each side: the whole streams must agree, since one
+/// connection's writes keep their order whatever shards they go to.
+pub fn compare_random(shards: usize, seed: u64, commands: usize) {
+    let mut pair = Pair::start(shards, &[]);
+    let mut replicas = [
+        Replica::full(pair.reference.port),
+        Replica::full(pair.subject.port),
+    ];
+    let mut generator = Generator::new(seed);
+    let mut sent = 0;
+    let mut round = 0;
+    while sent < commands {
+        let mut steps: Vec<Step> = Vec::new();
+        while steps.len() < 40 {
+            let step = generator.step();
+            if matches!(step, Step::Batch { .. } | Step::CrossDump { .. }) {
+                sent += step.len();
+                steps.push(step);
+            }
+        }
+        if let Err(failure) = pair.run(&steps) {
+            panic!("replies differ, BANYAN_SEED={seed}: {}", failure.text);
+        }
+        round += 1;
+        let marker = format!("round-{round}");
+        let mut streams = Vec::new();
+        for (server, replica) in [&pair.reference, &pair.subject].iter().zip(&mut replicas) {
+            server.client().must(&format!("SET {marker} x"));
+            streams.push(units(&replica.until(&marker)));
+        }
+        if let Some(text) = differ(&streams[0], &streams[1]) {
+            panic!("after {sent} commands, BANYAN_SEED={seed}, streams differ\n{text}");
+        }
+    }
+}
+
+/// Says where two streams part, or nothing.
+fn differ(reference: &[Unit], subject: &[Unit]) -> Option<String> {
+    const BEFORE: usize = 5;
+    let longest = reference.len().max(subject.len());
+    let same = |i: usize| match (reference.get(i), subject.get(i)) {
+        (Some(a), Some(b)) => same_unit(a, b),
+        _ => false,
+    };
+    let at = (0..longest).find(|&i| !same(i))?;
+    let show = |units: &[Unit]| -> String {
+        let from = at.saturating_sub(BEFORE);
+        let to = (at + 3).min(units.len());
+        let lines = units.get(from..to).unwrap_or_default().iter();
+        lines.map(|u| format!("    {}\n", u.show())).collect()
+    };
+    Some(format!(
+        "  unit {at}\n  reference sends\n{}  banyan sends\n{}",
+        show(reference),
+        show(subject)
+    ))
+}
+
+fn same_unit(a: &Unit, b: &Unit) -> bool {
+    a.whole == b.whole
+        && a.commands.len() == b.commands.len()
+        && a.commands
+            .iter()
+            .zip(&b.commands)
+            .all(|(x, y)| x.0 == y.0 && same_args(&x.1, &y.1))
+}
+
+/// Equal, but for times in milliseconds that each side read from its own clock.
+fn same_args(a: &[Vec<u8>], b: &[Vec<u8>]) -> bool {
+    const DRIFT_MS: u64 = 60_000;
+    let clock = |arg: &[u8]| -> Option<u64> {
+        let text = std::str::from_utf8(arg).ok()?;
+        (13..=19)
+            .contains(&text.len())
+            .then(|| text.parse().ok())
+            .flatten()
+    };
+    a.len() == b.len()
+        && a.iter()
+            .zip(b)
+            .enumerate()
+            .all(|(i, (x, y))| match (clock(x), clock(y)) {
+                (Some(x), Some(y)) => x.abs_diff(y) <= DRIFT_MS,
+                // Replicas read a command's name in either case.
+                _ if i == 0 => x.eq_ignore_ascii_case(y),
+                _ => x == y,
+            })
+}

@@ -1,0 +1,337 @@
+//! Full synchronisation.
+
+use super::{banyan, redis, valkey};
+use crate::support::client::Client;
+use crate::support::load::{Load, write_big, write_some};
+use crate::support::replica::{Framing, Manners, Replica};
+use crate::support::server::{Kind, Server, stand_in};
+use crate::support::sync::{assert_same_data, attach, digest, syncs};
+use crate::support::{pause, resp::Value, seed, wait_until};
+use std::process::Command;
+
+/// Attaches replicas one after the other while writers are at work.
+fn under_load(shards: usize, more: &[&'static str]) {
+    let seed = seed();
+    let primary = banyan(shards, more);
+    write_some(&mut primary.client(), 20_000, seed);
+    write_big(&mut primary.client(), 20, 300_000);
+    let load = Load::start(primary.port, 3, seed);
+    let replicas = [redis(&[]), valkey(&[])];
+    for replica in &replicas {
+        attach(replica, primary.port);
+    }
+    let before = load.written();
+    wait_until("the writers to go on", || load.written() > before + 5_000);
+    load.stop();
+    for replica in &replicas {
+        assert_same_data(&primary, replica);
+    }
+    assert_eq!(syncs(&mut primary.client()).full, 2);
+}
+
+#[test]
+fn real_replicas_of_one_shard_synchronise_under_load() {
+    under_load(1, &[]);
+}
+
+#[test]
+fn real_replicas_of_two_shards_synchronise_under_load() {
+    under_load(2, &[]);
+}
+
+#[test]
+fn real_replicas_of_seven_shards_synchronise_under_load() {
+    under_load(7, &[]);
+}
+
+#[test]
+fn real_replicas_synchronise_without_io_uring() {
+    if stand_in() {
+        under_load(2, &[]);
+    } else {
+        under_load(2, &["--io", "epoll"]);
+    }
+}
+
+#[test]
+fn replicas_that_come_together_share_one_snapshot() {
+    let primary = Server::banyan(
+        2,
+        &[
+            "--repl-diskless-sync",
+            "yes",
+            "--repl-diskless-sync-delay",
+            "3",
+        ],
+    );
+    write_some(&mut primary.client(), 20_000, 1);
+    let replicas = [redis(&[]), valkey(&[]), redis(&[])];
+    for replica in &replicas {
+        replica
+            .client()
+            .must(&format!("REPLICAOF 127.0.0.1 {}", primary.port));
+    }
+    let mut sockets = Vec::new();
+    for _ in 0..2 {
+        let port = primary.port;
+        sockets.push(std::thread::spawn(move || Replica::full(port)));
+    }
+    let sockets: Vec<Replica> = sockets
+        .into_iter()
+        .map(|s| s.join().expect("a full synchronisation"))
+        .collect();
+    assert_eq!(
+        sockets[0].rdb, sockets[1].rdb,
+        "one snapshot has one content"
+    );
+    assert_eq!(
+        sockets[0].answer, sockets[1].answer,
+        "one snapshot has one offset"
+    );
+    for replica in &replicas {
+        assert_same_data(&primary, replica);
+    }
+    assert_eq!(syncs(&mut primary.client()).full, 5);
+}
+
+#[test]
+fn a_replica_that_comes_during_a_snapshot_gets_the_next_one() {
+    let primary = banyan(2, &[]);
+    write_big(&mut primary.client(), 100, 200_000);
+    let slow = crate::support::proxy::Proxy::to(primary.port);
+    slow.limit(crate::support::proxy::Way::ToClient, 8_000_000);
+    let first = redis(&[]);
+    first
+        .client()
+        .must(&format!("REPLICAOF 127.0.0.1 {}", slow.port));
+    wait_until("the first replica to wait for its snapshot", || {
+        primary.client().replication("connected_slaves") == "1"
+    });
+    let second = redis(&[]);
+    second
+        .client()
+        .must(&format!("REPLICAOF 127.0.0.1 {}", primary.port));
+    write_some(&mut primary.client(), 2_000, 5);
+    assert_same_data(&primary, &first);
+    assert_same_data(&primary, &second);
+}
+
+#[test]
+fn an_empty_primary_synchronises() {
+    let primary = banyan(7, &[]);
+    let replica = redis(&[]);
+    replica.client().must("SET left over");
+    attach(&replica, primary.port);
+    assert_same_data(&primary, &replica);
+    assert_eq!(replica.client().call("DBSIZE"), Value::Int(0));
+}
+
+#[test]
+fn a_snapshot_keeps_expiries_databases_and_encodings() {
+    let primary = banyan(2, &[]);
+    let mut client = primary.client();
+    client.must("SET plain 1");
+    client.must("SET dying x PXAT 7000000000000");
+    client.must("SELECT 9");
+    client.call("HSET small f v g 2");
+    for i in 0..1000 {
+        client.call(&format!("HSET large field:{i} {i}"));
+    }
+    client.run(&[b"SET".as_slice(), b"bin\0\xff", b"\r\n\0\xff"]);
+    client.call("PEXPIREAT small 7000000000001");
+    let replica = redis(&[]);
+    attach(&replica, primary.port);
+    assert_same_data(&primary, &replica);
+    let mut copy = replica.client();
+    assert_eq!(
+        copy.call("PEXPIRETIME dying"),
+        Value::Int(7_000_000_000_000)
+    );
+    copy.must("SELECT 9");
+    assert_eq!(
+        copy.call("PEXPIRETIME small"),
+        Value::Int(7_000_000_000_001)
+    );
+    assert_eq!(copy.call("OBJECT ENCODING small"), Value::bulk("listpack"));
+    assert_eq!(copy.call("OBJECT ENCODING large"), Value::bulk("hashtable"));
+    assert_eq!(
+        copy.run(&[b"GET".as_slice(), b"bin\0\xff"]),
+        Value::bulk(b"\r\n\0\xff")
+    );
+}
+
+#[test]
+fn a_plain_sync_gets_a_length_and_psync_with_eof_a_mark() {
+    let primary = banyan(2, &[]);
+    write_some(&mut primary.client(), 1_000, 3);
+    assert_eq!(
+        Replica::old_sync(primary.port).framing,
+        Some(Framing::Length)
+    );
+    assert_eq!(Replica::full(primary.port).framing, Some(Framing::Mark));
+    let plain = Manners {
+        eof: false,
+        ..Manners::default()
+    };
+    let replica = Replica::psync(primary.port, "?", -1, plain);
+    assert_eq!(replica.framing, Some(Framing::Length));
+}
+
+#[test]
+fn redis_cli_fetches_a_snapshot_that_a_real_server_loads() {
+    let primary = banyan(2, &[]);
+    write_some(&mut primary.client(), 5_000, 4);
+    let mut loader = Server::redis(&[]);
+    let file = loader.dir().join("dump.rdb");
+    let status = Command::new("redis-cli")
+        .args(["-p", &primary.port.to_string(), "--rdb"])
+        .arg(&file)
+        .output()
+        .expect("redis-cli is installed by scripts/install-servers");
+    assert!(status.status.success(), "redis-cli --rdb: {status:?}");
+    loader.restart();
+    assert_eq!(digest(&mut loader.client()), digest(&mut primary.client()));
+    wait_until("the one that fetched to be forgotten", || {
+        primary.client().replication("connected_slaves") == "0"
+    });
+}
+
+#[test]
+fn flushes_and_swaps_during_a_snapshot_reach_the_replica() {
+    let primary = banyan(2, &[]);
+    let mut client = primary.client();
+    write_big(&mut client, 100, 100_000);
+    client.must("SELECT 1");
+    write_some(&mut client, 5_000, 8);
+    let slow = crate::support::proxy::Proxy::to(primary.port);
+    slow.limit(crate::support::proxy::Way::ToClient, 4_000_000);
+    let replica = redis(&[]);
+    replica
+        .client()
+        .must(&format!("REPLICAOF 127.0.0.1 {}", slow.port));
+    wait_until("the snapshot to begin", || {
+        slow.passed(crate::support::proxy::Way::ToClient) > 100_000
+    });
+    client.must("SWAPDB 0 1");
+    client.must("SELECT 2");
+    write_some(&mut client, 1_000, 9);
+    client.must("SELECT 1");
+    client.must("FLUSHDB");
+    write_some(&mut client, 1_000, 10);
+    slow.limit(crate::support::proxy::Way::ToClient, 0);
+    assert_same_data(&primary, &replica);
+}
+
+#[test]
+fn a_replica_lost_during_its_snapshot_leaves_none_running() {
+    let primary = banyan(2, &[]);
+    write_big(&mut primary.client(), 100, 200_000);
+    let proxy = crate::support::proxy::Proxy::to(primary.port);
+    proxy.limit(crate::support::proxy::Way::ToClient, 4_000_000);
+    let mut replica = redis(&[]);
+    replica
+        .client()
+        .must(&format!("REPLICAOF 127.0.0.1 {}", proxy.port));
+    wait_until("the snapshot to begin", || {
+        proxy.passed(crate::support::proxy::Way::ToClient) > 1_000_000
+    });
+    replica.kill();
+    proxy.cut();
+    let mut client = primary.client();
+    wait_until("the snapshot to end", || {
+        client
+            .info("persistence", "rdb_bgsave_in_progress")
+            .as_deref()
+            == Some("0")
+            && client.replication("connected_slaves") == "0"
+    });
+    let next = redis(&[]);
+    attach(&next, primary.port);
+    assert_same_data(&primary, &next);
+}
+
+#[test]
+fn banyan_follows_a_real_primary_under_load() {
+    for (primary, shards) in [(redis(&[]), 1), (valkey(&[]), 3)] {
+        if primary.kind == Kind::Valkey && stand_in() {
+            // Valkey writes RDB version 11, which redis-server 7.0.15 cannot read.
+            continue;
+        }
+        let seed = seed();
+        write_some(&mut primary.client(), 20_000, seed);
+        write_big(&mut primary.client(), 5, 2_000_000);
+        let load = Load::start(primary.port, 2, seed);
+        let replica = banyan(shards, &[]);
+        attach(&replica, primary.port);
+        let before = load.written();
+        wait_until("the writers to go on", || load.written() > before + 5_000);
+        load.stop();
+        assert_same_data(&primary, &replica);
+    }
+}
+
+#[test]
+fn banyan_follows_banyan_with_another_number_of_shards() {
+    for (ours, theirs) in [(1, 3), (3, 1), (2, 7), (2, 2)] {
+        let seed = seed();
+        let primary = banyan(ours, &[]);
+        write_some(&mut primary.client(), 5_000, seed);
+        let load = Load::start(primary.port, 2, seed);
+        let replica = banyan(theirs, &[]);
+        attach(&replica, primary.port);
+        let before = load.written();
+        wait_until("the writers to go on", || load.written() > before + 2_000);
+        load.stop();
+        assert_same_data(&primary, &replica);
+    }
+}
+
+#[test]
+fn a_type_that_is_not_there_yet_is_named_and_the_old_data_kept() {
+    let primary = redis(&[]);
+    primary.client().must("SET kept 1");
+    primary.client().call("XADD mystream 1-1 f v");
+    let mut replica = banyan(2, &[]);
+    replica.client().must("SET old data");
+    replica
+        .client()
+        .must(&format!("REPLICAOF 127.0.0.1 {}", primary.port));
+    if stand_in() {
+        return;
+    }
+    wait_until("the refusal to be logged", || {
+        let log = replica.log();
+        log.contains("mystream") && log.contains("stream")
+    });
+    assert!(replica.running());
+    replica.client().must("REPLICAOF NO ONE");
+    assert_eq!(replica.client().call("GET old"), Value::bulk("data"));
+    assert_eq!(replica.client().call("EXISTS kept"), Value::Int(0));
+}
+
+#[test]
+fn masterauth_and_requirepass_meet() {
+    let locked = ["--requirepass", "secret", "--masterauth", "secret"];
+    let sign_in = |server: &Server| -> Client {
+        let mut client = server.client();
+        client.must("AUTH secret");
+        client
+    };
+    let primary = banyan(2, &locked);
+    let replicas = [redis(&locked), banyan(3, &locked)];
+    sign_in(&primary).must("SET a 1");
+    for replica in &replicas {
+        let mut client = sign_in(replica);
+        client.must(&format!("REPLICAOF 127.0.0.1 {}", primary.port));
+        wait_until("the replica to hold the key", || {
+            client.call("GET a") == Value::bulk("1")
+        });
+    }
+    let stranger = banyan(1, &["--masterauth", "wrong"]);
+    stranger
+        .client()
+        .must(&format!("REPLICAOF 127.0.0.1 {}", primary.port));
+    pause(1_500);
+    assert_eq!(stranger.client().replication("master_link_status"), "down");
+    assert_eq!(sign_in(&primary).replication("connected_slaves"), "2");
+}

@@ -1,0 +1,323 @@
+//! Real server processes, each on a port and in a directory of its own.
+
+use super::client::Client;
+use super::{PATIENCE, pause, random::Random};
+use std::fs::{self, File};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// How many lines of its log a server shows when its test fails.
+const LOG_LINES_SHOWN: usize = 60;
+
+/// What kind of server a process is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    Banyan,
+    Redis,
+    Valkey,
+}
+
+/// A running server. Killed when dropped; its log is shown if the test is failing then.
+pub struct Server {
+    pub kind: Kind,
+    pub port: u16,
+    child: Child,
+    stopped: bool,
+    args: Vec<String>,
+    dir: TempDir,
+    _reserved: Port,
+}
+
+/// The binary under test: `BANYAN_BIN`, else the one that cargo built beside the test. Given as
+/// a redis-server or valkey-server it checks the suites themselves.
+pub fn banyan_binary() -> PathBuf {
+    match std::env::var_os("BANYAN_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => PathBuf::from(env!("CARGO_BIN_EXE_banyan")),
+    }
+}
+
+/// True if a Redis or Valkey stands in for Banyan: directives of Banyan's own are left out and
+/// checks of what only Banyan does are void.
+pub fn stand_in() -> bool {
+    let binary = banyan_binary();
+    let name = binary
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    name.contains("redis") || name.contains("valkey")
+}
+
+impl Server {
+    /// Banyan with the given number of shards and further arguments.
+    pub fn banyan(shards: usize, args: &[&str]) -> Server {
+        let mut all = Vec::new();
+        if !stand_in() {
+            all.extend(["--shards".to_owned(), shards.to_string()]);
+        }
+        all.extend(args.iter().map(|a| (*a).to_owned()));
+        Server::start(Kind::Banyan, all)
+    }
+
+    /// Debian's redis-server 7.0.15.
+    pub fn redis(args: &[&str]) -> Server {
+        Server::start(Kind::Redis, args.iter().map(|a| (*a).to_owned()).collect())
+    }
+
+    /// valkey-server 8.0.1.
+    pub fn valkey(args: &[&str]) -> Server {
+        Server::start(Kind::Valkey, args.iter().map(|a| (*a).to_owned()).collect())
+    }
+
+    pub fn of(kind: Kind, args: &[&str]) -> Server {
+        match kind {
+            Kind::Banyan => Server::banyan(2, args),
+            Kind::Redis => Server::redis(args),
+            Kind::Valkey => Server::valkey(args),
+        }
+    }
+
+    fn start(kind: Kind, args: Vec<String>) -> Server {
+        // Another process may take the port between our look and the server's bind.
+        const TRIES: usize = 5;
+        for left in (0..TRIES).rev() {
+            let dir = tempfile::Builder::new().prefix("banyan-test-").tempdir();
+            let dir = dir.expect("a temporary directory");
+            let reserved = Port::reserve();
+            let port = reserved.number;
+            let child = spawn(kind, port, dir.path(), &args);
+            let mut server = Server {
+                kind,
+                port,
+                child,
+                stopped: false,
+                args: args.clone(),
+                dir,
+                _reserved: reserved,
+            };
+            match server.wait_ready() {
+                Ok(()) => return server,
+                Err(reason) => {
+                    let log = tail(&server.dir().join("log"));
+                    let taken = log.to_lowercase().contains("address already in use");
+                    assert!(taken && left > 0, "{kind:?} did not start: {reason}\n{log}");
+                }
+            }
+        }
+        unreachable!("the last try either returns or fails")
+    }
+
+    /// Polls until the server answers PING, with whatever answer.
+    fn wait_ready(&mut self) -> Result<(), String> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("it ended with {status}"));
+            }
+            let reply = Client::try_connect(self.port).and_then(|mut c| c.try_run(&["PING"]));
+            match reply {
+                Ok(reply) if reply.is_error() && reply.text().starts_with("LOADING") => {}
+                Ok(_) => return Ok(()),
+                Err(_) => {}
+            }
+            if Instant::now() > deadline {
+                return Err(format!("no answer on port {} in {PATIENCE:?}", self.port));
+            }
+            pause(10);
+        }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(self.port)
+    }
+
+    /// A client that speaks RESP3.
+    pub fn client3(&self) -> Client {
+        let mut client = self.client();
+        let reply = client.call("HELLO 3");
+        assert!(!reply.is_error(), "HELLO 3: {reply:?}");
+        client
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Resident memory in bytes.
+    pub fn resident(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.pid());
+        let status = fs::read_to_string(path).expect("the status of a running server");
+        let line = status
+            .lines()
+            .find(|l| l.starts_with("VmRSS:"))
+            .expect("VmRSS");
+        let kib: u64 = line
+            .split_whitespace()
+            .nth(1)
+            .and_then(|n| n.parse().ok())
+            .expect("KiB");
+        kib * 1024
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args([name, &self.pid().to_string()])
+            .status();
+        assert!(
+            status.is_ok_and(|s| s.success()),
+            "kill {name} {}",
+            self.pid()
+        );
+    }
+
+    /// SIGSTOP: the process keeps its sockets and does nothing.
+    pub fn freeze(&mut self) {
+        self.signal("-STOP");
+        self.stopped = true;
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&mut self) {
+        self.signal("-CONT");
+        self.stopped = false;
+    }
+
+    /// SIGKILL, and waits for the end.
+    pub fn kill(&mut self) {
+        self.child
+            .kill()
+            .expect("a process of our own can be killed");
+        self.child.wait().expect("its end can be awaited");
+    }
+
+    /// SIGTERM, and waits for the end; gives the exit code.
+    pub fn terminate(&mut self) -> Option<i32> {
+        self.signal("-TERM");
+        super::wait_for("the server to end after SIGTERM", || {
+            self.child.try_wait().ok()?
+        })
+        .code()
+    }
+
+    /// Starts the same server again on the same port and in the same directory.
+    pub fn restart(&mut self) {
+        if self.running() {
+            self.kill();
+        }
+        self.child = spawn(self.kind, self.port, self.dir.path(), &self.args);
+        if let Err(reason) = self.wait_ready() {
+            panic!("{:?} did not start again: {reason}", self.kind);
+        }
+    }
+
+    pub fn running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A frozen process takes SIGKILL too. Errors mean that it is gone already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = tail(&self.dir.path().join("log"));
+            if !log.is_empty() {
+                eprintln!(
+                    "---- log of {:?} on port {} ----\n{log}",
+                    self.kind, self.port
+                );
+            }
+        }
+    }
+}
+
+fn tail(path: &Path) -> String {
+    let bytes = fs::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
+}
+
+fn spawn(kind: Kind, port: u16, dir: &Path, args: &[String]) -> Child {
+    let binary = match kind {
+        Kind::Banyan => banyan_binary(),
+        Kind::Redis => PathBuf::from("redis-server"),
+        Kind::Valkey => PathBuf::from("valkey-server"),
+    };
+    let log = File::options()
+        .create(true)
+        .append(true)
+        .open(dir.join("log"));
+    let log = log.expect("a log file in the test's own directory");
+    let mut command = Command::new(&binary);
+    command.args([
+        "--port",
+        &port.to_string(),
+        "--bind",
+        "127.0.0.1",
+        "--save",
+        "",
+    ]);
+    command.args(["--appendonly", "no", "--enable-debug-command", "yes"]);
+    command.arg("--dir").arg(dir);
+    command.args(args);
+    command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("a second handle"))
+        .stderr(log);
+    match command.spawn() {
+        Ok(child) => child,
+        Err(e) => panic!(
+            "{} cannot be run ({e}): scripts/install-servers installs the reference servers, \
+             cargo builds banyan, BANYAN_BIN names another one",
+            binary.display()
+        ),
+    }
+}
+
+/// A port that no other test uses: a lock file holds it, because two servers that listen with
+/// SO_REUSEPORT would not even notice each other.
+struct Port {
+    number: u16,
+    _lock: File,
+}
+
+impl Port {
+    fn reserve() -> Port {
+        // Below the range from which the kernel takes the ports of outgoing connections.
+        const FIRST: usize = 12_000;
+        const COUNT: usize = 20_000;
+        let dir = std::env::temp_dir().join("banyan-test-ports");
+        fs::create_dir_all(&dir).expect("a directory for port locks");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let nanos = now.map(|d| d.as_nanos() as u64).unwrap_or_default();
+        let mut random = Random::new(nanos ^ (u64::from(std::process::id()) << 40));
+        for _ in 0..1_000 {
+            let number = (FIRST + random.below(COUNT)) as u16;
+            let path = dir.join(number.to_string());
+            let Ok(lock) = File::options().create(true).append(true).open(path) else {
+                continue;
+            };
+            if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", number)).is_ok() {
+                return Port {
+                    number,
+                    _lock: lock,
+                };
+            }
+        }
+        panic!("no free port among {COUNT} from {FIRST}")
+    }
+}

@@ -1,0 +1,117 @@
+//! Waiting until two servers hold the same data, and saying how they differ if they do not.
+
+use super::client::Client;
+use super::server::Server;
+use super::wait_until;
+
+/// The digest of all databases.
+pub fn digest(client: &mut Client) -> String {
+    client.call("DEBUG DIGEST").text()
+}
+
+/// The digest of a server that holds nothing.
+pub const EMPTY_DIGEST: &str = "0000000000000000000000000000000000000000";
+
+pub fn offset(client: &mut Client) -> u64 {
+    client
+        .replication("master_repl_offset")
+        .parse()
+        .expect("an offset")
+}
+
+/// True if the link of this replica to its upstream is up.
+pub fn linked(client: &mut Client) -> bool {
+    client.info("replication", "master_link_status").as_deref() == Some("up")
+}
+
+/// Orders `replica` to follow `port` and waits for the link.
+pub fn attach(replica: &Server, port: u16) {
+    let mut client = replica.client();
+    client.must(&format!("REPLICAOF 127.0.0.1 {port}"));
+    wait_until("the link to come up", || linked(&mut client));
+}
+
+/// Waits until the replica's link is up and both have the same offset.
+pub fn await_offset(primary: &mut Client, replica: &mut Client) {
+    wait_until("the replica to reach its primary's offset", || {
+        let before = offset(primary);
+        linked(replica) && offset(replica) == before
+    });
+}
+
+/// Waits until the offsets agree, then holds both to the same digest. Nobody may write meanwhile.
+pub fn assert_same_data(primary: &Server, replica: &Server) {
+    let (mut p, mut r) = (primary.client(), replica.client());
+    await_offset(&mut p, &mut r);
+    let (ours, theirs) = (digest(&mut p), digest(&mut r));
+    if ours != theirs {
+        panic!(
+            "{:?} and its replica {:?} have equal offsets and different data: {ours} {theirs}\n{}",
+            primary.kind,
+            replica.kind,
+            differences(&mut p, &mut r)
+        );
+    }
+}
+
+/// The first few keys in which two servers differ.
+pub fn differences(a: &mut Client, b: &mut Client) -> String {
+    const SHOWN_MAX: usize = 10;
+    let mut out = String::new();
+    let mut shown = 0;
+    for db in 0..16 {
+        a.must(&format!("SELECT {db}"));
+        b.must(&format!("SELECT {db}"));
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        for client in [&mut *a, &mut *b] {
+            keys.extend(
+                client
+                    .call("KEYS *")
+                    .items()
+                    .iter()
+                    .map(|k| k.bytes().to_vec()),
+            );
+        }
+        keys.sort();
+        keys.dedup();
+        for key in keys {
+            let ask: [&[u8]; 3] = [b"DEBUG", b"DIGEST-VALUE", &key];
+            let (x, y) = (a.run(&ask), b.run(&ask));
+            let ttl: [&[u8]; 2] = [b"PEXPIRETIME", &key];
+            let (tx, ty) = (a.run(&ttl), b.run(&ttl));
+            if x != y || tx != ty {
+                out.push_str(&format!(
+                    "db {db} key \"{}\": {x:?} {tx:?} | {y:?} {ty:?}\n",
+                    key.escape_ascii()
+                ));
+                shown += 1;
+                if shown == SHOWN_MAX {
+                    return out;
+                }
+            }
+        }
+    }
+    out
+}
+
+/// Totals of synchronisations that a primary has answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Syncs {
+    pub full: u64,
+    pub partial: u64,
+    pub refused: u64,
+}
+
+pub fn syncs(client: &mut Client) -> Syncs {
+    let mut field = |name: &str| -> u64 {
+        let text = client
+            .info("stats", name)
+            .unwrap_or_else(|| panic!("INFO without {name}"));
+        text.parse().expect("a number")
+    };
+    Syncs {
+        full: field("sync_full"),
+        partial: field("sync_partial_ok"),
+        refused: field("sync_partial_err"),
+    }
+}
