@@ -1,5 +1,6 @@
 //! Rows of the server's commands; the shard runs them.
 
+use super::{databases, keys};
 use crate::command::session::SessionOp;
 use crate::command::table::{Command, Doc, Flags, Run};
 
@@ -327,8 +328,19 @@ static CONFIG_SUBCOMMANDS: &[Command] = &[
     ),
 ];
 
+/// A subcommand of DEBUG that another family runs.
+const fn debug(row: Command) -> Command {
+    Command {
+        flags: DEBUG_FLAGS,
+        ..row
+    }
+}
+
 /// Not shown by COMMAND: to clients DEBUG is one command with free arguments.
 static DEBUG_SUBCOMMANDS: &[Command] = &[
+    debug(databases::DIGEST_ROW),
+    debug(keys::DIGEST_VALUE_ROW),
+    debug(keys::OBJECT_ROW),
     row(
         ("error", "debug|error"),
         3,
