@@ -119,6 +119,7 @@ fn run(
         shard_cpus: cpus.clone(),
         seed: std::array::from_fn(|_| rng.next_u64()),
         memory: Some(process::memory),
+        total_memory_bytes: process::total_memory_bytes(),
         cpu: Some(process::cpu),
     };
     let shared = Arc::new(Shared::new(config.clone(), shards, log.clone(), facts));

@@ -18,6 +18,15 @@ pub fn memory() -> (u64, u64, u64) {
     (allocated, kib("VmRSS:"), kib("VmHWM:"))
 }
 
+/// Memory of the machine, bytes; 0 if it cannot be told.
+pub fn total_memory_bytes() -> u64 {
+    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let total = text.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kilobytes =
+        total.and_then(|rest| rest.split_ascii_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
+}
+
 /// Seconds of CPU used by the process: (system, user).
 pub fn cpu() -> (f64, f64) {
     // SAFETY: zeros are a valid `rusage`, which the call fills in.

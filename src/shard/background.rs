@@ -29,6 +29,7 @@ impl Shard {
     /// One slice of everything that is due.
     pub fn background(&mut self, shell: &mut dyn super::shell::Shell) {
         let now_ms = self.now.unix_ms;
+        self.rates.sample(self.now.mono_ns, &self.stats);
         self.wake_sleepers();
         if !self.paused_clients.is_empty() {
             self.wake_paused();

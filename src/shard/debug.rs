@@ -126,8 +126,14 @@ fn leading_integer(text: &[u8]) -> i64 {
 }
 
 const HELP: &[&str] = &[
+    "DIGEST",
+    "    A digest of the whole dataset.",
+    "DIGEST-VALUE <key> [<key> [...]]",
+    "    A digest of each key's value.",
     "ERROR <string>",
     "    Answer with the error <string>.",
+    "OBJECT <key>",
+    "    How a key is stored.",
     "POPULATE <count> [<prefix>] [<size>]",
     "    Make <count> strings named key:<num>, or <prefix>:<num>, that are not there yet.",
     "    Replicas are not told.",
@@ -182,6 +188,25 @@ mod tests {
         assert_eq!(world.text(conn, "DEBUG POPULATE x"), want);
         assert_eq!(world.text(conn, "DEBUG POPULATE -1"), want);
         assert_eq!(world.text(conn, "DEBUG POPULATE 1 p x"), want);
+    }
+
+    #[test]
+    fn digests_and_objects_are_asked_of_the_shards_that_own_them() {
+        let mut digests = Vec::new();
+        for shards in [1, 3] {
+            let mut world = World::new(shards);
+            let conn = world.connect(0);
+            world.text(conn, "DEBUG POPULATE 50");
+            digests.push(world.text(conn, "DEBUG DIGEST"));
+            let key = world.key(shards - 1, 0);
+            let text = world.text(conn, &format!("DEBUG OBJECT {key}"));
+            assert!(text.starts_with("+Value at:"), "{text}");
+            let text = world.text(conn, &format!("DEBUG DIGEST-VALUE {key} nosuch"));
+            assert!(text.starts_with("*2 +"), "{text}");
+        }
+        assert_eq!(digests[0], digests[1]);
+        assert_eq!(digests[0].len(), 41);
+        assert_ne!(digests[0], format!("+{}", "0".repeat(40)));
     }
 
     #[test]

@@ -121,30 +121,38 @@ impl Shard {
         client.in_command = true;
         match self.resolve(client, args) {
             Ok(command) => self.dispatch(shell, client, Parsed { command, args, raw }),
-            Err(text) => self.refuse(client, None, &text),
+            Err((command, text)) => self.refuse(client, command, &text),
         }
     }
 
-    /// Finds the command and checks its number of arguments.
-    fn resolve(&self, client: &mut Client, args: Args<'_>) -> Result<&'static Command, Refusal> {
+    /// Finds the command and checks its number of arguments. A refusal names the command if it was
+    /// found.
+    fn resolve(
+        &self,
+        client: &mut Client,
+        args: Args<'_>,
+    ) -> Result<&'static Command, (Option<&'static Command>, Refusal)> {
         let name = &args[0];
         let command = match client.last_command {
             // Pipelines repeat themselves.
             Some(last) if last.name.as_bytes().eq_ignore_ascii_case(name) => last,
-            _ => table::find(name).ok_or_else(|| unknown_command(args))?,
+            _ => table::find(name).ok_or_else(|| (None, unknown_command(args)))?,
         };
         client.last_command = Some(command);
         client.shown_command = Some(command);
         let command = match (command.subcommands.is_empty(), args.get(1)) {
-            (false, Some(sub)) => find_subcommand(command, sub, args.len())?,
+            (false, Some(sub)) => {
+                find_subcommand(command, sub, args.len()).map_err(|text| (None, text))?
+            }
             _ => command,
         };
         client.shown_command = Some(command);
         if !command.arity_fits(args.len()) {
-            return Err(format!(
+            let text = format!(
                 "ERR wrong number of arguments for '{}' command",
                 command.full_name
-            ));
+            );
+            return Err((Some(command), text));
         }
         Ok(command)
     }

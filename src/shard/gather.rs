@@ -56,4 +56,6 @@ pub struct ShardFigures {
     pub stream_bytes: u64,
     pub locked: u64,
     pub parked: u64,
+    /// Commands, bytes in and bytes out per second, lately.
+    pub per_second: [u64; 3],
 }

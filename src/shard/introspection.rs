@@ -328,7 +328,7 @@ impl<'a> ListFilter<'a> {
             ListFilter::All => true,
             ListFilter::Module => false,
             ListFilter::Category(name) => categories(command)
-                .any(|category| category[1..].as_bytes().eq_ignore_ascii_case(name)),
+                .any(|category| category.as_bytes()[1..].eq_ignore_ascii_case(name)),
             ListFilter::Pattern(pattern) => glob_match(pattern, command.full_name.as_bytes(), true),
         }
     }

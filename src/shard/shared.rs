@@ -154,6 +154,8 @@ pub struct Process {
     pub seed: [u64; 4],
     /// Reads the allocator's and the system's figures: (allocated, resident, peak resident) bytes.
     pub memory: Option<fn() -> (u64, u64, u64)>,
+    /// Memory of the machine, bytes.
+    pub total_memory_bytes: u64,
     /// Seconds of CPU used: (system, user).
     pub cpu: Option<fn() -> (f64, f64)>,
 }

@@ -118,9 +118,76 @@ impl ShardStats {
     }
 }
 
+/// Samples of a rate that are kept, as in Redis.
+const SAMPLES: usize = 16;
+/// Time between two samples, nanoseconds.
+const SAMPLE_PERIOD_NS: u64 = 100_000_000;
+
+/// Commands, bytes in and bytes out per second: means of the last samples.
+#[derive(Clone, Debug, Default)]
+pub struct Rates {
+    /// When the last sample was taken, and the counters then.
+    last: Option<(u64, [u64; 3])>,
+    samples: [[u64; 3]; SAMPLES],
+    next: usize,
+}
+
+impl Rates {
+    /// Takes a sample if it is time for one.
+    pub fn sample(&mut self, now_ns: u64, stats: &ShardStats) {
+        let counters = [
+            stats.total_commands,
+            stats.net_in_bytes,
+            stats.net_out_bytes,
+        ];
+        let Some((then_ns, before)) = self.last else {
+            self.last = Some((now_ns, counters));
+            return;
+        };
+        let passed_ns = now_ns.saturating_sub(then_ns);
+        if passed_ns < SAMPLE_PERIOD_NS {
+            return;
+        }
+        self.last = Some((now_ns, counters));
+        for (at, sample) in self.samples[self.next].iter_mut().enumerate() {
+            let grown = u128::from(counters[at].saturating_sub(before[at]));
+            *sample = (grown * 1_000_000_000 / u128::from(passed_ns)) as u64;
+        }
+        self.next = (self.next + 1) % SAMPLES;
+    }
+
+    /// The counters were set to zero.
+    pub fn restart(&mut self) {
+        *self = Rates::default();
+    }
+
+    /// The means.
+    pub fn per_second(&self) -> [u64; 3] {
+        std::array::from_fn(|at| {
+            let sum: u64 = self.samples.iter().map(|sample| sample[at]).sum();
+            sum / SAMPLES as u64
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_rate_is_the_mean_of_the_last_samples() {
+        let mut rates = Rates::default();
+        let mut stats = ShardStats::default();
+        for tick in 0..40 {
+            stats.total_commands = tick * 50;
+            rates.sample(tick * SAMPLE_PERIOD_NS, &stats);
+            // Too early for another.
+            rates.sample(tick * SAMPLE_PERIOD_NS + 1, &stats);
+        }
+        assert_eq!(rates.per_second(), [500, 0, 0]);
+        rates.restart();
+        assert_eq!(rates.per_second(), [0, 0, 0]);
+    }
 
     #[test]
     fn error_codes_are_counted_apart_and_bounded() {

@@ -328,6 +328,14 @@ static CONFIG_SUBCOMMANDS: &[Command] = &[
     ),
 ];
 
+/// A subcommand of DEBUG that another family runs.
+const fn debug(row: Command) -> Command {
+    Command {
+        flags: DEBUG_FLAGS,
+        ..row
+    }
+}
+
 /// Not shown by COMMAND: to clients DEBUG is one command with free arguments.
 static DEBUG_SUBCOMMANDS: &[Command] = &[
     databases::DIGEST_ROW,
