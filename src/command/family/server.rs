@@ -338,9 +338,9 @@ const fn debug(row: Command) -> Command {
 
 /// Not shown by COMMAND: to clients DEBUG is one command with free arguments.
 static DEBUG_SUBCOMMANDS: &[Command] = &[
-    databases::DIGEST_ROW,
-    keys::DIGEST_VALUE_ROW,
-    keys::OBJECT_ROW,
+    debug(databases::DIGEST_ROW),
+    debug(keys::DIGEST_VALUE_ROW),
+    debug(keys::OBJECT_ROW),
     row(
         ("error", "debug|error"),
         3,
