@@ -54,6 +54,8 @@ pub(super) struct Applier {
     waiting: Option<(Vec<OwnedRequest>, u64)>,
     /// A barrier wants everything before it applied and nothing more read.
     held: bool,
+    /// The input ends within a request: nothing can be done before more arrives.
+    starved: bool,
 }
 
 impl Applier {
@@ -124,6 +126,7 @@ impl Node {
             applier.input.push(&link.received);
             applier.pending.extend_from_slice(&link.received);
             applier.pushed += link.received.len() as u64;
+            applier.starved = false;
             link.received.clear();
         }
         if applier.running.is_none()
@@ -143,7 +146,7 @@ impl Node {
         };
         let Some(link) = &mut self.link else { return };
         let mut input = std::mem::take(&mut link.applier.input);
-        let mut failed = None;
+        let (mut failed, mut starved) = (None, false);
         while let Some(link) = &self.link
             && !link.applier.must_wait()
         {
@@ -156,7 +159,10 @@ impl Node {
                     let end = pushed - input.buffered() as u64;
                     self.end_command(shell, parsed, end);
                 }
-                Ok(None) => break,
+                Ok(None) => {
+                    starved = true;
+                    break;
+                }
                 Err(error) => {
                     failed = Some(format!("the upstream's stream: {error}"));
                     break;
@@ -165,6 +171,7 @@ impl Node {
         }
         if let Some(link) = &mut self.link {
             link.applier.input = input;
+            link.applier.starved = starved;
         }
         if let Some(reason) = failed {
             self.link_failed(shell, &reason);
@@ -378,7 +385,9 @@ impl Node {
         self.link.as_ref().is_some_and(|link| {
             link.state == State::Streaming
                 && (!link.received.is_empty()
-                    || (link.applier.input.buffered() > 0 && !link.applier.must_wait())
+                    || (link.applier.input.buffered() > 0
+                        && !link.applier.starved
+                        && !link.applier.must_wait())
                     || (link.applier.waiting.is_some() && link.applier.under_way.is_empty()))
         })
     }
