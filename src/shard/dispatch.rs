@@ -18,6 +18,8 @@ use super::transaction::Kind;
 /// Why a command is refused before it runs.
 pub(super) type Refusal = String;
 
+/// Requests of a pipeline that are looked at before the first of them runs.
+const LOOK_AHEAD: usize = 32;
 /// Queued commands of one MULTI may take this many bytes.
 const MULTI_BYTES_MAX: usize = 1 << 30;
 
@@ -60,6 +62,10 @@ impl Shard {
                 authenticated: client.authenticated || self.config.requirepass.is_empty(),
                 ..self.limits
             };
+            // AUTH changes the limits of what follows it: no looking ahead before.
+            if limits.authenticated && input.look_ahead(&limits, LOOK_AHEAD) > 1 {
+                self.prefetch(client.db, input.ahead().map(|request| request.args));
+            }
             match input.next(&limits) {
                 Ok(Some(request)) => {
                     client.argv_bytes = request.args.iter().map(<[u8]>::len).sum();
@@ -72,6 +78,20 @@ impl Shard {
         }
         client.input = input;
         self.put_client(shell, client);
+    }
+
+    /// Starts the cache misses of a batch's look-ups, so that they overlap. Which command it is does
+    /// not matter: the first argument is a key in almost all that have one.
+    pub(super) fn prefetch<'a>(&self, db: usize, requests: impl Iterator<Item = Args<'a>>) {
+        let db = self.keyspace.db(db);
+        if db.is_empty() {
+            return;
+        }
+        for args in requests {
+            if let Some(key) = args.get(1) {
+                db.prefetch(db.hash(key));
+            }
+        }
     }
 
     fn protocol_error(&mut self, client: &mut Client, error: &ProtocolError) {
