@@ -35,8 +35,8 @@ const UNSAFE_ALLOWED: &[&str] = &[
 
 /// What each layer may name, beside itself. Layers that are not listed are free.
 const ARROW: &[(&str, &[&str])] = &[
-    ("protocol", &[]),
     ("value", &[]),
+    ("protocol", &["value"]),
     ("config", &["protocol", "value"]),
     ("keyspace", &["protocol", "value"]),
     ("command", &["protocol", "value", "keyspace"]),

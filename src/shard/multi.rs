@@ -32,6 +32,15 @@ impl Shard {
         self.answer(client, Reply::ok);
     }
 
+    /// Ends a transaction whose EXEC itself was refused with `text`; also one that never began.
+    pub(super) fn discard_for(&mut self, client: &mut Client, text: &str) {
+        client.multi = None;
+        self.unwatch(client);
+        let reason = text.strip_prefix("ERR ").unwrap_or(text);
+        let text = format!("EXECABORT Transaction discarded because of: {reason}");
+        self.answer(client, |reply| reply.error(&text));
+    }
+
     /// Forgets all watched keys of a client.
     pub(super) fn unwatch(&mut self, client: &mut Client) {
         let watched = std::mem::take(&mut client.watched);
