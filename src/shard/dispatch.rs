@@ -447,14 +447,7 @@ pub(super) fn unknown_or_misused(name: &str, container: &str) -> Refusal {
 fn runs_inside_multi(command: &Command) -> bool {
     matches!(
         command.run,
-        Runs::Session(
-            SessionOp::Exec
-                | SessionOp::Discard
-                | SessionOp::Multi
-                | SessionOp::Watch
-                | SessionOp::Quit
-                | SessionOp::Reset
-        )
+        Runs::Session(SessionOp::Exec | SessionOp::Discard | SessionOp::Quit | SessionOp::Reset)
     )
 }
 
