@@ -25,7 +25,8 @@
 //! * `form`: which value follows, and whether a string reports the encoding `raw`.
 //! * `size`: the size class of the allocation. Classes are those of jemalloc (four per doubling),
 //!   so a value can be overwritten in place with whatever the class has room for.
-//! * varints are LEB128. Fields beyond the first eight bytes are not aligned. All are native-endian.
+//! * varints are LEB128. Fields beyond the first eight bytes are not aligned. All are
+//!   native-endian.
 
 use crate::value::hash::Hash;
 use crate::value::{Kind, Value, ValueRef, number};
@@ -67,7 +68,8 @@ pub struct Entry {
 }
 
 // SAFETY: the entry owns its allocation alone and hands out references only through itself. What
-// it can own in turn (`Vec<u8>`, `Hash`) is `Send`, which `assert_send` below holds the compiler to.
+// it can own in turn (`Vec<u8>`, `Hash`) is `Send`, which `assert_send` below holds the compiler
+// to.
 unsafe impl Send for Entry {}
 
 const _: () = {

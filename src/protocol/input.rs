@@ -13,7 +13,8 @@ use memchr::{memchr, memchr2};
 
 use super::args::{Args, Span};
 use super::error::ProtocolError;
-use super::{inline, integer};
+use super::inline;
+use crate::value::number::parse_i64;
 
 /// Longest line in bytes without its end: an inline request, or a length (`PROTO_INLINE_MAX_SIZE`).
 const LINE_LEN_MAX: usize = 64 * 1024;
@@ -342,7 +343,7 @@ impl Input {
                     return Ok(false);
                 };
                 let digits = &self.buf[self.start + 1..self.start + end - 2];
-                let count = integer::parse(digits).ok_or(ProtocolError::InvalidCount)?;
+                let count = parse_i64(digits).ok_or(ProtocolError::InvalidCount)?;
                 self.canonical = self.buf[self.start + end - 1] == b'\n';
                 // A negative count is a request of no arguments.
                 (usize::try_from(count).unwrap_or(0), end)
@@ -438,7 +439,7 @@ impl Input {
             return Err(ProtocolError::ExpectedBulk(line[0]));
         }
         // An empty length leaves CR right behind the sigil, so the range is never inverted.
-        let len = integer::parse(&line[1..end - 2])
+        let len = parse_i64(&line[1..end - 2])
             .and_then(|len| usize::try_from(len).ok())
             .ok_or(ProtocolError::InvalidBulkLen)?;
         self.canonical &= line[end - 1] == b'\n';
