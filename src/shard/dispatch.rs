@@ -12,6 +12,7 @@ use crate::protocol::{Args, Limits, ProtocolError, Reply, quote};
 use super::Shard;
 use super::client::{Class, Client, ReplyMode, Waiting};
 use super::message::OwnedRequest;
+use super::output::PIECE_BYTES;
 use super::parked::blocked;
 use super::shell::{ConnId, Shell};
 use super::transaction::Kind;
@@ -21,8 +22,8 @@ pub(super) type Refusal = String;
 
 /// Requests of a pipeline that are looked at before the first of them runs.
 const LOOK_AHEAD: usize = 32;
-/// Queued commands of one MULTI may take this many bytes.
-const MULTI_BYTES_MAX: usize = 1 << 30;
+/// Reading pauses while a connection's command waits and this many bytes have come after it.
+pub(super) const INPUT_AHEAD_MAX: usize = 1 << 20;
 
 /// The answer to DEBUG where it is not allowed.
 const PROTECTED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \
@@ -44,7 +45,13 @@ impl Shard {
             return;
         };
         let mut input = std::mem::take(&mut client.input);
+        client.reply.set_limit(self.reply_bytes_max(client.class));
         while client.is_ready() {
+            if client.reply.len() >= PIECE_BYTES || client.reply.overrun() {
+                self.hand_over(shell, &mut client);
+                self.enforce_limit(shell, &mut client);
+                continue;
+            }
             if let Some(request) = client.deferred.take() {
                 let parsed = Parsed {
                     command: request.command,
@@ -74,10 +81,16 @@ impl Shard {
                 }
                 Ok(None) if client.run.is_empty() => break,
                 Ok(None) => self.launch(shell, &mut client),
+                // The commands before it run first; the error is found again after them.
+                Err(_) if !client.run.is_empty() => self.launch(shell, &mut client),
                 Err(error) => self.protocol_error(&mut client, &error),
             }
         }
         client.input = input;
+        pace_reading(shell, &mut client);
+        if client.peer_finished && client.is_ready() {
+            self.close_client(&mut client);
+        }
         self.put_client(shell, client);
     }
 
@@ -310,9 +323,15 @@ impl Shard {
         }
         let request = OwnedRequest::new(command, client.db, args, raw);
         let multi = client.multi.as_mut().expect("the caller has checked");
-        multi.bytes += request.data.len();
-        if multi.bytes > MULTI_BYTES_MAX {
+        multi.bytes += request.memory();
+        // As in Redis, a transaction's commands count as input until they run.
+        if multi.bytes as u64 > self.config.client_query_buffer_limit {
             self.stats.query_buffer_limit_drops += 1;
+            tracing::warn!(
+                client = client.id,
+                "closing a client whose MULTI overran the query buffer limit"
+            );
+            client.multi = None;
             self.close_client(client);
             return;
         }
@@ -430,6 +449,20 @@ impl Shard {
             self.wrote_now.push(client.conn);
         }
         self.list_output(client);
+    }
+}
+
+/// Stops reading from a connection that sends on and on while a command of its own waits, and goes
+/// on once that is worked off.
+fn pace_reading(shell: &mut dyn Shell, client: &mut Client) {
+    let ahead = client.input.buffered();
+    let waits = client.waiting != Waiting::No;
+    if !client.read_paused && waits && ahead > INPUT_AHEAD_MAX {
+        client.read_paused = true;
+        shell.pause(client.conn);
+    } else if client.read_paused && (!waits || ahead <= INPUT_AHEAD_MAX / 2) {
+        client.read_paused = false;
+        shell.resume(client.conn);
     }
 }
 
