@@ -11,7 +11,6 @@ use super::Node;
 use super::link::{Link, State};
 use crate::command::table::{self, Command, Keys, Run as Runs};
 use crate::protocol::{Args, Input, Limits};
-use crate::shard::locks::TxId;
 use crate::shard::message::OwnedRequest;
 use crate::shard::shell::Shell;
 use crate::shard::transaction::Kind;
@@ -49,7 +48,7 @@ pub(super) struct Applier {
     /// Offset up to which everything is applied.
     pub applied: u64,
     /// A unit that runs as a transaction, and its end.
-    running: Option<(TxId, u64)>,
+    running: Option<(u64, u64)>,
     /// A unit that waits to be alone, and its end.
     waiting: Option<(Vec<OwnedRequest>, u64)>,
     /// A barrier wants everything before it applied and nothing more read.
@@ -340,7 +339,7 @@ impl Node {
     }
 
     /// A rendezvous has run.
-    pub(super) fn link_unit_done(&mut self, tx: TxId) {
+    pub(super) fn link_unit_done(&mut self, tx: u64) {
         let Some(link) = &mut self.link else { return };
         if let Some((running, end)) = link.applier.running
             && running == tx
