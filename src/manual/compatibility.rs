@@ -50,8 +50,6 @@
 //! - **Order between shards on a replica.** A Banyan replica shows each shard's writes in order,
 //!   but not the order between shards ([`replication`](super::replication)). A redis-server that
 //!   replicates Banyan has one thread and shows the stream's order.
-//! - **SCAN** may miss a key that is lent to a transaction over several shards at the moment
-//!   when SCAN passes its place.
 //! - **SCAN cursors** name a shard and a position in it; a call looks at one shard. They stay
 //!   valid as long as the server runs.
 //! - **HRANDFIELD** with a negative count refuses more than 16,777,216 repetitions. Redis
@@ -80,6 +78,8 @@
 //!   claim arrives. If the key is lent to another transaction at that moment, a hash that it
 //!   gets later is lent under a shared lock, and other readers find the key missing until it
 //!   returns (`shard/owner.rs`).
+//! - *SCAN* misses a key that is lent to a transaction over several shards at the moment when
+//!   SCAN passes its place, although it was there all the time (`command/family/keys/scan.rs`).
 //! - *WATCH.* An EXEC whose keys are all at its home compares watched keys there without regard
 //!   to locks, so it can miss the change of a transaction whose release has not arrived yet
 //!   (`shard/multi.rs`).
