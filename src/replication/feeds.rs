@@ -155,7 +155,13 @@ impl Node {
     }
 
     /// PSYNC and SYNC.
-    pub(super) fn sync_command(&mut self, conn: ConnId, args: Args<'_>, plain: bool) {
+    pub(super) fn sync_command(
+        &mut self,
+        shell: &mut dyn Shell,
+        conn: ConnId,
+        args: Args<'_>,
+        plain: bool,
+    ) {
         let already = self
             .shard
             .client(conn)
@@ -173,7 +179,10 @@ impl Node {
             return;
         }
         self.feeds.entry(conn).or_insert_with(Feed::new);
+        // What it was answered before goes out before anything of the stream or a snapshot.
+        self.shard.flush_reply(shell, conn);
         if !plain && self.try_partial(conn, args) {
+            self.shard.flush_reply(shell, conn);
             return;
         }
         let home_ip = self.peer_ip(conn);

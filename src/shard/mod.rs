@@ -71,9 +71,9 @@ pub enum Event {
     /// A connection that the layer above knows is gone.
     Closed { conn: ConnId, class: client::Class },
     /// A transaction begun by the layer above holds all its locks.
-    Granted { tx: TxId },
+    Granted { tx: u64 },
     /// A transaction begun by the layer above has run.
-    Done { tx: TxId },
+    Done { tx: u64 },
     /// A message from the layer above of another shard.
     Message {
         from: u32,

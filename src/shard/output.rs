@@ -73,6 +73,18 @@ impl Shard {
         self.with_output = listed;
     }
 
+    /// Hands a connection's replies to the shell now, before something else is sent to it.
+    pub fn flush_reply(&mut self, shell: &mut dyn Shell, conn: super::shell::ConnId) {
+        let Some(client) = self.client_mut(conn) else {
+            return;
+        };
+        if !client.reply.is_empty() {
+            let bytes = client.reply.take();
+            client.total_net_out += bytes.len() as u64;
+            shell.send(conn, Chunk::Vec(bytes));
+        }
+    }
+
     /// The peer took output: reading may go on.
     pub fn sent(&mut self, shell: &mut dyn Shell, conn: super::shell::ConnId) {
         let Some(client) = self.client_mut(conn) else {
