@@ -83,6 +83,11 @@ impl Applier {
         self.under_way.is_empty() && self.running.is_none() && self.waiting.is_none()
     }
 
+    /// The applied offset, if nothing is under way.
+    pub fn settled(&self) -> Option<u64> {
+        self.is_quiet().then_some(self.applied)
+    }
+
     fn must_wait(&self) -> bool {
         self.held
             || self.running.is_some()

@@ -352,6 +352,18 @@ impl Node {
         self.shard.closed(conn);
     }
 
+    /// Offset up to which the upstream's stream is applied, if there is an upstream.
+    pub fn applied_offset(&self) -> Option<u64> {
+        self.link.as_ref().map(|link| link.applier.applied)
+    }
+
+    /// As [`Node::applied_offset`], if there is an upstream and nothing of
+    /// its stream is under way at this moment: the dataset is that of this offset then.
+    pub fn settled_offset(&self) -> Option<u64> {
+        let link = self.link.as_ref()?;
+        link.applier.settled()
+    }
+
     /// 40 random hexadecimal digits.
     fn fresh_id(&mut self) -> String {
         random_id(&mut self.entropy)

@@ -345,6 +345,19 @@ impl Shard {
             || (self.shared.shards > 1 && !self.shared.mailboxes[self.id].is_empty())
     }
 
+    /// Whether nothing is under way here: no lock is held or asked for, no entry is lent, no command
+    /// is parked, no message waits to leave. The keyspace holds all of the shard's data then.
+    pub fn is_at_rest(&self) -> bool {
+        self.locks.is_idle()
+            && self.parked.is_empty()
+            && self.claims.is_empty()
+            && self.txs.is_empty()
+            && self.gathers.is_empty()
+            && self.scratch.total_len() == 0
+            && self.outboxes.iter().all(Vec::is_empty)
+            && !self.has_work()
+    }
+
     /// A connection, if it is still the one meant.
     pub fn client(&self, conn: ConnId) -> Option<&Client> {
         let client = self.slots.get(conn.index as usize)?.as_deref()?;
