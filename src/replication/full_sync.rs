@@ -195,7 +195,7 @@ impl Node {
         let db = self
             .link
             .as_ref()
-            .map_or(db.map(|db| db as usize), |link| Some(link.applier.db));
+            .map_or(db.map(|db| db as usize), |link| Some(link.applier.whole_db));
         let sync = &mut self.coordinator.sync;
         sync.phase = Phase::Streaming;
         sync.shards_done = 0;
@@ -249,6 +249,11 @@ impl Node {
         line.extend_from_slice(b"\r\n");
         self.to_eof_members(&Bytes::from(line));
         self.send_fragment(Bytes::from(head));
+        if self.coordinator.sync.members.is_empty() {
+            // All who waited are gone.
+            self.abort_sync();
+            return;
+        }
         let epoch = self.coordinator.sync.epoch;
         for shard in 0..self.shard.shared.shards {
             for _ in 0..CREDITS {

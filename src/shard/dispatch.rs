@@ -386,12 +386,15 @@ impl Shard {
             self.defer(shell, client, parsed);
             return;
         }
+        if command.walks() && self.shared.shards > 1 {
+            // Keys that are lent out would be missed: the walked shard is locked for the step.
+            let request = OwnedRequest::new(command, client.db, args, raw);
+            self.begin_transaction(shell, client, Kind::Command, vec![request]);
+            return;
+        }
         let here = owner == self.id && client.run.is_empty() && self.may_run_now(command, args);
         if !here {
             self.add_to_run(client, command, owner, args, raw);
-            if command.walks() {
-                self.launch(shell, client);
-            }
             return;
         }
         let silent = client.reply_mode != ReplyMode::On;

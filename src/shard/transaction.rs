@@ -49,6 +49,8 @@ struct Share {
     refused: bool,
     /// Lent entries, in the order of `keys`.
     entries: Vec<Option<Entry>>,
+    /// Which of them are copies, to be dropped and not returned.
+    copied: Vec<bool>,
     /// Which of them were there when the commands began to run.
     present: Vec<bool>,
     /// Copies that expired under a reader: the owner deletes the key itself.
@@ -201,6 +203,13 @@ impl Shard {
 
     fn fill_shares(&mut self, tx: &mut Tx) {
         if tx.whole.is_some() {
+            if let (Kind::Command, [request]) = (tx.kind, tx.requests.as_slice())
+                && request.command.walks()
+            {
+                let shard = table::cursor_shard(request.args(), self.shared.shards);
+                share_of(&mut tx.shares, shard);
+                return;
+            }
             for shard in 0..self.shared.shards {
                 share_of(&mut tx.shares, shard);
             }
@@ -280,6 +289,7 @@ impl Shard {
             .expect("it was asked");
         share.granted = true;
         share.entries = grant.entries;
+        share.copied = grant.copied;
         tx.dirty |= grant.dirty;
         self.one_answered(shell, id);
     }
@@ -343,12 +353,15 @@ impl Shard {
                 expired,
                 ..Release::default()
             };
-            for (key, entry) in share.keys.iter().zip(share.entries.drain(..)) {
-                if let Some(entry) = entry
-                    && !is_copy(key, &entry)
-                {
-                    release.entries.push((key.db, entry));
-                }
+            let lent = share
+                .keys
+                .iter()
+                .zip(share.entries.drain(..))
+                .zip(&share.copied);
+            for ((key, entry), copied) in lent {
+                release
+                    .entries
+                    .extend(entry.filter(|_| !copied).map(|entry| (key.db, entry)));
             }
             release.touched.extend(
                 touched
@@ -440,7 +453,8 @@ impl Shard {
             for (at, (key, slot)) in slots {
                 let before = std::mem::replace(&mut share.present[at], false);
                 *slot = self.scratch.db_mut(key.db).remove(&key.key);
-                if before && slot.is_none() && key.mode == Mode::Shared {
+                let copied = share.copied.get(at).copied().unwrap_or(false);
+                if before && slot.is_none() && copied {
                     // A reader saw the copy expire; the owner still has the key.
                     share.expired.push((key.db, key.key.clone()));
                 }
@@ -753,13 +767,9 @@ fn share_of(shares: &mut Vec<Share>, shard: usize) -> &mut Share {
         granted: false,
         refused: false,
         entries: Vec::new(),
+        copied: Vec::new(),
         present: Vec::new(),
         expired: Vec::new(),
     });
     shares.last_mut().expect("one was pushed")
-}
-
-/// Entries that were copied to a reader are dropped, not returned.
-fn is_copy(key: &KeyRef, entry: &Entry) -> bool {
-    key.mode == Mode::Shared && entry.kind() == crate::value::Kind::String
 }

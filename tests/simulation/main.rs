@@ -72,7 +72,9 @@ fn the_same_seed_gives_the_same_trace() {
 #[test]
 fn one_seed() {
     let seed = std::env::var("BANYAN_SEED").ok();
-    let chosen = seed.as_ref().map(|seed| seed.parse().expect("BANYAN_SEED is a number"));
+    let chosen = seed
+        .as_ref()
+        .map(|seed| seed.parse().expect("BANYAN_SEED is a number"));
     let report = run(chosen.unwrap_or(1), PLAN, seed.is_some());
     println!("{report:?}");
 }

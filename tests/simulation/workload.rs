@@ -159,7 +159,10 @@ pub fn judge(check: &Check, reply: &Value, histories: &mut Histories) -> Result<
         }
         Check::Op(op) => histories.end(*op, reply),
         Check::Ops(ops) => match elements(reply) {
-            Some(values) => ops.iter().zip(values).for_each(|(op, v)| histories.end(*op, v)),
+            Some(values) => ops
+                .iter()
+                .zip(values)
+                .for_each(|(op, v)| histories.end(*op, v)),
             None => ops.iter().for_each(|op| histories.end(*op, reply)),
         },
         Check::Equal => {
@@ -300,7 +303,11 @@ impl<'a> Batch<'a> {
 
     /// A pipeline of a writer.
     pub fn writer(&mut self, strict: bool) {
-        let commands = if self.rng.one_in(3) { 1 } else { 1 + self.rng.below(8) };
+        let commands = if self.rng.one_in(3) {
+            1
+        } else {
+            1 + self.rng.below(8)
+        };
         let ordered = strict && self.rng.one_in(5);
         let number = self.histories.unique();
         for at in 0..commands.max(if ordered { ORDERED } else { 0 }) {
@@ -387,7 +394,10 @@ impl<'a> Batch<'a> {
         let key = REGISTERS + self.rng.below(COUNTERS);
         let delta = self.rng.range(1, 5) as i64;
         let op = self.call(key, Kind::Add(delta, None));
-        self.add(&format!("INCRBY {} {delta}", history_key(key)), Check::Op(op));
+        self.add(
+            &format!("INCRBY {} {delta}", history_key(key)),
+            Check::Op(op),
+        );
     }
 
     /// MSET or MGET of several registers.
@@ -415,8 +425,14 @@ impl<'a> Batch<'a> {
         let (pair, value) = (self.rng.below(PAIRS), self.histories.unique());
         match self.rng.below(6) {
             0 => self.add(&format!("DEL p{pair}:x p{pair}:y"), Check::Any),
-            1 => self.add(&format!("MSETNX p{pair}:x {value} p{pair}:y {value}"), Check::Any),
-            _ => self.add(&format!("MSET p{pair}:x {value} p{pair}:y {value}"), Check::Any),
+            1 => self.add(
+                &format!("MSETNX p{pair}:x {value} p{pair}:y {value}"),
+                Check::Any,
+            ),
+            _ => self.add(
+                &format!("MSET p{pair}:x {value} p{pair}:y {value}"),
+                Check::Any,
+            ),
         }
     }
 
