@@ -137,6 +137,18 @@ fn elements(value: &Value) -> Option<&[Value]> {
     }
 }
 
+/// A reply as text.
+pub fn show(value: &Value) -> String {
+    match value {
+        Value::Simple(text) | Value::Error(text) | Value::Bulk(text) => {
+            String::from_utf8_lossy(text).into_owned()
+        }
+        Value::Integer(n) => n.to_string(),
+        Value::Array(values) => format!("{:?}", values.iter().map(show).collect::<Vec<_>>()),
+        other => format!("{other:?}"),
+    }
+}
+
 /// What a check asks the world to look at.
 pub enum Outcome {
     Fine,
@@ -166,14 +178,15 @@ pub fn judge(check: &Check, reply: &Value, histories: &mut Histories) -> Result<
             if let Some([a, b]) = elements(reply)
                 && a != b
             {
-                return Err(format!("half of an MSET is seen: {a:?} and {b:?}"));
+                let (a, b) = (show(a), show(b));
+                return Err(format!("half of an MSET is seen: {a} and {b}"));
             }
         }
         Check::Balanced => {
             if let Some(values) = elements(reply) {
                 let sum: i64 = values.iter().filter_map(integer).sum();
                 if sum != 0 {
-                    return Err(format!("half of a transfer is seen: {values:?}"));
+                    return Err(format!("half of a transfer is seen: {}", show(reply)));
                 }
             }
         }
@@ -199,7 +212,7 @@ pub fn judge(check: &Check, reply: &Value, histories: &mut Histories) -> Result<
                 return Ok(Outcome::Waited(*key, *value, count));
             }
         }
-        Check::Done => return Ok(Outcome::Done(format!("{reply:?}"))),
+        Check::Done => return Ok(Outcome::Done(show(reply))),
     }
     Ok(Outcome::Fine)
 }
@@ -310,6 +323,10 @@ impl<'a> Batch<'a> {
             }
             self.one();
         }
+        // Last: an EXEC after it would end the watch.
+        if self.rng.one_in(6) {
+            self.watch();
+        }
     }
 
     fn one(&mut self) {
@@ -320,8 +337,7 @@ impl<'a> Batch<'a> {
             6 => self.pair(),
             7 => self.transfer(),
             8 => self.transaction(),
-            9 => self.watch(),
-            10..=11 => self.read(),
+            9..=11 => self.read(),
             12 => self.wait(),
             _ => self.wild(),
         }
