@@ -1,9 +1,9 @@
 //! Writing replies.
 
 use super::args::OwnedArgs;
-use super::double::DoubleText;
 use super::error::ProtocolError;
 use super::{Version, encode, integer};
+use crate::value::number::write_f64;
 
 /// An aggregate that was begun and whose number of elements is not known yet.
 ///
@@ -23,15 +23,15 @@ pub struct Deferred {
 pub struct Reply {
     out: Vec<u8>,
     version: Version,
+    /// Bytes beyond which no more strings are written; 0: no limit.
+    limit: usize,
+    overrun: bool,
 }
 
 impl Reply {
     /// An empty writer; allocates nothing.
     pub fn new(version: Version) -> Self {
-        Self {
-            out: Vec::new(),
-            version,
-        }
+        Self::with_buffer(Vec::new(), version)
     }
 
     /// Appends to `buffer`.
@@ -39,7 +39,36 @@ impl Reply {
         Self {
             out: buffer,
             version,
+            limit: 0,
+            overrun: false,
         }
+    }
+
+    /// From now on strings that would make the buffer longer than `limit` bytes are left out, and
+    /// [`overrun`](Self::overrun) tells so; 0: no limit. The memory of a reply that nobody will get
+    /// is not spent first and counted later.
+    #[inline]
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Whether something was left out: what was written is no reply, and the connection must end.
+    #[inline]
+    pub fn overrun(&self) -> bool {
+        self.overrun
+    }
+
+    /// Notes that a part of the reply was left out elsewhere.
+    pub fn set_overrun(&mut self) {
+        self.overrun = true;
+    }
+
+    /// Whether `len` more bytes are within the limit; notes it if not.
+    #[inline]
+    fn admits(&mut self, len: usize) -> bool {
+        let within = self.limit == 0 || self.out.len().saturating_add(len) <= self.limit;
+        self.overrun |= !within;
+        within
     }
 
     /// The version in which it writes.
@@ -105,9 +134,20 @@ impl Reply {
     }
 
     /// An error: `text` begins with its code, as in `ERR syntax error`. CR and LF become spaces,
-    /// at the end nothing.
+    /// at the end nothing. What [`quote`] put into the text goes out as the bytes that it stands
+    /// for.
     pub fn error(&mut self, text: &str) {
-        self.error_bytes(text.as_bytes());
+        if text.is_ascii() {
+            return self.error_bytes(text.as_bytes());
+        }
+        let mut bytes = Vec::with_capacity(text.len());
+        for char in text.chars() {
+            match u8::try_from(char) {
+                Ok(byte) => bytes.push(byte),
+                Err(_) => bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        self.error_bytes(&bytes);
     }
 
     /// As [`Self::error`], for a text that quotes what the peer sent.
@@ -148,7 +188,9 @@ impl Reply {
     /// A binary-safe string.
     #[inline]
     pub fn bulk(&mut self, data: &[u8]) {
-        encode::bulk(&mut self.out, data);
+        if self.admits(data.len()) {
+            encode::bulk(&mut self.out, data);
+        }
     }
 
     /// A text as a bulk.
@@ -207,12 +249,13 @@ impl Reply {
         integer::length_line(&mut self.out, b'|', len);
     }
 
-    /// A double, in RESP2 as a bulk; see [`DoubleText`] for the form.
+    /// A double, in RESP2 as a bulk; see [`write_f64`] for the form.
     pub fn double(&mut self, value: f64) {
-        let text = DoubleText::new(value);
+        let mut text = Vec::with_capacity(32);
+        write_f64(&mut text, value);
         match self.version {
-            Version::Resp2 => self.bulk(text.as_bytes()),
-            Version::Resp3 => self.line(b',', text.as_bytes()),
+            Version::Resp2 => self.bulk(&text),
+            Version::Resp3 => self.line(b',', &text),
         }
     }
 
@@ -246,6 +289,9 @@ impl Reply {
         if self.version == Version::Resp2 {
             return self.bulk(data);
         }
+        if !self.admits(data.len()) {
+            return;
+        }
         self.out.reserve(data.len() + 28);
         integer::length_line(&mut self.out, b'=', data.len() + 4);
         self.out.extend_from_slice(format.as_bytes());
@@ -257,7 +303,18 @@ impl Reply {
     /// Bytes that are replies already.
     #[inline]
     pub fn raw(&mut self, replies: &[u8]) {
-        self.out.extend_from_slice(replies);
+        if self.admits(replies.len()) {
+            self.out.extend_from_slice(replies);
+        }
+    }
+
+    /// Bytes that are replies already, in a buffer that is taken over if nothing was written before.
+    pub fn append(&mut self, replies: Vec<u8>) {
+        if self.out.is_empty() && self.admits(replies.len()) {
+            self.out = replies;
+        } else {
+            self.raw(&replies);
+        }
     }
 
     /// A list of arguments as an array of bulks.
@@ -336,6 +393,15 @@ impl Reply {
         self.out.extend_from_slice(text);
         self.out.extend_from_slice(b"\r\n");
     }
+}
+
+/// What a peer sent, for use within the text of an error: at most `len_max` bytes, and none from
+/// the first NUL on, because Redis prints it as a string of C. Each byte is one `char` of the same
+/// number, so that a text can hold bytes that are no UTF-8 and [`Reply::error`] can give them back
+/// unchanged.
+pub fn quote(bytes: &[u8], len_max: usize) -> String {
+    let quoted = bytes.iter().take(len_max).take_while(|byte| **byte != 0);
+    quoted.map(|byte| char::from(*byte)).collect()
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl Node {
                 }
             }
             _ => {
-                let option = String::from_utf8_lossy(option);
+                let option = crate::protocol::quote(option, usize::MAX);
                 return Err(format!("ERR Unrecognized REPLCONF option: {option}"));
             }
         }
@@ -175,6 +175,14 @@ impl Node {
                 client
                     .reply
                     .error("NOMASTERLINK Can't SYNC while not connected with my master");
+            });
+            return;
+        }
+        if !plain && crate::value::number::parse_i64(&args[2]).is_none() {
+            self.shard.resume_client(conn, |client| {
+                client
+                    .reply
+                    .error("ERR value is not an integer or out of range");
             });
             return;
         }

@@ -335,7 +335,6 @@ impl Node {
 
     /// The peer took output.
     pub fn sent(&mut self, shell: &mut dyn Shell, conn: ConnId) {
-        self.shard.sent(shell, conn);
         if !self.feeds.is_empty() {
             self.took(shell, conn);
         }

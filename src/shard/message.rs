@@ -109,6 +109,8 @@ pub struct ReplyItem {
     /// The command changed something: WAIT must cover the sender's batch.
     pub wrote: bool,
     pub failed: bool,
+    /// The reply was longer than the client's output limit, and is not whole.
+    pub overrun: bool,
     pub range: (u32, u32),
 }
 
@@ -185,6 +187,11 @@ impl OwnedRequest {
             spans,
             verbatim: raw.is_some(),
         }
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.data.capacity() + self.spans.capacity() * size_of::<Span>()
     }
 
     /// Its arguments.

@@ -118,6 +118,8 @@ pub struct Shard {
     by_id: HashMap<u64, ConnId, RandomState>,
     ready: Vec<ConnId>,
     with_output: Vec<ConnId>,
+    /// Connections over a soft limit, or closing: see `output.rs`.
+    lingering: Vec<ConnId>,
     paused_clients: Vec<ConnId>,
     sleepers: Vec<ConnId>,
     outboxes: Vec<Vec<Envelope>>,
@@ -137,6 +139,7 @@ pub struct Shard {
     applied: Option<(u32, u64)>,
     sink: Reply,
     background: background::Background,
+    run_spent: run::Spent,
 }
 
 impl Shard {
@@ -168,6 +171,8 @@ impl Shard {
             by_id: HashMap::with_hasher(state),
             ready: Vec::new(),
             with_output: Vec::new(),
+            lingering: Vec::new(),
+            run_spent: run::Spent::default(),
             paused_clients: Vec::new(),
             sleepers: Vec::new(),
             outboxes: (0..shared.shards).map(|_| Vec::new()).collect(),

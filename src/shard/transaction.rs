@@ -12,6 +12,8 @@
 //! A command without a complete key list locks whole shards; then entries are fetched command by
 //! command, and commands that run everywhere send their parts out under the lock.
 
+use hashbrown::HashMap;
+
 use crate::command::table::{self, Run as Runs};
 use crate::command::{Effects, Env, Outcome, Part, run as run_command};
 use crate::keyspace::Entry;
@@ -108,6 +110,36 @@ impl Tx {
     }
 }
 
+/// Up to this many arguments, a key named twice is found by looking at all of them.
+const KEYS_SEARCHED_MAX: usize = 64;
+
+/// Finds keys that a transaction names more than once: by an index where they may be many, for a
+/// million keys may come in one command.
+struct KeyPlaces(Option<HashMap<(usize, Box<[u8]>), usize, ahash::RandomState>>);
+
+impl KeyPlaces {
+    /// Adds a key to its share, or makes the lock that it has there as strong as needed.
+    fn add(&mut self, share: &mut Share, db: usize, key: &[u8], mode: Mode) {
+        let keys = &mut share.keys;
+        let place = match &mut self.0 {
+            Some(places) => *places.entry((db, key.into())).or_insert(keys.len()),
+            None => {
+                let same = |known: &KeyRef| known.db == db && *known.key == *key;
+                keys.iter().position(same).unwrap_or(keys.len())
+            }
+        };
+        match keys.get_mut(place) {
+            Some(known) if mode == Mode::Exclusive => known.mode = mode,
+            Some(_) => {}
+            None => keys.push(KeyRef {
+                db,
+                key: key.into(),
+                mode,
+            }),
+        }
+    }
+}
+
 /// Calls `f` with every (database, key) that a request may touch.
 fn for_each_key(request: &OwnedRequest, databases: usize, mut f: impl FnMut(usize, &[u8])) {
     let args = request.args();
@@ -135,6 +167,7 @@ impl Shard {
     ) {
         let mut tx = Tx::new(kind, requests, Reply::new(client.reply.version()));
         tx.client = Some(client.conn);
+        tx.reply.set_limit(self.reply_bytes_max(client.class));
         tx.no_touch = client.no_touch;
         if kind == Kind::Exec {
             for (db, key, token) in std::mem::take(&mut client.watched) {
@@ -174,6 +207,7 @@ impl Shard {
             return;
         }
         let databases = self.data.settings.databases;
+        let mut places = self.key_places(&tx.requests);
         for request in &tx.requests {
             let mode = if request.command.writes() {
                 Mode::Exclusive
@@ -182,17 +216,15 @@ impl Shard {
             };
             for_each_key(request, databases, |db, key| {
                 let share = share_of(&mut tx.shares, self.shared.owner(key));
-                match share.keys.iter_mut().find(|k| k.db == db && *k.key == *key) {
-                    Some(known) if mode == Mode::Exclusive => known.mode = mode,
-                    Some(_) => {}
-                    None => share.keys.push(KeyRef {
-                        db,
-                        key: key.into(),
-                        mode,
-                    }),
-                }
+                places.add(share, db, key, mode);
             });
         }
+    }
+
+    fn key_places(&self, requests: &[OwnedRequest]) -> KeyPlaces {
+        let arguments: usize = requests.iter().map(|request| request.args().len()).sum();
+        let state = self.txs.hasher().clone();
+        KeyPlaces((arguments > KEYS_SEARCHED_MAX).then(|| HashMap::with_hasher(state)))
     }
 
     /// Asks every shard for its locks, under a new id.
@@ -519,15 +551,10 @@ impl Shard {
     fn fetch_for(&mut self, id: TxId, tx: &mut Tx) -> bool {
         tx.shares.iter_mut().for_each(|share| share.keys.clear());
         let request = &tx.requests[tx.next];
+        let mut places = self.key_places(std::slice::from_ref(request));
         for_each_key(request, self.data.settings.databases, |db, key| {
             let share = share_of(&mut tx.shares, self.shared.owner(key));
-            if !share.keys.iter().any(|k| k.db == db && *k.key == *key) {
-                share.keys.push(KeyRef {
-                    db,
-                    key: key.into(),
-                    mode: Mode::Exclusive,
-                });
-            }
+            places.add(share, db, key, Mode::Exclusive);
         });
         tx.missing = 0;
         for share in tx.shares.iter().filter(|share| !share.keys.is_empty()) {
@@ -674,10 +701,12 @@ impl Shard {
         let Some(mut client) = self.take_client(conn) else {
             return;
         };
-        if tx.kind == Kind::Pipeline {
+        if tx.reply.overrun() {
+            client.reply.set_overrun();
+        } else if tx.kind == Kind::Pipeline {
             self.complete_pipeline(&mut client, &tx.reply, &tx.ends);
         } else if client.reply_mode == super::client::ReplyMode::On {
-            client.reply.raw(tx.reply.bytes());
+            client.reply.append(tx.reply.take());
         }
         client.waiting = Waiting::No;
         self.list_output(&mut client);
