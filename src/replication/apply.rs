@@ -40,7 +40,10 @@ pub(super) struct Applier {
     pushed: u64,
     /// Offset at the end of the last whole unit.
     whole: u64,
-    pub db: usize,
+    /// Database selected there.
+    whole_db: usize,
+    /// Database selected at what is read, which may be in the middle of a unit.
+    db: usize,
     multi: Option<Vec<OwnedRequest>>,
     under_way: std::collections::VecDeque<UnderWay>,
     acked: Vec<u64>,
@@ -64,6 +67,7 @@ impl Applier {
             db,
             applied: offset,
             whole: offset,
+            whole_db: db,
             pushed: offset,
             acked: vec![0; shards],
             next_number: 1,
@@ -76,6 +80,7 @@ impl Applier {
         self.input = Input::new();
         self.pending.clear();
         self.pushed = self.whole;
+        self.db = self.whole_db;
         self.multi = None;
     }
 
@@ -93,6 +98,17 @@ impl Applier {
             || self.running.is_some()
             || self.waiting.is_some()
             || self.under_way.len() >= UNDER_WAY_MAX
+    }
+
+    /// A unit ends here.
+    fn end_unit(&mut self, end: u64) {
+        self.whole = end;
+        self.whole_db = self.db;
+    }
+
+    /// Database selected at the end of the last whole unit.
+    pub fn db(&self) -> usize {
+        self.whole_db
     }
 
     fn note_applied(&mut self) {
@@ -276,15 +292,15 @@ impl Node {
         match parsed {
             Parsed::Inside => return,
             Parsed::Nothing => {
-                link.applier.whole = end;
+                link.applier.end_unit(end);
                 link.applier.push_unit(end, None);
             }
             Parsed::Sent { shard } => {
-                link.applier.whole = end;
+                link.applier.end_unit(end);
                 link.applier.push_unit(end, shard);
             }
             Parsed::Unit(unit) => {
-                link.applier.whole = end;
+                link.applier.end_unit(end);
                 self.take_unit(shell, unit, end);
             }
         }

@@ -67,6 +67,8 @@ pub(super) struct Link {
     ending: Option<Ending>,
     reader: Option<rdb::Reader>,
     snapshot_bytes: u64,
+    /// Database at which the stream after it stands.
+    stream_db: usize,
     batches: Vec<Vec<(usize, Entry)>>,
     /// The stream.
     pub applier: Applier,
@@ -92,6 +94,7 @@ impl Link {
             ending: None,
             reader: None,
             snapshot_bytes: 0,
+            stream_db: 0,
             batches: Vec::new(),
             applier,
             next_ack_ms: 0,
@@ -398,6 +401,7 @@ impl Node {
         link.ending = Some(ending);
         link.reader = Some(rdb::Reader::new(collections));
         link.snapshot_bytes = 0;
+        link.stream_db = 0;
         link.batches = (0..shards).map(|_| Vec::new()).collect();
         link.state = State::Snapshot;
         self.read_snapshot(shell);
@@ -428,6 +432,7 @@ impl Node {
     /// Hands records to their shards. Whether the snapshot is complete.
     fn read_records(&mut self, link: &mut Link) -> Result<bool, String> {
         let reader = link.reader.as_mut().expect("a snapshot has a reader");
+        let databases = self.shard.keyspace.databases();
         let data = std::mem::take(&mut link.received);
         link.snapshot_bytes += data.len() as u64;
         reader.push(&data);
@@ -435,10 +440,18 @@ impl Node {
             .next()
             .map_err(|error| format!("the snapshot: {error}"))?
         {
-            let rdb::Event::Entry(record) = event else {
-                continue;
+            let record = match event {
+                rdb::Event::Entry(record) => record,
+                rdb::Event::Aux { name, value } if name == b"repl-stream-db" => {
+                    // A relay's stream goes on in the middle, without a SELECT.
+                    let db = crate::value::number::parse_i64(&value);
+                    let db = db.and_then(|db| usize::try_from(db).ok());
+                    link.stream_db = db.filter(|db| *db < databases).unwrap_or(0);
+                    continue;
+                }
+                _ => continue,
             };
-            if record.db >= self.shard.keyspace.databases() {
+            if record.db >= databases {
                 return Err(format!("the snapshot has a key in database {}", record.db));
             }
             let owner = self.shard.shared.owner(&record.key);
@@ -509,7 +522,7 @@ impl Node {
         link.state = State::Streaming;
         link.last_io_ms = now_ms;
         link.down_since_ms = 0;
-        link.applier = Applier::new(offset, 0, shards);
+        link.applier = Applier::new(offset, link.stream_db, shards);
         link.ack_now = true;
         self.update_upstream_view();
     }
@@ -570,7 +583,7 @@ impl Node {
     /// Ends the link for good (REPLICAOF elsewhere, promotion).
     pub(super) fn drop_link(&mut self, shell: &mut dyn Shell) {
         let Some(link) = self.link.take() else { return };
-        self.last_link_db = Some(link.applier.db);
+        self.last_link_db = Some(link.applier.db());
         if let Some(conn) = link.conn {
             self.shard.disconnect(shell, conn, false);
         }

@@ -348,7 +348,7 @@ impl<'a> Batch<'a> {
         for _ in 0..1 + self.rng.below(3) {
             self.read();
         }
-        if strict {
+        if strict && !self.flushes {
             let client = self.rng.below(writers);
             let keys: Vec<String> = (0..ORDERED).map(|at| format!("o{client}:{at}")).collect();
             self.add(&format!("MGET {}", keys.join(" ")), Check::Ordered);
@@ -454,6 +454,11 @@ impl<'a> Batch<'a> {
     fn transaction(&mut self) {
         self.add("MULTI", Check::Any);
         let from = self.checks.len();
+        if self.rng.one_in(3) {
+            self.add("SELECT 1", Check::Any);
+            self.wild_key();
+            self.add("SELECT 0", Check::Any);
+        }
         for _ in 0..1 + self.rng.below(4) {
             if self.rng.one_in(2) {
                 self.register();
