@@ -149,14 +149,21 @@ impl Node {
             applier.starved = false;
             link.received.clear();
         }
+        self.run_waiting(shell);
+        self.read_stream(shell);
+        self.log_whole_units();
+    }
+
+    /// Runs the unit that waits to be alone, once it is; also while the link is down.
+    pub(super) fn run_waiting(&mut self, shell: &mut dyn Shell) {
+        let Some(link) = &mut self.link else { return };
+        let applier = &mut link.applier;
         if applier.running.is_none()
             && applier.under_way.is_empty()
             && let Some((unit, end)) = applier.waiting.take()
         {
             self.rendezvous(shell, unit, end);
         }
-        self.read_stream(shell);
-        self.log_whole_units();
     }
 
     fn read_stream(&mut self, shell: &mut dyn Shell) {
@@ -403,12 +410,14 @@ impl Node {
     /// Whether the stream can be read on at once.
     pub(super) fn stream_is_waiting(&self) -> bool {
         self.link.as_ref().is_some_and(|link| {
-            link.state == State::Streaming
+            (link.state == State::Streaming
                 && (!link.received.is_empty()
                     || (link.applier.input.buffered() > 0
                         && !link.applier.starved
-                        && !link.applier.must_wait())
-                    || (link.applier.waiting.is_some() && link.applier.under_way.is_empty()))
+                        && !link.applier.must_wait())))
+                || (link.applier.waiting.is_some()
+                    && link.applier.running.is_none()
+                    && link.applier.under_way.is_empty())
         })
     }
 }

@@ -141,6 +141,7 @@ impl Node {
     /// Whatever the link can do now.
     pub(super) fn drive_link(&mut self, shell: &mut dyn Shell) {
         let now_ms = self.shard.now.unix_ms;
+        self.run_waiting(shell);
         let Some(link) = &mut self.link else { return };
         if !link.received.is_empty() {
             link.last_io_ms = now_ms;
@@ -524,6 +525,9 @@ impl Node {
         link.down_since_ms = 0;
         link.applier = Applier::new(offset, link.stream_db, shards);
         link.ack_now = true;
+        if link.conn.is_none() {
+            self.link_lost("the connection was closed after the dataset");
+        }
         self.update_upstream_view();
     }
 
@@ -560,6 +564,7 @@ impl Node {
         let Some(link) = &mut self.link else { return };
         if link.state == State::Adopting {
             // The dataset is whole and will be adopted; the stream is fetched anew after that.
+            link.conn = None;
             return;
         }
         if link.state == State::Streaming {
@@ -587,7 +592,10 @@ impl Node {
         if let Some(conn) = link.conn {
             self.shard.disconnect(shell, conn, false);
         }
-        if link.state == State::Snapshot {
+        if matches!(link.state, State::Snapshot | State::Adopting) {
+            // A dataset that still waits for its barrier is the dropped upstream's: nobody wants it.
+            self.role_queue
+                .retain(|barrier| !matches!(barrier.change, Change::Adopt { .. }));
             for shard in 0..self.shard.shared.shards {
                 self.to(shard, Message::LoadFailed);
             }
