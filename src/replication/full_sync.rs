@@ -195,7 +195,7 @@ impl Node {
         let db = self
             .link
             .as_ref()
-            .map_or(db.map(|db| db as usize), |link| Some(link.applier.whole_db));
+            .map_or(db.map(|db| db as usize), |link| Some(link.applier.db()));
         let sync = &mut self.coordinator.sync;
         sync.phase = Phase::Streaming;
         sync.shards_done = 0;
