@@ -2,8 +2,9 @@
 //!
 //! # Code map
 //!
-//! Dependencies point to the left only: `protocol, value → keyspace → command → shard → replication, persistence → net →
-//! server`; `tests/tidy.rs` enforces it. `config` may be used by `shard` and everything right of it.
+//! Dependencies point to the left only: `value → protocol → keyspace → command → shard →
+//! replication, persistence → net → server`; `tests/tidy.rs` enforces it. `config` may be used by
+//! `shard` and everything right of it.
 //!
 //! - [`protocol`]: RESP2 and RESP3, limits. No I/O.
 //! - [`value`]: the data types, their encodings, numbers, hashes.
@@ -15,9 +16,11 @@
 //! - [`net`]: the io_uring and epoll drivers.
 //! - [`server`]: the process: executors, pinning, start, shutdown, signals.
 //! - [`config`]: the table of directives.
+//! - [`manual`]: how all of this works together, and why; documentation only.
 pub mod command;
 pub mod config;
 pub mod keyspace;
+pub mod manual;
 pub mod net;
 pub mod persistence;
 pub mod protocol;

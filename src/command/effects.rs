@@ -1,9 +1,10 @@
 //! What a command leaves for replicas: the shard's part of the replication stream.
 //!
-//! Effects are written as RESP requests, ready to send, into one buffer a tick. A *unit* is what one
-//! command (or one EXEC) emits; a unit of more than one operation is wrapped in `MULTI` … `EXEC`.
-//! `SELECT` is written only where the database changes within the buffer; the first database is
-//! reported beside the buffer and the merge adds its `SELECT` if the stream stands elsewhere.
+//! Effects are written as RESP requests, ready to send, into one buffer a tick. A *unit* is what
+//! one command (or one EXEC) emits; a unit of more than one operation is wrapped in `MULTI` …
+//! `EXEC`. `SELECT` is written only where the database changes within the buffer; the first
+//! database is reported beside the buffer and the merge adds its `SELECT` if the stream stands
+//! elsewhere.
 
 use crate::protocol::encode;
 

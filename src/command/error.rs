@@ -46,6 +46,9 @@ pub enum Error {
     Text(Cow<'static, str>),
 }
 
+/// Bytes of a subcommand's name that an error shows.
+pub const SUBCOMMAND_SHOWN_MAX: usize = 128;
+
 impl Error {
     /// An error with a fixed text, code word included.
     pub const fn text(text: &'static str) -> Self {

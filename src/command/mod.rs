@@ -1,10 +1,12 @@
-//! Commands: what they are (`table`), what they may touch (`Ctx`), what they leave behind (`Effects`).
+//! Commands: what they are (`table`), what they may touch (`Ctx`), what they leave behind
+//! (`Effects`).
 //!
 //! A data command runs synchronously to its end against one [`Keyspace`]: a shard's own, or the
 //! scratch keyspace into which a transaction's home puts the entries lent to it. It cannot tell the
 //! difference, so each command is written once and is atomic across shards by construction.
 //!
-//! **Architecture invariant:** nothing here names a shard's queues, a connection, a socket or a clock.
+//! **Architecture invariant:** nothing here names a shard's queues, a connection, a socket or a
+//! clock.
 
 pub mod digest;
 pub mod effects;
@@ -229,7 +231,8 @@ impl<'a> Ctx<'a> {
         self.find_and_reply(key).0
     }
 
-    /// As [`Ctx::find`], with the reply beside it, so that it can be written from the borrowed entry.
+    /// As [`Ctx::find`], with the reply beside it, so that it can be written from the borrowed
+    /// entry.
     pub fn find_and_reply(&mut self, key: &[u8]) -> (Option<&Entry>, &mut Reply) {
         let db = self.db;
         self.settle(db, key);

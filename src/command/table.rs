@@ -88,19 +88,53 @@ pub enum Keys {
     Counted { at: u8, extra: u8 },
 }
 
-/// How a command's key is accessed, for COMMAND INFO's key specifications and for lock modes.
+/// How a command's keys are accessed, for COMMAND INFO's key specifications.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KeyAccess {
     /// `RO access`.
     Read,
     /// `RO` without looking at the value (EXISTS, TTL …).
     Inspect,
-    /// `RW access update` or the like: reads and writes.
+    /// `RW access update`: what it returns depends on the value that it changes.
     ReadWrite,
+    /// `RW update`: changes a value without returning any of it.
+    Update,
+    /// `RW insert`: adds to a value without returning any of it.
+    Insert,
+    /// `RW delete`: takes parts out of a value without returning them.
+    Shrink,
+    /// `RW access delete`: returns or moves the value, and removes the key.
+    Take,
     /// `OW update`: overwrites whatever is there.
     Overwrite,
+    /// `OW insert`: writes only where nothing is.
+    Create,
     /// `RM delete`.
     Remove,
+    /// SET: overwrites, and with GET reads too.
+    Set,
+    /// Two keys, each with an access of its own.
+    Two(&'static KeyAccess, &'static KeyAccess),
+}
+
+impl KeyAccess {
+    /// The names of its flags in a key specification: of the first key, if there are two.
+    pub fn names(self) -> &'static [&'static str] {
+        match self {
+            KeyAccess::Read => &["RO", "access"],
+            KeyAccess::Inspect => &["RO"],
+            KeyAccess::ReadWrite => &["RW", "access", "update"],
+            KeyAccess::Update => &["RW", "update"],
+            KeyAccess::Insert => &["RW", "insert"],
+            KeyAccess::Shrink => &["RW", "delete"],
+            KeyAccess::Take => &["RW", "access", "delete"],
+            KeyAccess::Overwrite => &["OW", "update"],
+            KeyAccess::Create => &["OW", "insert"],
+            KeyAccess::Remove => &["RM", "delete"],
+            KeyAccess::Set => &["RW", "access", "update", "variable_flags"],
+            KeyAccess::Two(first, _) => first.names(),
+        }
+    }
 }
 
 /// Documentation of a command, in our words.

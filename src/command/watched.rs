@@ -1,7 +1,7 @@
 //! Keys that clients WATCH, kept by the shard that owns them.
 //!
-//! Each watched key carries a version that every change bumps. WATCH hands the client the version it
-//! saw; EXEC asks the owner, under the transaction's lock, whether it still stands.
+//! Each watched key carries a version that every change bumps. WATCH hands the client the version
+//! it saw; EXEC asks the owner, under the transaction's lock, whether it still stands.
 
 use ahash::RandomState;
 use hashbrown::HashMap;

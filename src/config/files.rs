@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::glob;
+use crate::value::glob::glob_match;
 
 /// Reads configuration files and lists directories.
 pub trait Files {
@@ -78,7 +78,7 @@ pub(super) fn expand(pattern: &str, files: &mut dyn Files) -> Vec<String> {
 
 fn is_match(pattern: &str, name: &str) -> bool {
     // The shell negates a class with `!`, Redis's own patterns with `^`.
-    glob::matches(
+    glob_match(
         pattern.replace("[!", "[^").as_bytes(),
         name.as_bytes(),
         false,

@@ -12,7 +12,6 @@ mod checks;
 mod command_line;
 mod directive;
 pub mod files;
-mod glob;
 mod inert;
 mod kind;
 mod load;
@@ -24,6 +23,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use crate::protocol::quote;
+use crate::value::glob::glob_match;
 use std::io;
 
 pub use command_line::version;
@@ -141,7 +142,7 @@ impl Config {
                     .into_iter()
                     .flatten()
                 {
-                    if !directive.hidden && glob::matches(pattern, name.as_bytes(), true) {
+                    if !directive.hidden && glob_match(pattern, name.as_bytes(), true) {
                         add(directive, name, name.as_bytes());
                     }
                 }
@@ -171,9 +172,9 @@ impl Config {
         };
         let mut chosen: Vec<(&'static str, &'static Directive, &[u8])> = Vec::new();
         for [name, value] in pairs {
-            let directive = find(name).ok_or_else(|| SetError::Unknown(lossy(name)))?;
+            let directive = find(name).ok_or_else(|| SetError::Unknown(quote(name, usize::MAX)))?;
             let failed = |reason: &'static str| SetError::Failed {
-                name: lossy(name),
+                name: quote(name, usize::MAX),
                 reason: reason.into(),
             };
             self.permit(directive, context).map_err(failed)?;
@@ -218,8 +219,4 @@ impl Config {
             _ => Ok(()),
         }
     }
-}
-
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }

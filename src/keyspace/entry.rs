@@ -25,7 +25,8 @@
 //! * `form`: which value follows, and whether a string reports the encoding `raw`.
 //! * `size`: the size class of the allocation. Classes are those of jemalloc (four per doubling),
 //!   so a value can be overwritten in place with whatever the class has room for.
-//! * varints are LEB128. Fields beyond the first eight bytes are not aligned. All are native-endian.
+//! * varints are LEB128. Fields beyond the first eight bytes are not aligned. All are
+//!   native-endian.
 
 use crate::value::hash::Hash;
 use crate::value::{Kind, Value, ValueRef, number};
@@ -67,7 +68,8 @@ pub struct Entry {
 }
 
 // SAFETY: the entry owns its allocation alone and hands out references only through itself. What
-// it can own in turn (`Vec<u8>`, `Hash`) is `Send`, which `assert_send` below holds the compiler to.
+// it can own in turn (`Vec<u8>`, `Hash`) is `Send`, which `assert_send` below holds the compiler
+// to.
 unsafe impl Send for Entry {}
 
 const _: () = {
@@ -353,7 +355,10 @@ impl Entry {
         // SAFETY: a prefetch changes nothing and never faults.
         unsafe {
             use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            _mm_prefetch::<_MM_HINT_T0>(self.base().cast_const().cast());
+            let base = self.base().cast_const();
+            _mm_prefetch::<_MM_HINT_T0>(base.cast());
+            // A usual small entry reaches into the next cache line.
+            _mm_prefetch::<_MM_HINT_T0>(base.wrapping_add(64).cast());
         }
     }
 

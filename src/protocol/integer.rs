@@ -1,33 +1,5 @@
 //! Decimal integers as the protocol writes them.
 
-/// Parses a canonical decimal, the only form in which Redis accepts a length: no plus sign, no
-/// leading zero, no `-0`, no blank, and within the range of `i64`.
-pub(super) fn parse(text: &[u8]) -> Option<i64> {
-    let (negative, digits) = match text {
-        [b'-', digits @ ..] => (true, digits),
-        digits => (false, digits),
-    };
-    match digits {
-        [b'0'] if !negative => return Some(0),
-        [b'1'..=b'9', ..] => {}
-        _ => return None,
-    }
-    let mut value: i64 = 0;
-    for byte in digits {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return None;
-        }
-        // Accumulated below zero, where the range is larger by one.
-        value = value.checked_mul(10)?.checked_sub(i64::from(digit))?;
-    }
-    if negative {
-        Some(value)
-    } else {
-        value.checked_neg()
-    }
-}
-
 /// Appends `sigil`, `value` in decimal, CR and LF: the header of most types.
 #[inline]
 pub(super) fn line(out: &mut Vec<u8>, sigil: u8, value: i64) {
@@ -54,33 +26,6 @@ pub(super) fn length_line(out: &mut Vec<u8>, sigil: u8, len: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn only_canonical_integers_are_accepted() {
-        for value in [0, 1, 9, 10, -1, -10, 1_048_576, i64::MAX, i64::MIN] {
-            assert_eq!(parse(value.to_string().as_bytes()), Some(value));
-        }
-        let refused: [&[u8]; 15] = [
-            b"",
-            b"-",
-            b"+1",
-            b"-0",
-            b"00",
-            b"01",
-            b"-01",
-            b" 1",
-            b"1 ",
-            b"1a",
-            b"a",
-            b"0x1",
-            b"1\0",
-            b"9223372036854775808",
-            b"-9223372036854775809",
-        ];
-        for text in refused {
-            assert_eq!(parse(text), None, "{}", text.escape_ascii());
-        }
-    }
 
     #[test]
     fn a_line_is_sigil_decimal_and_line_end() {

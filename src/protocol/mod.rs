@@ -9,7 +9,6 @@
 //! panic, and memory is bounded by [`Limits`].
 
 mod args;
-mod double;
 pub mod encode;
 mod error;
 mod inline;
@@ -19,10 +18,9 @@ mod reply;
 pub mod reply_parser;
 
 pub use args::{Args, OwnedArgs, Span};
-pub use double::{DOUBLE_TEXT_MAX, DoubleText};
 pub use error::ProtocolError;
 pub use input::{Input, Limits, Request};
-pub use reply::{Deferred, Reply};
+pub use reply::{Deferred, Reply, quote};
 
 /// The protocol version of a connection, as negotiated with `HELLO`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

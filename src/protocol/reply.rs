@@ -1,9 +1,9 @@
 //! Writing replies.
 
 use super::args::OwnedArgs;
-use super::double::DoubleText;
 use super::error::ProtocolError;
 use super::{Version, encode, integer};
+use crate::value::number::write_f64;
 
 /// An aggregate that was begun and whose number of elements is not known yet.
 ///
@@ -134,9 +134,20 @@ impl Reply {
     }
 
     /// An error: `text` begins with its code, as in `ERR syntax error`. CR and LF become spaces,
-    /// at the end nothing.
+    /// at the end nothing. What [`quote`] put into the text goes out as the bytes that it stands
+    /// for.
     pub fn error(&mut self, text: &str) {
-        self.error_bytes(text.as_bytes());
+        if text.is_ascii() {
+            return self.error_bytes(text.as_bytes());
+        }
+        let mut bytes = Vec::with_capacity(text.len());
+        for char in text.chars() {
+            match u8::try_from(char) {
+                Ok(byte) => bytes.push(byte),
+                Err(_) => bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
+        }
+        self.error_bytes(&bytes);
     }
 
     /// As [`Self::error`], for a text that quotes what the peer sent.
@@ -238,12 +249,13 @@ impl Reply {
         integer::length_line(&mut self.out, b'|', len);
     }
 
-    /// A double, in RESP2 as a bulk; see [`DoubleText`] for the form.
+    /// A double, in RESP2 as a bulk; see [`write_f64`] for the form.
     pub fn double(&mut self, value: f64) {
-        let text = DoubleText::new(value);
+        let mut text = Vec::with_capacity(32);
+        write_f64(&mut text, value);
         match self.version {
-            Version::Resp2 => self.bulk(text.as_bytes()),
-            Version::Resp3 => self.line(b',', text.as_bytes()),
+            Version::Resp2 => self.bulk(&text),
+            Version::Resp3 => self.line(b',', &text),
         }
     }
 
@@ -381,6 +393,15 @@ impl Reply {
         self.out.extend_from_slice(text);
         self.out.extend_from_slice(b"\r\n");
     }
+}
+
+/// What a peer sent, for use within the text of an error: at most `len_max` bytes, and none from
+/// the first NUL on, because Redis prints it as a string of C. Each byte is one `char` of the same
+/// number, so that a text can hold bytes that are no UTF-8 and [`Reply::error`] can give them back
+/// unchanged.
+pub fn quote(bytes: &[u8], len_max: usize) -> String {
+    let quoted = bytes.iter().take(len_max).take_while(|byte| **byte != 0);
+    quoted.map(|byte| char::from(*byte)).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 
 use memchr::memchr;
 
-use super::integer;
+use crate::value::number::parse_i64;
 
 /// An empty buffer keeps at most this capacity in bytes.
 const IDLE_CAPACITY_MAX: usize = 64 * 1024;
@@ -282,7 +282,7 @@ fn bulk(
     rest: &[u8],
     len_max: usize,
 ) -> Result<Option<(Value, usize)>, ReplyError> {
-    let len = integer::parse(line).ok_or(ReplyError::Malformed)?;
+    let len = parse_i64(line).ok_or(ReplyError::Malformed)?;
     if len == -1 && sigil == b'$' {
         return Ok(Some((Value::Null, 0)));
     }
@@ -310,7 +310,7 @@ fn bulk(
 }
 
 fn aggregate(sigil: u8, line: &[u8]) -> Result<Token, ReplyError> {
-    let len = integer::parse(line).ok_or(ReplyError::Malformed)?;
+    let len = parse_i64(line).ok_or(ReplyError::Malformed)?;
     if len == -1 && sigil == b'*' {
         return Ok(Token::Value(Value::Null));
     }
@@ -324,7 +324,7 @@ fn scalar(sigil: u8, line: &[u8]) -> Result<Value, ReplyError> {
     let value = match (sigil, line) {
         (b'+', text) => Some(Value::Simple(text.to_vec())),
         (b'-', text) => Some(Value::Error(text.to_vec())),
-        (b':', digits) => integer::parse(digits).map(Value::Integer),
+        (b':', digits) => parse_i64(digits).map(Value::Integer),
         (b',', text) => std::str::from_utf8(text)
             .ok()
             .and_then(|s| s.parse().ok())

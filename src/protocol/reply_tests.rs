@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::protocol::reply_parser::{ReplyLimits, ReplyParser, Value};
+use crate::value::number::format_f64;
 
 /// What `write` produces in RESP2 and in RESP3.
 fn both(write: impl Fn(&mut Reply)) -> (String, String) {
@@ -286,7 +287,7 @@ fn downgrade(value: Value) -> Value {
             .into_iter()
             .flat_map(|(key, value)| [key, value])
             .collect())),
-        Value::Double(x) => Value::Bulk(DoubleText::new(x).as_bytes().to_vec()),
+        Value::Double(x) => Value::Bulk(format_f64(x).into_bytes()),
         Value::Boolean(x) => Value::Integer(x.into()),
         Value::BigNumber(digits) => Value::Bulk(digits),
         Value::Verbatim { data, .. } => Value::Bulk(data),

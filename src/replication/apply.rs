@@ -11,7 +11,6 @@ use super::Node;
 use super::link::{Link, State};
 use crate::command::table::{self, Command, Keys, Run as Runs};
 use crate::protocol::{Args, Input, Limits};
-use crate::shard::locks::TxId;
 use crate::shard::message::OwnedRequest;
 use crate::shard::shell::Shell;
 use crate::shard::transaction::Kind;
@@ -49,11 +48,13 @@ pub(super) struct Applier {
     /// Offset up to which everything is applied.
     pub applied: u64,
     /// A unit that runs as a transaction, and its end.
-    running: Option<(TxId, u64)>,
+    running: Option<(u64, u64)>,
     /// A unit that waits to be alone, and its end.
     waiting: Option<(Vec<OwnedRequest>, u64)>,
     /// A barrier wants everything before it applied and nothing more read.
     held: bool,
+    /// The input ends within a request: nothing can be done before more arrives.
+    starved: bool,
 }
 
 impl Applier {
@@ -80,6 +81,11 @@ impl Applier {
 
     fn is_quiet(&self) -> bool {
         self.under_way.is_empty() && self.running.is_none() && self.waiting.is_none()
+    }
+
+    /// The applied offset, if nothing is under way.
+    pub fn settled(&self) -> Option<u64> {
+        self.is_quiet().then_some(self.applied)
     }
 
     fn must_wait(&self) -> bool {
@@ -124,6 +130,7 @@ impl Node {
             applier.input.push(&link.received);
             applier.pending.extend_from_slice(&link.received);
             applier.pushed += link.received.len() as u64;
+            applier.starved = false;
             link.received.clear();
         }
         if applier.running.is_none()
@@ -143,7 +150,7 @@ impl Node {
         };
         let Some(link) = &mut self.link else { return };
         let mut input = std::mem::take(&mut link.applier.input);
-        let mut failed = None;
+        let (mut failed, mut starved) = (None, false);
         while let Some(link) = &self.link
             && !link.applier.must_wait()
         {
@@ -156,7 +163,10 @@ impl Node {
                     let end = pushed - input.buffered() as u64;
                     self.end_command(shell, parsed, end);
                 }
-                Ok(None) => break,
+                Ok(None) => {
+                    starved = true;
+                    break;
+                }
                 Err(error) => {
                     failed = Some(format!("the upstream's stream: {error}"));
                     break;
@@ -165,6 +175,7 @@ impl Node {
         }
         if let Some(link) = &mut self.link {
             link.applier.input = input;
+            link.applier.starved = starved;
         }
         if let Some(reason) = failed {
             self.link_failed(shell, &reason);
@@ -333,7 +344,7 @@ impl Node {
     }
 
     /// A rendezvous has run.
-    pub(super) fn link_unit_done(&mut self, tx: TxId) {
+    pub(super) fn link_unit_done(&mut self, tx: u64) {
         let Some(link) = &mut self.link else { return };
         if let Some((running, end)) = link.applier.running
             && running == tx
@@ -378,7 +389,9 @@ impl Node {
         self.link.as_ref().is_some_and(|link| {
             link.state == State::Streaming
                 && (!link.received.is_empty()
-                    || (link.applier.input.buffered() > 0 && !link.applier.must_wait())
+                    || (link.applier.input.buffered() > 0
+                        && !link.applier.starved
+                        && !link.applier.must_wait())
                     || (link.applier.waiting.is_some() && link.applier.under_way.is_empty()))
         })
     }

@@ -137,7 +137,7 @@ impl Node {
                 }
             }
             _ => {
-                let option = String::from_utf8_lossy(option);
+                let option = crate::protocol::quote(option, usize::MAX);
                 return Err(format!("ERR Unrecognized REPLCONF option: {option}"));
             }
         }
@@ -155,7 +155,13 @@ impl Node {
     }
 
     /// PSYNC and SYNC.
-    pub(super) fn sync_command(&mut self, conn: ConnId, args: Args<'_>, plain: bool) {
+    pub(super) fn sync_command(
+        &mut self,
+        shell: &mut dyn Shell,
+        conn: ConnId,
+        args: Args<'_>,
+        plain: bool,
+    ) {
         let already = self
             .shard
             .client(conn)
@@ -172,8 +178,19 @@ impl Node {
             });
             return;
         }
+        if !plain && crate::value::number::parse_i64(&args[2]).is_none() {
+            self.shard.resume_client(conn, |client| {
+                client
+                    .reply
+                    .error("ERR value is not an integer or out of range");
+            });
+            return;
+        }
         self.feeds.entry(conn).or_insert_with(Feed::new);
+        // What it was answered before goes out before anything of the stream or a snapshot.
+        self.shard.flush_reply(shell, conn);
         if !plain && self.try_partial(conn, args) {
+            self.shard.flush_reply(shell, conn);
             return;
         }
         let home_ip = self.peer_ip(conn);

@@ -16,7 +16,6 @@ use super::coordinator::{Place, Replica};
 use super::feeds::pin_token;
 use super::message::{Message, Step, SyncRequest};
 use crate::persistence::rdb::{Framer, Preamble, ReplicationInfo};
-use crate::shard::locks::TxId;
 use crate::shard::transaction::Kind;
 
 /// Fragments that each shard may have under way.
@@ -39,10 +38,10 @@ struct Waiting {
 enum Phase {
     Idle,
     /// The barrier is being taken.
-    Barrier(TxId),
+    Barrier(u64),
     /// Shards make their cut.
     Cutting {
-        tx: TxId,
+        tx: u64,
         missing: usize,
     },
     /// Fragments flow.
@@ -139,7 +138,7 @@ impl Node {
     }
 
     /// Whether the snapshot's barrier is the one granted; makes the cut then.
-    pub(super) fn cut_granted(&mut self, tx: TxId) -> bool {
+    pub(super) fn cut_granted(&mut self, tx: u64) -> bool {
         if !matches!(self.coordinator.sync.phase, Phase::Barrier(mine) if mine == tx) {
             return false;
         }

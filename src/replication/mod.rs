@@ -190,7 +190,7 @@ impl Node {
     fn handle_events(&mut self, shell: &mut dyn Shell) {
         for event in std::mem::take(&mut self.shard.events) {
             match event {
-                Event::Command { conn, op, request } => self.command(conn, op, &request),
+                Event::Command { conn, op, request } => self.command(shell, conn, op, &request),
                 Event::Closed { conn, class } => self.connection_closed(conn, class),
                 Event::Granted { tx } => {
                     self.shard.publish();
@@ -219,6 +219,7 @@ impl Node {
 
     fn command(
         &mut self,
+        shell: &mut dyn Shell,
         conn: ConnId,
         op: SessionOp,
         request: &crate::shard::message::OwnedRequest,
@@ -233,8 +234,8 @@ impl Node {
                 self.replicaof_command(conn, args, waits);
             }
             SessionOp::ReplConf => self.replconf(conn, args),
-            SessionOp::Psync => self.sync_command(conn, args, false),
-            SessionOp::Sync => self.sync_command(conn, args, true),
+            SessionOp::Psync => self.sync_command(shell, conn, args, false),
+            SessionOp::Sync => self.sync_command(shell, conn, args, true),
             SessionOp::Wait => self.wait_command(conn, args),
             other => unreachable!("{other:?} is the shard's"),
         }
@@ -349,6 +350,18 @@ impl Node {
             self.link_lost("the connection was closed");
         }
         self.shard.closed(conn);
+    }
+
+    /// Offset up to which the upstream's stream is applied, if there is an upstream.
+    pub fn applied_offset(&self) -> Option<u64> {
+        self.link.as_ref().map(|link| link.applier.applied)
+    }
+
+    /// As [`Node::applied_offset`], if there is an upstream and nothing of
+    /// its stream is under way at this moment: the dataset is that of this offset then.
+    pub fn settled_offset(&self) -> Option<u64> {
+        let link = self.link.as_ref()?;
+        link.applier.settled()
     }
 
     /// 40 random hexadecimal digits.

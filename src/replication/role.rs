@@ -7,7 +7,6 @@ use super::apply::Applier;
 use super::link::Link;
 use super::message::{Message, Step};
 use crate::protocol::Args;
-use crate::shard::locks::TxId;
 use crate::shard::shell::{ConnId, Shell};
 use crate::shard::transaction::Kind;
 
@@ -26,7 +25,7 @@ pub(super) struct RoleBarrier {
     pub change: Change,
     /// Clients to be answered.
     pub clients: Vec<(usize, ConnId)>,
-    pub tx: Option<TxId>,
+    pub tx: Option<u64>,
     pub missing: usize,
 }
 
@@ -117,7 +116,7 @@ impl Node {
     }
 
     /// A barrier is granted: if it is the role's, carries the change out.
-    pub(super) fn role_granted(&mut self, tx: TxId, shell: &mut dyn Shell) {
+    pub(super) fn role_granted(&mut self, tx: u64, shell: &mut dyn Shell) {
         let shards = self.shard.shared.shards;
         let first = self
             .role_queue

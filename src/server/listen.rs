@@ -4,6 +4,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -29,7 +30,7 @@ pub fn open(config: &Config) -> Result<Listeners, String> {
                 }
                 return Err(format!("bind: '{word}' is no address and no known name"));
             };
-            match tcp(address, config.tcp_backlog) {
+            match patiently(|| tcp(address, config.tcp_backlog)) {
                 Ok(listener) => listeners.tcp.push(listener),
                 Err(error) if optional && is_unavailable(&error) => {}
                 Err(error) => {
@@ -49,6 +50,25 @@ pub fn open(config: &Config) -> Result<Listeners, String> {
         return Err("Configured to not listen anywhere, exiting.".to_owned());
     }
     Ok(listeners)
+}
+
+/// The kernel closes the sockets of a ring whose process was killed a little after the process is
+/// gone, so a quick restart may find its own port still taken.
+const PORT_TAKEN_PATIENCE: Duration = Duration::from_secs(1);
+
+fn patiently(mut open: impl FnMut() -> io::Result<TcpListener>) -> io::Result<TcpListener> {
+    let began = Instant::now();
+    loop {
+        match open() {
+            Err(error)
+                if error.kind() == io::ErrorKind::AddrInUse
+                    && began.elapsed() < PORT_TAKEN_PATIENCE =>
+            {
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+            done => return done,
+        }
+    }
 }
 
 /// The address of one word of `bind`: an address, a wildcard, or a name that the system knows.

@@ -2,8 +2,9 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::command::error::SUBCOMMAND_SHOWN_MAX;
 use crate::command::session::SessionOp;
-use crate::protocol::{Args, Reply, Version};
+use crate::protocol::{Args, Reply, Version, quote};
 use crate::value::number::parse_i64;
 
 use super::client::{Class, Client, ReplyMode, Waiting};
@@ -58,12 +59,9 @@ impl ClientKind {
             ("master", ClientKind::Upstream),
         ];
         let found = (NAMES.iter()).find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
-        found.map(|(_, kind)| *kind).ok_or_else(|| {
-            format!(
-                "ERR Unknown client type '{}'",
-                String::from_utf8_lossy(name)
-            )
-        })
+        found
+            .map(|(_, kind)| *kind)
+            .ok_or_else(|| format!("ERR Unknown client type '{}'", quote(name, usize::MAX)))
     }
 
     fn fits(self, client: &Client) -> bool {
@@ -135,7 +133,7 @@ impl Kill {
                 b"laddr" => kill.local = Some(value.to_vec()),
                 b"user" if value == b"default" => kill.user = true,
                 b"user" => {
-                    let user = String::from_utf8_lossy(value);
+                    let user = quote(value, usize::MAX);
                     return Err(format!("ERR No such user '{user}'"));
                 }
                 b"skipme" if value.eq_ignore_ascii_case(b"yes") => spares_caller = true,
@@ -252,7 +250,7 @@ impl Shard {
     fn client_pause(&mut self, args: Args<'_>) -> Result<(), String> {
         let writes_only = match args.get(3) {
             _ if args.len() > 4 => {
-                let name = String::from_utf8_lossy(&args[1]);
+                let name = quote(&args[1], SUBCOMMAND_SHOWN_MAX);
                 return Err(unknown_or_misused(&name, "CLIENT"));
             }
             None => false,
@@ -489,7 +487,7 @@ fn on_or_off(word: &[u8]) -> Result<bool, String> {
 }
 
 fn set_info(client: &mut Client, args: Args<'_>) -> Result<(), String> {
-    let option = String::from_utf8_lossy(&args[2]);
+    let option = quote(&args[2], usize::MAX);
     let slot = match args[2].to_ascii_lowercase().as_slice() {
         b"lib-name" => &mut client.lib_name,
         b"lib-ver" => &mut client.lib_ver,
@@ -508,7 +506,7 @@ fn set_info(client: &mut Client, args: Args<'_>) -> Result<(), String> {
 fn parse_unblock(args: Args<'_>) -> Result<(u64, bool), String> {
     let error = match args.get(3) {
         _ if args.len() > 4 => {
-            let name = String::from_utf8_lossy(&args[1]);
+            let name = quote(&args[1], SUBCOMMAND_SHOWN_MAX);
             return Err(unknown_or_misused(&name, "CLIENT"));
         }
         None => false,

@@ -1,7 +1,7 @@
 //! PING, ECHO, SELECT, AUTH, HELLO, QUIT and RESET.
 
 use crate::command::session::SessionOp;
-use crate::protocol::{Args, Reply, Version};
+use crate::protocol::{Args, Reply, Version, quote};
 use crate::value::number::parse_i64;
 
 use super::Shard;
@@ -192,7 +192,7 @@ fn parse_hello(args: Args<'_>) -> Result<Hello<'_>, String> {
                 at += 2;
             }
             _ => {
-                let option = String::from_utf8_lossy(option);
+                let option = quote(option, usize::MAX);
                 return Err(format!("ERR Syntax error in HELLO option '{option}'"));
             }
         }

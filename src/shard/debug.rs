@@ -2,9 +2,10 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::command::error::SUBCOMMAND_SHOWN_MAX;
 use crate::command::session::SessionOp;
 use crate::keyspace::Entry;
-use crate::protocol::{Args, Reply};
+use crate::protocol::{Args, Reply, quote};
 use crate::value::number::parse_i64;
 
 use super::Shard;
@@ -29,7 +30,7 @@ impl Shard {
             SessionOp::DebugPanic => panic!("DEBUG PANIC was called"),
             SessionOp::DebugHelp => self.answer(client, |reply| help(reply, "DEBUG", HELP)),
             _ => {
-                let name = String::from_utf8_lossy(&args[1]);
+                let name = quote(&args[1], SUBCOMMAND_SHOWN_MAX);
                 let text = unknown_or_misused(&name, "DEBUG");
                 self.answer(client, |reply| reply.error(&text));
             }

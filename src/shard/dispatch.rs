@@ -3,10 +3,11 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::command::error::SUBCOMMAND_SHOWN_MAX;
 use crate::command::table::{self, Flags, Run as Runs};
 use crate::command::{Command, session::SessionOp};
 use crate::config::ProtectedAction;
-use crate::protocol::{Args, Limits, ProtocolError, Reply};
+use crate::protocol::{Args, Limits, ProtocolError, Reply, quote};
 
 use super::Shard;
 use super::client::{Class, Client, ReplyMode, Waiting};
@@ -19,6 +20,8 @@ use super::transaction::Kind;
 /// Why a command is refused before it runs.
 pub(super) type Refusal = String;
 
+/// Requests of a pipeline that are looked at before the first of them runs.
+const LOOK_AHEAD: usize = 32;
 /// Reading pauses while a connection's command waits and this many bytes have come after it.
 pub(super) const INPUT_AHEAD_MAX: usize = 1 << 20;
 
@@ -67,6 +70,10 @@ impl Shard {
                 authenticated: client.authenticated || self.config.requirepass.is_empty(),
                 ..self.limits
             };
+            // AUTH changes the limits of what follows it: no looking ahead before.
+            if limits.authenticated && input.look_ahead(&limits, LOOK_AHEAD) > 1 {
+                self.prefetch(client.db, input.ahead().map(|request| request.args));
+            }
             match input.next(&limits) {
                 Ok(Some(request)) => {
                     client.argv_bytes = request.args.iter().map(<[u8]>::len).sum();
@@ -85,6 +92,20 @@ impl Shard {
             self.close_client(&mut client);
         }
         self.put_client(shell, client);
+    }
+
+    /// Starts the cache misses of a batch's look-ups, so that they overlap. Which command it is does
+    /// not matter: the first argument is a key in almost all that have one.
+    pub(super) fn prefetch<'a>(&self, db: usize, requests: impl Iterator<Item = Args<'a>>) {
+        let db = self.keyspace.db(db);
+        if db.is_empty() {
+            return;
+        }
+        for args in requests {
+            if let Some(key) = args.get(1) {
+                db.prefetch(db.hash(key));
+            }
+        }
     }
 
     fn protocol_error(&mut self, client: &mut Client, error: &ProtocolError) {
@@ -176,6 +197,10 @@ impl Shard {
         }
         if let Some(command) = command {
             self.stats.commands[command.number()].rejected += 1;
+            if matches!(command.run, Runs::Session(SessionOp::Exec)) {
+                self.discard_for(client, text);
+                return;
+            }
         }
         self.answer(client, |reply| reply.error(text));
     }
@@ -452,7 +477,7 @@ fn find_subcommand(
     match found {
         Some(found) if !is_debug || found.arity_fits(argc) => Ok(found),
         _ => {
-            let name = String::from_utf8_lossy(&name[..name.len().min(128)]);
+            let name = quote(name, SUBCOMMAND_SHOWN_MAX);
             let container = container.name.to_ascii_uppercase();
             Err(if is_debug {
                 unknown_or_misused(&name, &container)
@@ -475,14 +500,7 @@ pub(super) fn unknown_or_misused(name: &str, container: &str) -> Refusal {
 fn runs_inside_multi(command: &Command) -> bool {
     matches!(
         command.run,
-        Runs::Session(
-            SessionOp::Exec
-                | SessionOp::Discard
-                | SessionOp::Multi
-                | SessionOp::Watch
-                | SessionOp::Quit
-                | SessionOp::Reset
-        )
+        Runs::Session(SessionOp::Exec | SessionOp::Discard | SessionOp::Quit | SessionOp::Reset)
     )
 }
 
@@ -495,16 +513,16 @@ fn joins_a_run(op: SessionOp) -> bool {
 /// Redis's text for a command that is not there.
 fn unknown_command(args: Args<'_>) -> Refusal {
     const SHOWN_MAX: usize = 128;
-    let shown = |bytes: &[u8], max: usize| {
-        String::from_utf8_lossy(&bytes[..bytes.len().min(max)]).into_owned()
-    };
-    let mut rest = String::new();
+    let (mut rest, mut rest_len) = (String::new(), 0);
     for arg in args.iter().skip(1) {
-        if rest.len() >= SHOWN_MAX {
+        if rest_len >= SHOWN_MAX {
             break;
         }
-        rest.push_str(&format!("'{}' ", shown(arg, SHOWN_MAX - rest.len())));
+        let shown = format!("'{}' ", quote(arg, SHOWN_MAX - rest_len));
+        // A quoted byte is one char, whatever its length in UTF-8.
+        rest_len += shown.chars().count();
+        rest.push_str(&shown);
     }
-    let name = shown(&args[0], SHOWN_MAX);
+    let name = quote(&args[0], SHOWN_MAX);
     format!("ERR unknown command '{name}', with args beginning with: {rest}")
 }

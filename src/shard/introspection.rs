@@ -161,22 +161,19 @@ fn describe(reply: &mut Reply, command: &Command) {
     subcommands.iter().for_each(|sub| describe(reply, sub));
 }
 
-/// How keys of this access are flagged in key specifications.
-fn access_flags(access: KeyAccess) -> &'static [&'static str] {
-    match access {
-        KeyAccess::Read => &["RO", "access"],
-        KeyAccess::Inspect => &["RO"],
-        KeyAccess::ReadWrite => &["RW", "access", "update"],
-        KeyAccess::Overwrite => &["OW", "update"],
-        KeyAccess::Remove => &["RM", "delete"],
-    }
-}
-
 fn key_specs(reply: &mut Reply, command: &Command) {
     match command.keys {
         Keys::None => reply.set(0),
         Keys::Range { first, last, step } => {
             let (first, last) = (i64::from(first), i64::from(last));
+            if let KeyAccess::Two(source, target) = command.access {
+                reply.set(2);
+                for (key, access) in [(first, source), (last, target)] {
+                    begin_spec(reply, *access, key);
+                    range(reply, 0, 1);
+                }
+                return;
+            }
             // From the first key on, unless it counts from the end.
             let last = if last < 0 { last } else { last - first };
             reply.set(1);
@@ -220,7 +217,7 @@ fn numbers(reply: &mut Reply, pairs: &[(&str, i64)]) {
 fn begin_spec(reply: &mut Reply, access: KeyAccess, index: i64) {
     reply.map(3);
     reply.bulk_str("flags");
-    set_of(reply, access_flags(access).iter().copied());
+    set_of(reply, access.names().iter().copied());
     reply.bulk_str("begin_search");
     reply.map(2);
     pair(reply, "type", "index");
@@ -294,16 +291,33 @@ fn keys_of(reply: &mut Reply, args: Args<'_>, with_flags: bool) {
             reply.bulk(&args[at]);
             continue;
         }
-        let access = match command.keys {
-            Keys::Counted { extra, .. } if extra != 0 && at == usize::from(extra) => {
-                KeyAccess::Overwrite
-            }
-            Keys::Counted { extra, .. } if extra != 0 => KeyAccess::Read,
-            _ => command.access,
-        };
         reply.array(2);
         reply.bulk(&args[at]);
-        set_of(reply, access_flags(access).iter().copied());
+        set_of(reply, access_at(command, args, at).names().iter().copied());
+    }
+}
+
+/// How a request accesses the key that its argument `at` is.
+fn access_at(command: &Command, args: Args<'_>, at: usize) -> KeyAccess {
+    match (command.keys, command.access) {
+        (Keys::Counted { extra, .. }, _) if extra != 0 && at == usize::from(extra) => {
+            KeyAccess::Overwrite
+        }
+        (Keys::Counted { extra, .. }, _) if extra != 0 => KeyAccess::Read,
+        (Keys::Range { first, .. }, KeyAccess::Two(source, target)) => {
+            match i64::try_from(at) == Ok(i64::from(first)) {
+                true => *source,
+                false => *target,
+            }
+        }
+        (_, KeyAccess::Set) => {
+            let mut options = args.iter().skip(3);
+            match options.any(|option| option.eq_ignore_ascii_case(b"get")) {
+                true => KeyAccess::ReadWrite,
+                false => KeyAccess::Overwrite,
+            }
+        }
+        (_, access) => access,
     }
 }
 

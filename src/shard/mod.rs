@@ -71,9 +71,9 @@ pub enum Event {
     /// A connection that the layer above knows is gone.
     Closed { conn: ConnId, class: client::Class },
     /// A transaction begun by the layer above holds all its locks.
-    Granted { tx: TxId },
+    Granted { tx: u64 },
     /// A transaction begun by the layer above has run.
-    Done { tx: TxId },
+    Done { tx: u64 },
     /// A message from the layer above of another shard.
     Message {
         from: u32,
@@ -343,6 +343,19 @@ impl Shard {
         !self.ready.is_empty()
             || !self.events.is_empty()
             || (self.shared.shards > 1 && !self.shared.mailboxes[self.id].is_empty())
+    }
+
+    /// Whether nothing is under way here: no lock is held or asked for, no entry is lent, no command
+    /// is parked, no message waits to leave. The keyspace holds all of the shard's data then.
+    pub fn is_at_rest(&self) -> bool {
+        self.locks.is_idle()
+            && self.parked.is_empty()
+            && self.claims.is_empty()
+            && self.txs.is_empty()
+            && self.gathers.is_empty()
+            && self.scratch.total_len() == 0
+            && self.outboxes.iter().all(Vec::is_empty)
+            && !self.has_work()
     }
 
     /// A connection, if it is still the one meant.

@@ -13,12 +13,7 @@ use super::transaction::Kind;
 
 impl Shard {
     pub(super) fn multi(&mut self, client: &mut Client) {
-        if client.multi.is_some() {
-            self.answer(client, |reply| {
-                reply.error("ERR MULTI calls can not be nested")
-            });
-            return;
-        }
+        assert!(client.multi.is_none(), "MULTI is refused within MULTI");
         client.multi = Some(Multi::default());
         self.answer(client, Reply::ok);
     }
@@ -30,6 +25,15 @@ impl Shard {
         }
         self.unwatch(client);
         self.answer(client, Reply::ok);
+    }
+
+    /// Ends a transaction whose EXEC itself was refused with `text`; also one that never began.
+    pub(super) fn discard_for(&mut self, client: &mut Client, text: &str) {
+        client.multi = None;
+        self.unwatch(client);
+        let reason = text.strip_prefix("ERR ").unwrap_or(text);
+        let text = format!("EXECABORT Transaction discarded because of: {reason}");
+        self.answer(client, |reply| reply.error(&text));
     }
 
     /// Forgets all watched keys of a client.
@@ -220,12 +224,7 @@ impl Shard {
     }
 
     pub(super) fn watch(&mut self, client: &mut Client, args: Args<'_>) {
-        if client.multi.is_some() {
-            self.answer(client, |reply| {
-                reply.error("ERR WATCH inside MULTI is not allowed")
-            });
-            return;
-        }
+        assert!(client.multi.is_none(), "WATCH is refused within MULTI");
         let db = client.db;
         let mut missing = 0;
         for key in args.iter().skip(1) {

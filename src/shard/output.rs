@@ -41,6 +41,14 @@ impl Shard {
         self.with_output = listed;
     }
 
+    /// Hands a connection's replies to the shell now, before something else is sent to it.
+    pub fn flush_reply(&mut self, shell: &mut dyn Shell, conn: ConnId) {
+        if let Some(mut client) = self.take_client(conn) {
+            self.hand_over(shell, &mut client);
+            self.slots[conn.index as usize] = Some(client);
+        }
+    }
+
     /// Gives a connection's replies to the shell. They leave after the tick, and so after the
     /// publish.
     pub(super) fn hand_over(&mut self, shell: &mut dyn Shell, client: &mut Client) {

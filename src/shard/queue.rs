@@ -144,7 +144,11 @@ mod tests {
         let producers: Vec<_> = (0..3)
             .map(|p| {
                 let queue = queue.clone();
-                std::thread::spawn(move || (0..1000).for_each(|i| drop(queue.push((p, i)))))
+                std::thread::spawn(move || {
+                    for i in 0..1000 {
+                        queue.push((p, i));
+                    }
+                })
             })
             .collect();
         let mut next = [0; 3];

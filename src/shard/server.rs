@@ -204,6 +204,8 @@ const HELP: &[&str] = &[
 mod tests {
     use super::super::shared::{ReplicaView, ReplicationView, UpstreamView};
     use super::super::testing::World;
+    use crate::config::Config;
+    use std::sync::{Arc, Mutex};
 
     #[test]
     fn a_configuration_change_reaches_every_shard_before_the_answer() {
@@ -236,6 +238,23 @@ mod tests {
         let mut world = World::new(1);
         let conn = world.connect(0);
         let want = "-ERR The server is running without a config file";
+        assert_eq!(world.text(conn, "CONFIG REWRITE"), want);
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let (mut world, file) = (World::with_file("/etc/banyan.conf"), written.clone());
+        let conn = world.connect(0);
+        let write = move |config: &Config| {
+            if config.maxclients == 1 {
+                return Err("disk full".to_owned());
+            }
+            file.lock().unwrap().push(config.maxclients);
+            Ok(())
+        };
+        *world.shared.rewriter.lock().unwrap() = Some(Box::new(write));
+        assert_eq!(world.text(conn, "CONFIG SET maxclients 5"), "+OK");
+        assert_eq!(world.text(conn, "CONFIG REWRITE"), "+OK");
+        assert_eq!(*written.lock().unwrap(), [5]);
+        assert_eq!(world.text(conn, "CONFIG SET maxclients 1"), "+OK");
+        let want = "-ERR Rewriting config file: disk full";
         assert_eq!(world.text(conn, "CONFIG REWRITE"), want);
     }
 

@@ -119,8 +119,17 @@ impl World {
         Self::with_config(shards, &[])
     }
 
+    /// A world of one shard whose process has a configuration file.
+    pub fn with_file(config_file: &str) -> Self {
+        Self::with(1, &[], config_file)
+    }
+
     /// A world with directives as CONFIG SET takes them.
     pub fn with_config(shards: usize, directives: &[(&str, &str)]) -> Self {
+        Self::with(shards, directives, "")
+    }
+
+    fn with(shards: usize, directives: &[(&str, &str)], config_file: &str) -> Self {
         let mut config = Config::default();
         let words: Vec<&[u8]> = (directives.iter())
             .flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()])
@@ -133,6 +142,7 @@ impl World {
         let process = Process {
             run_id: "0123456789abcdef0123456789abcdef01234567".to_owned(),
             pid: 4711,
+            config_file: config_file.to_owned(),
             os: "Linux 6.1.0 x86_64".to_owned(),
             io: "epoll",
             started_unix_ms: START_UNIX_MS,

@@ -125,10 +125,15 @@ fn exec_fails_after_a_refused_command_and_without_multi() {
     assert_eq!(world.text(conn, "GET a"), "$-1");
     assert_eq!(world.text(conn, "EXEC"), "-ERR EXEC without MULTI");
     assert_eq!(world.text(conn, "DISCARD"), "-ERR DISCARD without MULTI");
-    let nested = "+OK -ERR MULTI calls can not be nested +QUEUED *1 +PONG";
-    assert_eq!(world.pipeline(conn, "MULTI\nMULTI\nPING\nEXEC"), nested);
-    let watching = "+OK -ERR WATCH inside MULTI is not allowed +OK";
-    assert_eq!(world.pipeline(conn, "MULTI\nWATCH a\nDISCARD"), watching);
+    let refused = "-ERR Command not allowed inside a transaction";
+    let nested = world.pipeline(conn, "MULTI\nMULTI\nPING\nEXEC");
+    assert_eq!(nested, format!("+OK {refused} +QUEUED {aborted}"));
+    let watching = world.pipeline(conn, "MULTI\nWATCH a\nDISCARD");
+    assert_eq!(watching, format!("+OK {refused} +OK"));
+    let exec = "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' \
+        command";
+    let wrong = world.pipeline(conn, "MULTI\nSET a 1\nEXEC now\nEXEC");
+    assert_eq!(wrong, format!("+OK +QUEUED {exec} -ERR EXEC without MULTI"));
     assert_eq!(
         world.pipeline(conn, "MULTI\nSET a 1\nDISCARD\nGET a"),
         "+OK +QUEUED +OK $-1"

@@ -59,6 +59,8 @@ struct Share {
 pub struct Tx {
     /// The client that waits, if any.
     client: Option<ConnId>,
+    /// The name that the layer above knows it by: its id changes if it has to begin anew.
+    token: u64,
     pub kind: Kind,
     shares: Vec<Share>,
     whole: Option<Mode>,
@@ -88,6 +90,7 @@ impl Tx {
         };
         Tx {
             client: None,
+            token: 0,
             kind,
             shares: Vec::new(),
             whole,
@@ -179,7 +182,8 @@ impl Shard {
         client.waiting = Waiting::Transaction(id);
     }
 
-    /// Begins a transaction of the layer above: a unit of the upstream's stream, or a barrier.
+    /// Begins a transaction of the layer above: a unit of the upstream's stream, or a barrier. Gives the
+    /// token that its events carry.
     pub fn begin_upper(
         &mut self,
         shell: &mut dyn Shell,
@@ -188,8 +192,11 @@ impl Shard {
     ) -> TxId {
         let mut tx = Tx::new(kind, requests, Reply::new(crate::protocol::Version::Resp2));
         tx.no_touch = true;
+        tx.token = self.token();
+        let token = tx.token;
         self.fill_shares(&mut tx);
-        self.claim_all(shell, tx)
+        self.claim_all(shell, tx);
+        token
     }
 
     fn fill_shares(&mut self, tx: &mut Tx) {
@@ -310,7 +317,8 @@ impl Shard {
         if tx.refused {
             self.retry(shell, id);
         } else if tx.kind == Kind::Barrier {
-            self.events.push(Event::Granted { tx: id });
+            let token = tx.token;
+            self.events.push(Event::Granted { tx: token });
         } else {
             self.advance(shell, id);
         }
@@ -357,16 +365,13 @@ impl Shard {
     }
 
     /// Ends a barrier.
-    pub fn release_barrier(&mut self, id: TxId) {
-        let mut tx = self
+    pub fn release_barrier(&mut self, token: u64) {
+        let found = self
             .txs
-            .remove(&id)
-            .expect("the layer above holds this barrier");
-        assert_eq!(
-            tx.kind,
-            Kind::Barrier,
-            "only barriers are released from above"
-        );
+            .iter()
+            .find(|(_, tx)| tx.kind == Kind::Barrier && tx.token == token);
+        let id = *found.expect("the layer above holds this barrier").0;
+        let mut tx = self.txs.remove(&id).expect("it was just found");
         self.release_all(id, &mut tx);
     }
 
@@ -690,7 +695,7 @@ impl Shard {
             }
         }
         let Some(conn) = tx.client else {
-            self.events.push(Event::Done { tx: id });
+            self.events.push(Event::Done { tx: tx.token });
             return;
         };
         let Some(mut client) = self.take_client(conn) else {

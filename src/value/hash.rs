@@ -33,7 +33,7 @@ pub struct HashLimits {
 impl Default for HashLimits {
     fn default() -> Self {
         Self {
-            entries_max: 128,
+            entries_max: 512,
             value_len_max: 64,
         }
     }

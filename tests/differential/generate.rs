@@ -140,8 +140,9 @@ const TEMPLATES: &[(usize, How, &str)] = &[
     (4, How::Unordered, "KEYS $pat"),
     (6, EXACT, "DBSIZE"),
     (16, EXACT, "OBJECT ENCODING $k"),
-    (4, EXACT, "OBJECT [REFCOUNT|FREQ] $k"),
-    (3, How::Seconds, "OBJECT IDLETIME $k"),
+    // Valkey's small integers share one object, whose count and age say nothing of the key.
+    (4, How::Shape, "OBJECT [REFCOUNT|IDLETIME] $k"),
+    (2, EXACT, "OBJECT FREQ $k"),
     (2, EXACT, "OBJECT [ENCODING|$bad|FREQ $k $k]"),
     (4, How::Shape, "DUMP $k"),
     (2, How::Shape, "MEMORY USAGE $k [|SAMPLES 0|SAMPLES 5]"),

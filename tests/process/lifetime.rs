@@ -117,11 +117,13 @@ fn more_shards_than_cores_serve_unpinned_and_chosen_cpus_are_kept_to() {
     drop(process);
     let first = all[0].split([',', '-']).next().expect("a CPU").to_owned();
     let process = Process::start(dir.path(), &["--shard-cpus", &first]);
-    let shards = allowed(&process.child.id().to_string(), |name| {
-        name.starts_with("shard-")
+    // The threads that help a shard go to its CPU by themselves, a moment after their start.
+    wait_until("all threads of the shard to be on its CPU", || {
+        let shards = allowed(&process.child.id().to_string(), |name| {
+            name.starts_with("shard-")
+        });
+        !shards.is_empty() && shards.iter().all(|cpus| *cpus == first)
     });
-    assert!(!shards.is_empty());
-    assert!(shards.iter().all(|cpus| *cpus == first), "{shards:?}");
 }
 
 /// The CPUs on which the threads of a process that fit may run, as the kernel writes them.

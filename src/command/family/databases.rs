@@ -1,11 +1,12 @@
 //! Commands on whole databases: they run on every shard, and their parts are merged at home.
 
 use crate::command::digest;
+use crate::command::error::SUBCOMMAND_SHOWN_MAX;
 use crate::command::table::{Command, Doc, Flags, Keys, Run};
 use crate::command::watched::Touch;
 use crate::command::{Ctx, Error, Outcome, Part, Settings};
 use crate::keyspace::Entry;
-use crate::protocol::{Args, Reply};
+use crate::protocol::{Args, Reply, quote};
 use crate::value::glob::glob_match;
 use crate::value::number;
 
@@ -333,7 +334,7 @@ fn check_digest(_: &Settings, args: Args<'_>) -> Outcome {
     match args.len() {
         2 => Ok(()),
         _ => Err(Error::Subcommand(
-            String::from_utf8_lossy(&args[1]).into_owned(),
+            quote(&args[1], SUBCOMMAND_SHOWN_MAX),
             "DEBUG",
         )),
     }

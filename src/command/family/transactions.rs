@@ -5,6 +5,7 @@ use crate::command::table::{Command, Doc, Flags, KeyAccess, Keys, Run};
 
 const SESSION: Flags = Flags::NOSCRIPT.or(Flags::LOADING).or(Flags::STALE);
 const QUICK: Flags = SESSION.or(Flags::FAST).or(Flags::ALLOW_BUSY);
+const QUICK_NO_MULTI: Flags = QUICK.or(Flags::NO_MULTI);
 
 const fn row(
     name: &'static str,
@@ -53,7 +54,7 @@ pub static COMMANDS: &[Command] = &[
         "multi",
         1,
         SessionOp::Multi,
-        QUICK,
+        QUICK_NO_MULTI,
         ("Begins to queue commands for EXEC.", "1.2.0"),
         "O(1)",
     ),
@@ -76,7 +77,7 @@ pub static COMMANDS: &[Command] = &[
             "watch",
             -2,
             SessionOp::Watch,
-            QUICK,
+            QUICK_NO_MULTI,
             (
                 "Makes the next EXEC fail if one of these keys has changed.",
                 "2.2.0",

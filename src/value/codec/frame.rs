@@ -288,21 +288,7 @@ mod tests {
     fn samples() -> Vec<(u8, Vec<u8>)> {
         let lzf = b"\xc3\x05\x0a\x00a\xe0\x00\x00".as_slice();
         let strings = [b"\x03\x03abc\xc1\x01\x02".as_slice(), lzf].concat();
-        let stream_nodes = b"\x01\x10aaaaaaaaaaaaaaaa\x02lp".as_slice();
-        let id = [7u8; 16];
-        let pending = [
-            b"\x02".as_slice(),
-            &id,
-            &[0; 8],
-            b"\x01",
-            &id,
-            &[0; 8],
-            b"\x40\x50",
-        ];
-        let consumer = [b"\x01\x02me".as_slice(), &[1; 8], b"\x02", &id, &id].concat();
-        let consumer_3 = [b"\x01\x02me".as_slice(), &[1; 16], b"\x02", &id, &id].concat();
-        let pending = pending.concat();
-        vec![
+        let mut samples = vec![
             (kind::STRING, b"\x05hello".to_vec()),
             (kind::STRING, lzf.to_vec()),
             (kind::STRING, b"\xc2\x01\x02\x03\x04".to_vec()),
@@ -329,6 +315,37 @@ mod tests {
                 kind::LIST_QUICKLIST_2,
                 b"\x02\x01\x03abc\x02\x02lp".to_vec(),
             ),
+            (
+                kind::HASH_METADATA_PRE_RELEASE,
+                b"\x01\x05\x01f\x01v".to_vec(),
+            ),
+            (
+                kind::HASH_METADATA,
+                b"12345678\x02\x05\x01f\x01v\x00\x01g\x01v".to_vec(),
+            ),
+            (kind::HASH_LISTPACK_EX_PRE_RELEASE, b"\x02lp".to_vec()),
+            (kind::HASH_LISTPACK_EX, b"12345678\x02lp".to_vec()),
+        ];
+        samples.extend(stream_samples());
+        samples
+    }
+
+    fn stream_samples() -> Vec<(u8, Vec<u8>)> {
+        let stream_nodes = b"\x01\x10aaaaaaaaaaaaaaaa\x02lp".as_slice();
+        let id = [7u8; 16];
+        let pending = [
+            b"\x02".as_slice(),
+            &id,
+            &[0; 8],
+            b"\x01",
+            &id,
+            &[0; 8],
+            b"\x40\x50",
+        ];
+        let consumer = [b"\x01\x02me".as_slice(), &[1; 8], b"\x02", &id, &id].concat();
+        let consumer_3 = [b"\x01\x02me".as_slice(), &[1; 16], b"\x02", &id, &id].concat();
+        let pending = pending.concat();
+        vec![
             (
                 kind::STREAM,
                 [
@@ -361,16 +378,6 @@ mod tests {
                 ]
                 .concat(),
             ),
-            (
-                kind::HASH_METADATA_PRE_RELEASE,
-                b"\x01\x05\x01f\x01v".to_vec(),
-            ),
-            (
-                kind::HASH_METADATA,
-                b"12345678\x02\x05\x01f\x01v\x00\x01g\x01v".to_vec(),
-            ),
-            (kind::HASH_LISTPACK_EX_PRE_RELEASE, b"\x02lp".to_vec()),
-            (kind::HASH_LISTPACK_EX, b"12345678\x02lp".to_vec()),
         ]
     }
 

@@ -67,7 +67,7 @@ pub static COMMANDS: &[Command] = &[
     row(
         "hdel",
         -3,
-        (WRITE_FAST, KeyAccess::ReadWrite),
+        (WRITE_FAST, KeyAccess::Shrink),
         doc(
             "2.0.0",
             PER_FIELD,
@@ -148,7 +148,7 @@ pub static COMMANDS: &[Command] = &[
     row(
         "hmset",
         -4,
-        (STORE_FAST, KeyAccess::ReadWrite),
+        (STORE_FAST, KeyAccess::Update),
         doc(
             "2.0.0",
             PER_FIELD,
@@ -187,7 +187,7 @@ pub static COMMANDS: &[Command] = &[
     row(
         "hset",
         -4,
-        (STORE_FAST, KeyAccess::ReadWrite),
+        (STORE_FAST, KeyAccess::Update),
         doc(
             "2.0.0",
             PER_FIELD,
@@ -198,7 +198,7 @@ pub static COMMANDS: &[Command] = &[
     row(
         "hsetnx",
         4,
-        (STORE_FAST, KeyAccess::ReadWrite),
+        (STORE_FAST, KeyAccess::Insert),
         doc("2.0.0", "O(1)", "Sets a field unless it is there already."),
         write::hsetnx,
     ),

@@ -58,7 +58,8 @@ pub(super) fn hrandfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 /// The count of HRANDFIELD and whether values are wanted.
 fn sample_options(args: Args<'_>) -> Result<(i64, bool), Error> {
     const RANGE: Error = Error::text(
-        "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        "ERR value is out of range, value must between -9223372036854775807 and \
+         9223372036854775807",
     );
     let count = integer(&args[2])?;
     if count == i64::MIN {

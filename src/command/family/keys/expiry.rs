@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{inspect, integer};
 use crate::command::{Ctx, Error, Origin, Outcome};
 use crate::keyspace::Entry;
-use crate::protocol::Args;
+use crate::protocol::{Args, quote};
 
 /// How a command of the EXPIRE family gives its time.
 struct Form {
@@ -70,7 +70,7 @@ impl Conditions {
                 _ if arg.eq_ignore_ascii_case(b"gt") => set.greater = true,
                 _ if arg.eq_ignore_ascii_case(b"lt") => set.less = true,
                 _ => {
-                    let arg = String::from_utf8_lossy(arg);
+                    let arg = quote(arg, usize::MAX);
                     return Err(Error::Text(format!("ERR Unsupported option {arg}").into()));
                 }
             }

@@ -2,9 +2,10 @@
 
 use super::{inspect, integer};
 use crate::command::digest::Digest;
+use crate::command::error::SUBCOMMAND_SHOWN_MAX;
 use crate::command::{Ctx, Error, Outcome};
 use crate::keyspace::Entry;
-use crate::protocol::Args;
+use crate::protocol::{Args, quote};
 use crate::value::{ValueRef, codec, crc64};
 
 /// Integers that Redis shares between keys, and the reference count that it then reports.
@@ -136,7 +137,7 @@ pub(super) fn memory_usage(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 }
 
 fn unknown_debug(args: Args<'_>) -> Error {
-    let name = String::from_utf8_lossy(&args[1]).into_owned();
+    let name = quote(&args[1], SUBCOMMAND_SHOWN_MAX);
     Error::Subcommand(name, "DEBUG")
 }
 

@@ -54,7 +54,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::WRITE.or(Flags::DENYOOM),
         categories: KEYSPACE,
         keys: PAIR,
-        access: KeyAccess::ReadWrite,
+        access: KeyAccess::Two(&KeyAccess::Read, &KeyAccess::Overwrite),
         doc: doc(
             "Copies a value to another key, also of another database.",
             "6.2.0",
@@ -120,7 +120,7 @@ pub static COMMANDS: &[Command] = &[
         flags: WRITE_FAST,
         categories: KEYSPACE,
         keys: ONE,
-        access: KeyAccess::ReadWrite,
+        access: KeyAccess::Update,
         doc: doc(
             "Lets a key expire after a number of seconds.",
             "1.0.0",
@@ -136,7 +136,7 @@ pub static COMMANDS: &[Command] = &[
         flags: WRITE_FAST,
         categories: KEYSPACE,
         keys: ONE,
-        access: KeyAccess::ReadWrite,
+        access: KeyAccess::Update,
         doc: doc(
             "Lets a key expire at a Unix time in seconds.",
             "1.2.0",
@@ -207,7 +207,7 @@ pub static COMMANDS: &[Command] = &[
         flags: WRITE_FAST,
         categories: KEYSPACE,
         keys: ONE,
-        access: KeyAccess::ReadWrite,
+        access: KeyAccess::Update,
         doc: doc("Takes the expiry off a key.", "2.2.0", "O(1)"),
         run: Run::Data(expiry::persist),
         ..Command::ROW
@@ -219,7 +219,7 @@ pub static COMMANDS: &[Command] = &[
         flags: WRITE_FAST,
         categories: KEYSPACE,
         keys: ONE,
-        access: KeyAccess::ReadWrite,
+        access: KeyAccess::Update,
         doc: doc(
             "Lets a key expire after a number of milliseconds.",
             "2.6.0",
@@ -235,7 +235,7 @@ pub static COMMANDS: &[Command] = &[
         flags: WRITE_FAST,
         categories: KEYSPACE,
         keys: ONE,
-        access: KeyAccess::ReadWrite,
+        access: KeyAccess::Update,
         doc: doc(
             "Lets a key expire at a Unix time in milliseconds.",
             "2.6.0",
@@ -282,7 +282,7 @@ pub static COMMANDS: &[Command] = &[
         flags: Flags::WRITE,
         categories: KEYSPACE,
         keys: PAIR,
-        access: KeyAccess::ReadWrite,
+        access: KeyAccess::Two(&KeyAccess::Take, &KeyAccess::Overwrite),
         doc: doc(
             "Gives a key another name, over whatever had it.",
             "1.0.0",
@@ -298,7 +298,7 @@ pub static COMMANDS: &[Command] = &[
         flags: WRITE_FAST,
         categories: KEYSPACE,
         keys: PAIR,
-        access: KeyAccess::ReadWrite,
+        access: KeyAccess::Two(&KeyAccess::Take, &KeyAccess::Create),
         doc: doc(
             "Gives a key another name unless that is taken.",
             "1.0.0",

@@ -6,7 +6,7 @@
 
 use super::integer;
 use crate::command::{Ctx, Error, Origin, Outcome};
-use crate::protocol::{Args, Reply};
+use crate::protocol::{Args, Reply, quote};
 use crate::value::Kind;
 use crate::value::glob::glob_match;
 
@@ -17,14 +17,7 @@ struct Options<'a> {
     count: usize,
     /// `None`: every key.
     pattern: Option<&'a [u8]>,
-    kind: Filter,
-}
-
-enum Filter {
-    Any,
-    Only(Kind),
-    /// A type that does not exist, which as in Redis 7 is no error.
-    Nothing,
+    kind: Option<Kind>,
 }
 
 impl<'a> Options<'a> {
@@ -32,7 +25,7 @@ impl<'a> Options<'a> {
         let mut options = Options {
             count: COUNT_DEFAULT,
             pattern: None,
-            kind: Filter::Any,
+            kind: None,
         };
         for at in (2..args.len()).step_by(2) {
             let Some(value) = args.get(at + 1) else {
@@ -47,7 +40,8 @@ impl<'a> Options<'a> {
                     options.pattern = Some(value).filter(|pattern| *pattern != b"*");
                 }
                 name if name.eq_ignore_ascii_case(b"type") => {
-                    options.kind = Kind::from_name(value).map_or(Filter::Nothing, Filter::Only);
+                    let kind = Kind::from_name(value).ok_or_else(|| unknown_type(value))?;
+                    options.kind = Some(kind);
                 }
                 _ => return Err(Error::Syntax),
             }
@@ -59,13 +53,14 @@ impl<'a> Options<'a> {
         let named = self
             .pattern
             .is_none_or(|pattern| glob_match(pattern, key, false));
-        named
-            && match self.kind {
-                Filter::Any => true,
-                Filter::Only(only) => only == kind(),
-                Filter::Nothing => false,
-            }
+        named && self.kind.is_none_or(|only| only == kind())
     }
+}
+
+/// Valkey 8 refuses what Redis 7.2 took for a type that no key has.
+fn unknown_type(name: &[u8]) -> Error {
+    let name = quote(name, usize::MAX);
+    Error::Text(format!("ERR unknown type name '{name}'").into())
 }
 
 pub(super) fn scan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {

@@ -454,7 +454,11 @@ fn scan_gives_every_key_that_its_filters_accept() {
         100
     );
     assert_eq!(scan_all(&mut bench, "TYPE hash MATCH *"), ["hash"]);
-    assert!(scan_all(&mut bench, "TYPE unknown COUNT 5000").is_empty());
+    let unknown = bench.run("SCAN 0 TYPE unknown");
+    assert!(
+        unknown.starts_with("-ERR unknown type name 'unknown'"),
+        "{unknown}"
+    );
 }
 
 #[test]

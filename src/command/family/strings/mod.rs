@@ -61,7 +61,7 @@ pub static COMMANDS: &[Command] = &[
     row(
         "append",
         3,
-        (STORE_FAST, KeyAccess::ReadWrite),
+        (STORE_FAST, KeyAccess::Insert),
         doc(
             "2.0.0",
             "O(1), amortised over many appends",
@@ -101,7 +101,7 @@ pub static COMMANDS: &[Command] = &[
     row(
         "getdel",
         2,
-        (WRITE_FAST, KeyAccess::ReadWrite),
+        (WRITE_FAST, KeyAccess::Take),
         doc("6.2.0", "O(1)", "Gives a string and deletes its key."),
         get::getdel,
     ),
@@ -205,7 +205,7 @@ pub static COMMANDS: &[Command] = &[
         ..row(
             "msetnx",
             -3,
-            (STORE, KeyAccess::Overwrite),
+            (STORE, KeyAccess::Create),
             doc(
                 "1.0.1",
                 "O(N) with N the number of keys",
@@ -228,7 +228,7 @@ pub static COMMANDS: &[Command] = &[
     row(
         "set",
         -3,
-        (STORE, KeyAccess::Overwrite),
+        (STORE, KeyAccess::Set),
         doc(
             "1.0.0",
             "O(1)",
@@ -250,7 +250,7 @@ pub static COMMANDS: &[Command] = &[
     row(
         "setnx",
         3,
-        (STORE_FAST, KeyAccess::Overwrite),
+        (STORE_FAST, KeyAccess::Create),
         doc(
             "1.0.0",
             "O(1)",
@@ -261,7 +261,7 @@ pub static COMMANDS: &[Command] = &[
     row(
         "setrange",
         4,
-        (STORE, KeyAccess::ReadWrite),
+        (STORE, KeyAccess::Update),
         doc(
             "2.2.0",
             "O(N) with N the bytes written, padding included",
