@@ -156,6 +156,7 @@ impl Shard {
             SessionOp::DebugSetActiveExpire
             | SessionOp::DebugJmap
             | SessionOp::DebugError
+            | SessionOp::DebugPanic
             | SessionOp::DebugHelp => self.debug_command(client, op, args),
             SessionOp::ReplicaOf => {
                 // Within EXEC, as Sentinel sends it: it takes effect after the transaction.
