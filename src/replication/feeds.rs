@@ -74,8 +74,7 @@ impl Node {
         let mut silent = false;
         let mut error = None;
         for at in (1..args.len()).step_by(2) {
-            let (option, value) = (args[at].to_ascii_lowercase(), &args[at + 1]);
-            match self.replconf_option(conn, &option, value) {
+            match self.replconf_option(conn, &args[at], &args[at + 1]) {
                 Ok(no_reply) => silent |= no_reply,
                 Err(text) => {
                     error = Some(text);
@@ -101,7 +100,7 @@ impl Node {
             number.ok_or("ERR value is not an integer or out of range".to_owned())
         };
         let feed = self.feeds.entry(conn).or_insert_with(Feed::new);
-        match option {
+        match option.to_ascii_lowercase().as_slice() {
             b"listening-port" => {
                 let port = u16::try_from(number()?).map_err(|_| "ERR value is out of range")?;
                 feed.request.info.port = port;
