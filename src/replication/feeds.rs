@@ -1,9 +1,10 @@
 //! A replica's home: the handshake, and the replica's cursor over the merged log.
 //!
-//! A feed *pulls*: while its connection's queue is short it reads the log at its cursor and hands the shell
-//! references to the shards' own bytes. What a slow replica has not taken stays in the log, pinned
-//! at its cursor, and costs no writer anything; past `client-output-buffer-limit replica` that replica alone is
-//! dropped, and may come back partially if the backlog still reaches.
+//! A feed *pulls*: while its connection's queue is short it reads the log at its cursor and hands
+//! the shell references to the shards' own bytes. What a slow replica has not taken stays in the
+//! log, pinned at its cursor, and costs no writer anything; past `client-output-buffer-limit
+//! replica` that replica alone is dropped, and may come back partially if the backlog still
+//! reaches.
 
 use hashbrown::hash_map::Entry as Slot;
 
@@ -402,7 +403,8 @@ impl Node {
                     ip = %feed.request.info.ip,
                     port = feed.request.info.port,
                     held,
-                    "replica overran client-output-buffer-limit: raise it, or repl-backlog-size, if \
+                    "replica overran client-output-buffer-limit: raise it, or repl-backlog-size, \
+                     if \
                      this repeats"
                 );
                 overrun.push(*conn);

@@ -23,7 +23,8 @@ pub(super) type Refusal = String;
 const MULTI_BYTES_MAX: usize = 1 << 30;
 
 /// The answer to DEBUG where it is not allowed.
-const PROTECTED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \
+const PROTECTED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is \
+set to \
 \"local\", you can run it from a local connection, otherwise you need to set this option in the \
 configuration file, and then restart the server.";
 
