@@ -16,9 +16,11 @@
 //! - [`net`]: the io_uring and epoll drivers.
 //! - [`server`]: the process: executors, pinning, start, shutdown, signals.
 //! - [`config`]: the table of directives.
+//! - [`manual`]: how all of this works together, and why; documentation only.
 pub mod command;
 pub mod config;
 pub mod keyspace;
+pub mod manual;
 pub mod net;
 pub mod persistence;
 pub mod protocol;

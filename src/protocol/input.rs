@@ -86,6 +86,9 @@ struct Found {
     start: usize,
     end: usize,
     canonical: bool,
+    /// Its arguments: `spans[first..first + count]`.
+    first: usize,
+    count: usize,
 }
 
 /// A length line, by the fast path.
@@ -115,8 +118,13 @@ pub struct Input {
     at: usize,
     /// Bytes from `at` on that are known to hold no line end.
     scanned: usize,
-    /// Arguments parsed so far.
+    /// Arguments parsed so far: those of `ready`, then those of the request in progress.
     spans: Vec<Span>,
+    /// Where the arguments of the request in progress begin.
+    first_span: usize,
+    /// Requests found by [`Input::look_ahead`], of which `taken` were returned.
+    ready: Vec<Found>,
+    taken: usize,
     /// Arguments still to come; 0 between requests.
     missing: usize,
     /// Length of the argument at `at`, once its header is parsed.
@@ -135,7 +143,15 @@ impl Input {
 
     /// Bytes received and not yet returned as part of a request.
     pub fn buffered(&self) -> usize {
-        self.buf.len() - self.start
+        self.buf.len() - self.head()
+    }
+
+    /// Where the first request begins that was not returned.
+    #[inline]
+    fn head(&self) -> usize {
+        self.ready
+            .get(self.taken)
+            .map_or(self.start, |found| found.start)
     }
 
     /// Bytes of heap memory held.
@@ -149,7 +165,7 @@ impl Input {
         if unread == 0 {
             self.buf.clear();
             self.start = 0;
-        } else if self.buf.capacity() - self.buf.len() < data.len() && self.start >= unread {
+        } else if self.buf.capacity() - self.buf.len() < data.len() && self.head() >= unread {
             // Moves no more bytes than were consumed since the last time, so the cost per byte is
             // constant.
             self.compact();
@@ -175,6 +191,11 @@ impl Input {
     #[allow(clippy::should_implement_trait)] // a request borrows the input
     #[inline]
     pub fn next(&mut self, limits: &Limits) -> Result<Option<Request<'_>>, ProtocolError> {
+        if self.taken < self.ready.len() {
+            self.taken += 1;
+            return Ok(Some(self.request(&self.ready[self.taken - 1])));
+        }
+        self.forget_ready();
         let found = match self.advance(limits) {
             Ok(Some(found)) => found,
             Ok(None) => {
@@ -186,12 +207,60 @@ impl Input {
                 return Err(error);
             }
         };
+        Ok(Some(self.request(&found)))
+    }
+
+    #[inline]
+    fn request(&self, found: &Found) -> Request<'_> {
         let bytes = &self.buf[found.start..found.end];
         let verbatim = found.canonical.then_some(bytes);
-        Ok(Some(Request {
-            args: Args::new(bytes, &self.spans),
+        let spans = &self.spans[found.first..found.first + found.count];
+        Request {
+            args: Args::new(bytes, spans),
             verbatim,
-        }))
+        }
+    }
+
+    /// Parses up to `max` whole requests that are there, for [`Self::next`] to return later, so that
+    /// the caller can see what is coming: [`Self::ahead`]. Gives how many it found; 0 while some are
+    /// left from the last time. An error behind them waits for its turn.
+    pub fn look_ahead(&mut self, limits: &Limits, max: usize) -> usize {
+        if self.taken < self.ready.len() {
+            return 0;
+        }
+        self.forget_ready();
+        while self.ready.len() < max {
+            match self.advance(limits) {
+                Ok(Some(found)) => {
+                    self.first_span = self.spans.len();
+                    self.ready.push(found);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        self.ready.len()
+    }
+
+    /// The requests found by [`Self::look_ahead`] and not returned yet.
+    pub fn ahead(&self) -> impl Iterator<Item = Request<'_>> {
+        self.ready[self.taken..]
+            .iter()
+            .map(|found| self.request(found))
+    }
+
+    /// All that was ready is returned: the spans of the request in progress move to the front.
+    #[inline]
+    fn forget_ready(&mut self) {
+        if !self.ready.is_empty() {
+            self.spans.drain(..self.first_span);
+            self.first_span = 0;
+            self.ready.clear();
+            self.taken = 0;
+        }
     }
 
     fn advance(&mut self, limits: &Limits) -> Result<Option<Found>, ProtocolError> {
@@ -204,7 +273,7 @@ impl Input {
                     None => false,
                     Some(b'*') => self.begin(limits)?,
                     Some(_) => match self.inline(limits)? {
-                        Some(found) if self.spans.is_empty() => {
+                        Some(found) if found.count == 0 => {
                             debug_assert_eq!(self.start, found.end);
                             continue;
                         }
@@ -248,13 +317,15 @@ impl Input {
             start,
             end: self.start,
             canonical: self.canonical,
+            first: self.first_span,
+            count: self.spans.len() - self.first_span,
         }
     }
 
     /// Parses the `*` line of a request. Returns whether it is whole.
     #[inline]
     fn begin(&mut self, limits: &Limits) -> Result<bool, ProtocolError> {
-        self.spans.clear();
+        self.spans.truncate(self.first_span);
         self.canonical = true;
         let line = &self.buf[self.start..];
         let (count, end) = match length_line(line) {
@@ -406,7 +477,7 @@ impl Input {
         debug_assert!(memchr(b'\n', &line[..end]).is_none());
         let text = &mut self.buf[self.start..self.start + end];
         let text_len = text.len() - usize::from(text.last() == Some(&b'\r'));
-        self.spans.clear();
+        self.spans.truncate(self.first_span);
         inline::split(&mut text[..text_len], &mut self.spans)
             .ok_or(ProtocolError::UnbalancedQuotes)?;
         self.canonical = false;
@@ -425,7 +496,7 @@ impl Input {
             return;
         }
         self.compact();
-        let lacking = needed.saturating_sub(self.buf.len());
+        let lacking = (self.start + needed).saturating_sub(self.buf.len());
         // Exact only where it at least doubles the buffer: many bulks of one request must not
         // move it once each. If there is no memory, the bulk may still turn out to end early.
         let _ = if needed / 2 >= self.buf.capacity() {
@@ -435,10 +506,15 @@ impl Input {
         };
     }
 
-    /// Moves the request in progress to the front.
+    /// Moves the first request that was not returned to the front.
     fn compact(&mut self) {
-        self.buf.drain(..self.start);
-        self.start = 0;
+        let head = self.head();
+        self.buf.drain(..head);
+        self.start -= head;
+        for found in &mut self.ready[self.taken..] {
+            found.start -= head;
+            found.end -= head;
+        }
     }
 
     /// Gives back memory that the requests returned so far needed and the next one does not.

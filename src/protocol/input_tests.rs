@@ -479,3 +479,59 @@ proptest! {
         prop_assert_eq!(parsed, expected);
     }
 }
+
+/// Looking ahead by any number, with the input cut anywhere, gives what `next` alone gives.
+#[test]
+fn looking_ahead_changes_nothing_of_what_comes() {
+    let stream: &[u8] =
+        b"*2\r\n$3\r\nGET\r\n$1\r\na\r\nPING\r\n\r\n*3\r\n$3\r\nSET\r\n$1\r\nb\r\n$2\r\nxy\r\n\
+        *0\r\nECHO hi\r\n*1\r\n$4\r\nQUIT\r\n*1\r\n!\r\n";
+    let limits = Limits::default();
+    let owned = |request: Request<'_>| {
+        let args: Vec<Vec<u8>> = request.args.iter().map(<[u8]>::to_vec).collect();
+        (args, request.verbatim.map(<[u8]>::to_vec))
+    };
+    let run = |cuts: &[usize], ahead: usize| {
+        let (mut input, mut seen, mut failed) = (Input::new(), Vec::new(), None);
+        let mut from = 0;
+        for &to in cuts.iter().chain([&stream.len()]) {
+            input.push(&stream[from..to]);
+            from = to;
+            loop {
+                if ahead > 0 {
+                    let ready = input.look_ahead(&limits, ahead);
+                    assert!(ready == 0 || input.ahead().count() == ready);
+                }
+                match input.next(&limits) {
+                    Ok(Some(request)) => seen.push(owned(request)),
+                    Ok(None) => break,
+                    Err(error) => {
+                        failed = Some(error);
+                        break;
+                    }
+                }
+            }
+        }
+        (seen, failed)
+    };
+    let plain = run(&[], 0);
+    assert_eq!(plain.0.len(), 5);
+    assert!(plain.1.is_some());
+    for cut in 0..stream.len() {
+        for ahead in [0, 1, 3, 100] {
+            assert_eq!(run(&[cut], ahead), plain, "cut {cut}, ahead {ahead}");
+        }
+    }
+    // More arrives, and moves the buffer, while requests are ready.
+    let (mut input, mut seen) = (Input::new(), Vec::new());
+    let half = stream.len() / 2;
+    input.push(&stream[..half]);
+    input.look_ahead(&limits, 2);
+    for byte in &stream[half..] {
+        input.push(std::slice::from_ref(byte));
+    }
+    while let Ok(Some(request)) = input.next(&limits) {
+        seen.push(owned(request));
+    }
+    assert_eq!(seen, plain.0);
+}

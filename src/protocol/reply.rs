@@ -23,15 +23,15 @@ pub struct Deferred {
 pub struct Reply {
     out: Vec<u8>,
     version: Version,
+    /// Bytes beyond which no more strings are written; 0: no limit.
+    limit: usize,
+    overrun: bool,
 }
 
 impl Reply {
     /// An empty writer; allocates nothing.
     pub fn new(version: Version) -> Self {
-        Self {
-            out: Vec::new(),
-            version,
-        }
+        Self::with_buffer(Vec::new(), version)
     }
 
     /// Appends to `buffer`.
@@ -39,7 +39,36 @@ impl Reply {
         Self {
             out: buffer,
             version,
+            limit: 0,
+            overrun: false,
         }
+    }
+
+    /// From now on strings that would make the buffer longer than `limit` bytes are left out, and
+    /// [`overrun`](Self::overrun) tells so; 0: no limit. The memory of a reply that nobody will get
+    /// is not spent first and counted later.
+    #[inline]
+    pub fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
+    /// Whether something was left out: what was written is no reply, and the connection must end.
+    #[inline]
+    pub fn overrun(&self) -> bool {
+        self.overrun
+    }
+
+    /// Notes that a part of the reply was left out elsewhere.
+    pub fn set_overrun(&mut self) {
+        self.overrun = true;
+    }
+
+    /// Whether `len` more bytes are within the limit; notes it if not.
+    #[inline]
+    fn admits(&mut self, len: usize) -> bool {
+        let within = self.limit == 0 || self.out.len().saturating_add(len) <= self.limit;
+        self.overrun |= !within;
+        within
     }
 
     /// The version in which it writes.
@@ -159,7 +188,9 @@ impl Reply {
     /// A binary-safe string.
     #[inline]
     pub fn bulk(&mut self, data: &[u8]) {
-        encode::bulk(&mut self.out, data);
+        if self.admits(data.len()) {
+            encode::bulk(&mut self.out, data);
+        }
     }
 
     /// A text as a bulk.
@@ -258,6 +289,9 @@ impl Reply {
         if self.version == Version::Resp2 {
             return self.bulk(data);
         }
+        if !self.admits(data.len()) {
+            return;
+        }
         self.out.reserve(data.len() + 28);
         integer::length_line(&mut self.out, b'=', data.len() + 4);
         self.out.extend_from_slice(format.as_bytes());
@@ -269,7 +303,18 @@ impl Reply {
     /// Bytes that are replies already.
     #[inline]
     pub fn raw(&mut self, replies: &[u8]) {
-        self.out.extend_from_slice(replies);
+        if self.admits(replies.len()) {
+            self.out.extend_from_slice(replies);
+        }
+    }
+
+    /// Bytes that are replies already, in a buffer that is taken over if nothing was written before.
+    pub fn append(&mut self, replies: Vec<u8>) {
+        if self.out.is_empty() && self.admits(replies.len()) {
+            self.out = replies;
+        } else {
+            self.raw(&replies);
+        }
     }
 
     /// A list of arguments as an array of bulks.

@@ -17,9 +17,6 @@ use crate::shard::transaction::Kind;
 
 /// Units under way on other shards before the stream is read on.
 const UNDER_WAY_MAX: usize = 16 * 1024;
-/// A transaction of more bytes than this is a rendezvous even on one shard, so that its commands
-/// cannot be split over two batches of messages.
-const UNIT_BYTES_MAX: usize = 1 << 20;
 
 /// A unit sent to its shard.
 struct UnderWay {
@@ -40,7 +37,10 @@ pub(super) struct Applier {
     pushed: u64,
     /// Offset at the end of the last whole unit.
     whole: u64,
-    pub db: usize,
+    /// Database selected at the point that is parsed.
+    db: usize,
+    /// Database selected at `whole`.
+    pub whole_db: usize,
     multi: Option<Vec<OwnedRequest>>,
     under_way: std::collections::VecDeque<UnderWay>,
     acked: Vec<u64>,
@@ -70,6 +70,7 @@ impl Applier {
     pub fn new(offset: u64, db: usize, shards: usize) -> Self {
         Applier {
             db,
+            whole_db: db,
             applied: offset,
             whole: offset,
             pushed: offset,
@@ -84,11 +85,24 @@ impl Applier {
         self.input = Input::new();
         self.pending.clear();
         self.pushed = self.whole;
+        self.db = self.whole_db;
         self.multi = None;
+        self.starved = false;
+    }
+
+    /// What is parsed so far is whole units.
+    fn end_unit(&mut self, end: u64) {
+        self.whole = end;
+        self.whole_db = self.db;
     }
 
     fn is_quiet(&self) -> bool {
         self.under_way.is_empty() && self.running.is_none() && self.waiting.is_none()
+    }
+
+    /// The applied offset, if nothing is under way.
+    pub fn settled(&self) -> Option<u64> {
+        self.is_quiet().then_some(self.applied)
     }
 
     fn must_wait(&self) -> bool {
@@ -210,7 +224,15 @@ impl Node {
         let Some(command) = resolve(args) else {
             let name = String::from_utf8_lossy(&args[0]).into_owned();
             tracing::error!(%name, "the upstream sent a command that is not known here");
-            return Parsed::Nothing;
+            let inside = self
+                .link
+                .as_ref()
+                .is_some_and(|link| link.applier.multi.is_some());
+            return if inside {
+                Parsed::Inside
+            } else {
+                Parsed::Nothing
+            };
         };
         let Some(link) = &mut self.link else {
             return Parsed::Nothing;
@@ -272,15 +294,15 @@ impl Node {
         match parsed {
             Parsed::Inside => return,
             Parsed::Nothing => {
-                link.applier.whole = end;
+                link.applier.end_unit(end);
                 link.applier.push_unit(end, None);
             }
             Parsed::Sent { shard } => {
-                link.applier.whole = end;
+                link.applier.end_unit(end);
                 link.applier.push_unit(end, shard);
             }
             Parsed::Unit(unit) => {
-                link.applier.whole = end;
+                link.applier.end_unit(end);
                 self.take_unit(shell, unit, end);
             }
         }
@@ -301,15 +323,17 @@ impl Node {
     }
 
     fn take_unit(&mut self, shell: &mut dyn Shell, unit: Vec<OwnedRequest>, end: u64) {
-        let bytes: usize = unit.iter().map(|request| request.data.len()).sum();
         let mut owners = unit.iter().map(|r| self.single_owner(r.command, r.args()));
         let owner = owners.next().flatten();
         let same = owner.is_some() && owners.all(|other| other == owner);
+        // Several commands may go one by one only where nothing can come between them.
+        let owner =
+            owner.filter(|owner| same && (unit.len() == 1 || self.shard.applies_now(*owner)));
         if unit.is_empty() {
             if let Some(link) = &mut self.link {
                 link.applier.push_unit(end, None);
             }
-        } else if let (true, Some(owner)) = (same && bytes <= UNIT_BYTES_MAX, owner) {
+        } else if let Some(owner) = owner {
             let number = link_number(&mut self.link);
             let mut direct = true;
             for request in &unit {
@@ -371,6 +395,15 @@ impl Node {
         // A unit that waits for the others still has to run.
         link.applier.held = link.applier.waiting.is_none();
         false
+    }
+
+    /// Whether bytes were received that are not parsed although they could be.
+    pub(super) fn has_unread_stream(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| {
+            let applier = &link.applier;
+            link.state == State::Streaming
+                && (!link.received.is_empty() || (applier.input.buffered() > 0 && !applier.starved))
+        })
     }
 
     /// Reads on.

@@ -272,6 +272,8 @@ impl Node {
         offset: u64,
     ) {
         let Some(feed) = self.feeds.get_mut(&conn) else {
+            // It went away while the coordinator pinned the log for it.
+            self.log.merge().unpin(pin_token(self.shard.id, conn));
             return;
         };
         feed.state = State::Syncing;
@@ -384,7 +386,11 @@ impl Node {
                 }
                 merged.pin(pin_token(id, *conn), feed.cursor);
             }
-            let behind = end.saturating_sub(feed.cursor);
+            // What is being sent is not counted: one write larger than the limit must get through.
+            let behind = match end.saturating_sub(feed.cursor) {
+                0 => 0,
+                _ => end.saturating_sub(self.log.lock().segment_end(feed.cursor)),
+            };
             let held = behind
                 + if streaming {
                     shell.queued(*conn) as u64

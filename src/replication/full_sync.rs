@@ -183,7 +183,7 @@ impl Node {
             merged.db = None;
         }
         let own = merged.db.map(|db| db as usize);
-        let db = (self.link.as_ref()).map_or(own, |link| Some(link.applier.db));
+        let db = (self.link.as_ref()).map_or(own, |link| Some(link.applier.whole_db));
         (merged.replid.clone(), merged.end(), db)
     }
 
@@ -246,6 +246,11 @@ impl Node {
         line.extend_from_slice(b"\r\n");
         self.to_eof_members(&Bytes::from(line));
         self.send_fragment(Bytes::from(head));
+        if self.coordinator.sync.members.is_empty() {
+            // All who waited are gone.
+            self.abort_sync();
+            return;
+        }
         let epoch = self.coordinator.sync.epoch;
         for shard in 0..self.shard.shared.shards {
             for _ in 0..CREDITS {

@@ -68,6 +68,8 @@ pub(super) struct Link {
     ending: Option<Ending>,
     reader: Option<rdb::Reader>,
     snapshot_bytes: u64,
+    /// Database at which the stream behind the snapshot stands.
+    stream_db: usize,
     batches: Vec<Vec<(usize, Entry)>>,
     /// The stream.
     pub applier: Applier,
@@ -93,6 +95,7 @@ impl Link {
             ending: None,
             reader: None,
             snapshot_bytes: 0,
+            stream_db: 0,
             batches: Vec::new(),
             applier,
             next_ack_ms: 0,
@@ -402,6 +405,7 @@ impl Node {
         link.ending = Some(ending);
         link.reader = Some(rdb::Reader::new(collections));
         link.snapshot_bytes = 0;
+        link.stream_db = 0;
         link.batches = (0..shards).map(|_| Vec::new()).collect();
         link.state = State::Snapshot;
         self.read_snapshot(shell);
@@ -439,8 +443,14 @@ impl Node {
             .next()
             .map_err(|error| format!("the snapshot: {error}"))?
         {
-            let rdb::Event::Entry(record) = event else {
-                continue;
+            let record = match event {
+                rdb::Event::Entry(record) => record,
+                rdb::Event::Aux { name, value } if name == b"repl-stream-db" => {
+                    let db = crate::value::number::parse_i64(&value);
+                    link.stream_db = db.and_then(|db| usize::try_from(db).ok()).unwrap_or(0);
+                    continue;
+                }
+                _ => continue,
             };
             if record.db >= self.shard.keyspace.databases() {
                 return Err(format!("the snapshot has a key in database {}", record.db));
@@ -513,8 +523,12 @@ impl Node {
         link.state = State::Streaming;
         link.last_io_ms = now_ms;
         link.down_since_ms = 0;
-        link.applier = Applier::new(offset, 0, shards);
+        let lost = link.conn.is_none();
+        link.applier = Applier::new(offset, link.stream_db, shards);
         link.ack_now = true;
+        if lost {
+            self.link_lost("the connection was closed while the dataset was taken over");
+        }
         self.update_upstream_view();
     }
 
@@ -554,6 +568,7 @@ impl Node {
         let Some(link) = &mut self.link else { return };
         if link.state == State::Adopting {
             // The dataset is whole and will be adopted; the stream is fetched anew after that.
+            link.conn = None;
             return;
         }
         if link.state == State::Streaming {
@@ -577,7 +592,7 @@ impl Node {
     /// Ends the link for good (REPLICAOF elsewhere, promotion).
     pub(super) fn drop_link(&mut self, shell: &mut dyn Shell) {
         let Some(link) = self.link.take() else { return };
-        self.last_link_db = Some(link.applier.db);
+        self.last_link_db = Some(link.applier.whole_db);
         if let Some(conn) = link.conn {
             self.shard.disconnect(shell, conn, false);
         }

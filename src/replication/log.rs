@@ -300,7 +300,9 @@ impl Merged {
             && taken < max
         {
             let skip = offset.saturating_sub(segment.start) as usize;
-            let piece = segment.bytes.slice(skip..);
+            let room = usize::try_from(max - taken).unwrap_or(usize::MAX);
+            let upto = segment.bytes.len().min(skip.saturating_add(room));
+            let piece = segment.bytes.slice(skip..upto);
             taken += piece.len() as u64;
             out.push(piece);
             at += 1;
@@ -315,6 +317,14 @@ impl Merged {
                 && self.second_offset >= 0
                 && offset + 1 <= self.second_offset as u64);
         known && self.enabled && offset <= self.end && offset + 1 >= self.first()
+    }
+
+    /// End of the piece of the stream that holds the byte after `offset`.
+    pub fn segment_end(&self, offset: u64) -> u64 {
+        let at = self
+            .segments
+            .partition_point(|segment| segment.end() <= offset);
+        self.segments.get(at).map_or(offset, Segment::end)
     }
 
     /// A new history: nothing before it can be continued.

@@ -1,7 +1,7 @@
 //! The listening sockets: TCP on IPv4 and IPv6, and the Unix socket with its permissions.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
@@ -24,14 +24,12 @@ pub fn open(config: &Config) -> Result<Listeners, String> {
                 Some(rest) => (true, rest),
                 None => (false, word.as_str()),
             };
-            let ip = match word {
-                "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-                "::*" => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-                word => word
-                    .parse()
-                    .map_err(|_| format!("bind: '{word}' is not an address"))?,
+            let Some(address) = address(word, config.port) else {
+                if optional {
+                    continue;
+                }
+                return Err(format!("bind: '{word}' is no address and no known name"));
             };
-            let address = SocketAddr::new(ip, config.port);
             match patiently(|| tcp(address, config.tcp_backlog)) {
                 Ok(listener) => listeners.tcp.push(listener),
                 Err(error) if optional && is_unavailable(&error) => {}
@@ -73,6 +71,15 @@ fn patiently(mut open: impl FnMut() -> io::Result<TcpListener>) -> io::Result<Tc
     }
 }
 
+/// The address of one word of `bind`: an address, a wildcard, or a name that the system knows.
+fn address(word: &str, port: u16) -> Option<SocketAddr> {
+    match word {
+        "*" => Some(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), port)),
+        "::*" => Some(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)),
+        word => (word, port).to_socket_addrs().ok()?.next(),
+    }
+}
+
 fn is_unavailable(error: &io::Error) -> bool {
     let code = error.raw_os_error();
     [
@@ -100,8 +107,8 @@ fn tcp(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// The permissions are in force before anybody can connect: the socket is bound under a umask that
-/// grants nothing, and listens only after they are set.
+/// The permissions are in force before anybody can connect: the socket listens only after they are
+/// set.
 fn unix(config: &Config) -> io::Result<UnixListener> {
     let path = &config.unixsocket;
     let _ = std::fs::remove_file(path);

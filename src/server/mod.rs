@@ -22,7 +22,7 @@ use shell::Host;
 pub fn main(args: impl Iterator<Item = std::ffi::OsString>) -> ExitCode {
     match Config::from_args(args, &mut Disk) {
         Ok(Start::Print(text)) => {
-            println!("{text}");
+            println!("{}", text.trim_end());
             ExitCode::SUCCESS
         }
         Ok(Start::Serve(launch)) => match serve(*launch) {
@@ -55,15 +55,32 @@ fn serve(launch: Launch) -> Result<(), String> {
     std::env::set_current_dir(&config.dir)
         .map_err(|error| format!("Can't chdir to '{}': {error}", config.dir))?;
     config.dir = absolute(".")?;
+    let logs_to_file = !config.logfile.is_empty();
     start_logging(&config)?;
+    log_panics();
+    let outcome = start(config, &no_effect, file);
+    if let Err(reason) = &outcome
+        && logs_to_file
+    {
+        // Standard error may be nowhere by now.
+        tracing::error!("{reason}");
+    }
+    outcome
+}
+
+/// The rest of the start, whose failures are logged too.
+fn start(mut config: Config, no_effect: &[&str], file: String) -> Result<(), String> {
     let (kind, features) = choose_io(&config)?;
     let cpus = choose_cpus(&config)?;
     config.shards = u16::try_from(cpus.len()).map_err(|_| "too many shards".to_owned())?;
-    process::raise_open_files(config.maxclients);
+    let open_files = process::raise_open_files(config.maxclients);
     let listeners = listen::open(&config)?;
     write_pidfile(&config);
     let signals = signals::Signals::block().map_err(|error| format!("signals: {error}"))?;
-    report(&config, &cpus, &features, &no_effect);
+    report(&config, &cpus, &features, no_effect);
+    if let Some(warning) = process::lower_maxclients(&mut config.maxclients, open_files) {
+        tracing::warn!("{warning}");
+    }
     for warning in process::warnings(config.tcp_backlog, kind == IoKind::Uring) {
         tracing::warn!("{warning}");
     }
@@ -228,6 +245,15 @@ fn start_logging(config: &Config) -> Result<(), String> {
     Ok(())
 }
 
+/// A panic is logged before it ends the process: standard error may be nowhere.
+fn log_panics() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tracing::error!("the server panics and ends: {panic}");
+        usual(panic);
+    }));
+}
+
 /// The driver to run: as configured, or epoll where io_uring is missing.
 fn choose_io(config: &Config) -> Result<(IoKind, String), String> {
     use crate::config::Io;
@@ -254,6 +280,12 @@ fn choose_cpus(config: &Config) -> Result<Vec<Option<usize>>, String> {
             .iter()
             .map(|cpu| usize::from(*cpu))
             .collect();
+        let allowed = executor::cpus_allowed().map_err(|error| format!("CPUs: {error}"))?;
+        if let Some(missing) = cpus.iter().find(|cpu| !allowed.contains(cpu)) {
+            return Err(format!(
+                "shard-cpus: CPU {missing} is not there, or this process may not run on it"
+            ));
+        }
         let count = if wanted == 0 { cpus.len() } else { wanted };
         if count > cpus.len() {
             return Ok(vec![None; count]);

@@ -65,7 +65,7 @@ pub fn entropy() -> std::io::Result<Rng> {
 
 /// Raises the limit of open files to what `maxclients` needs, as far as allowed. What is in force.
 pub fn raise_open_files(maxclients: u32) -> u64 {
-    let wanted = u64::from(maxclients) + 64;
+    let wanted = u64::from(maxclients) + RESERVED_FILES;
     // SAFETY: zeros are a valid `rlimit`, which the calls read and fill in.
     unsafe {
         let mut limit: libc::rlimit = std::mem::zeroed();
@@ -85,6 +85,24 @@ pub fn raise_open_files(maxclients: u32) -> u64 {
         }
         limit.rlim_cur
     }
+}
+
+/// Descriptors that are no client's: rings, listeners, logs, links to replicas.
+const RESERVED_FILES: u64 = 64;
+
+/// Lowers `maxclients` to what the open files in force allow, as Redis does; says so in one line.
+pub fn lower_maxclients(maxclients: &mut u32, open_files: u64) -> Option<String> {
+    let wanted = u64::from(*maxclients) + RESERVED_FILES;
+    if open_files >= wanted {
+        return None;
+    }
+    let possible = open_files.saturating_sub(RESERVED_FILES).max(1);
+    let line = format!(
+        "maxclients is lowered from {maxclients} to {possible}, for at most {open_files} files may \
+         be open: ulimit -n {wanted}"
+    );
+    *maxclients = u32::try_from(possible).unwrap_or(u32::MAX);
+    Some(line)
 }
 
 /// One line for each system setting that costs speed, with the command that mends it.
@@ -143,5 +161,16 @@ mod tests {
         assert!(os().starts_with("Linux "));
         assert_ne!(entropy().unwrap().next_u64(), entropy().unwrap().next_u64());
         assert!(raise_open_files(100) >= 164);
+    }
+
+    #[test]
+    fn fewer_open_files_mean_fewer_clients() {
+        let mut maxclients = 10_000;
+        assert_eq!(lower_maxclients(&mut maxclients, 10_064), None);
+        let line = lower_maxclients(&mut maxclients, 1024).unwrap();
+        assert_eq!(maxclients, 960);
+        assert!(line.contains("ulimit -n 10064"), "{line}");
+        lower_maxclients(&mut maxclients, 10).unwrap();
+        assert_eq!(maxclients, 1);
     }
 }

@@ -12,7 +12,7 @@ const EXPIRE_BUDGET: usize = 2048;
 const FREE_BUDGET: usize = 4096;
 /// Time between two expiry slices while there is little to expire, milliseconds.
 const EXPIRE_PERIOD_MS: u64 = 100;
-/// Time between two looks at idle connections, milliseconds.
+/// Time between two looks at idle connections, and at those with old output, milliseconds.
 const IDLE_PERIOD_MS: u64 = 1000;
 
 /// When the slices are due.
@@ -47,6 +47,7 @@ impl Shard {
         if now_ms >= self.background.next_idle_ms {
             self.background.next_idle_ms = now_ms + IDLE_PERIOD_MS;
             self.close_idle(shell);
+            self.check_lingering(shell);
         }
     }
 

@@ -96,6 +96,13 @@ pub struct Client {
     /// A request that has to wait for those before it.
     pub deferred: Option<OwnedRequest>,
     pub closing: bool,
+    /// It was closed at once: the shell knows it no more.
+    pub dropped: bool,
+    /// It is on the list of those whose output is looked at every second.
+    pub lingers: bool,
+    /// Output in bytes that it had left when that last became less, and when that was, monotonic
+    /// nanoseconds. Kept while it lingers.
+    pub stalled: (usize, u64),
     /// The peer sends no more; the connection ends when it has its replies.
     pub peer_finished: bool,
     pub created_ns: u64,
@@ -109,7 +116,7 @@ pub struct Client {
     pub wrote_now: bool,
     /// Since when its output has been over the soft limit, monotonic nanoseconds.
     pub soft_limit_since_ns: Option<u64>,
-    /// Reading is paused: too much is in flight or in the output queue.
+    /// Reading is paused: much was read ahead of a command that waits.
     pub read_paused: bool,
     pub argv_bytes: usize,
     pub total_net_in: u64,
@@ -149,6 +156,9 @@ impl Client {
             waiting: Waiting::No,
             deferred: None,
             closing: false,
+            dropped: false,
+            lingers: false,
+            stalled: (usize::MAX, 0),
             peer_finished: false,
             created_ns: now_ns,
             last_input_ns: now_ns,

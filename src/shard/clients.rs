@@ -416,6 +416,7 @@ impl Shard {
         for conn in &victims {
             if let Some(client) = self.client_mut(*conn) {
                 client.closing = true;
+                client.dropped = true;
             }
             shell.close_now(*conn);
         }

@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use super::client::{Class, Client, Waiting};
+use super::dispatch::INPUT_AHEAD_MAX;
 use super::message::Item;
 use super::shell::{ConnId, Shell};
 use super::{Event, Shard};
@@ -93,7 +94,7 @@ impl Shard {
         client.input.push(data);
         client.last_input_ns = now_ns;
         client.total_net_in += data.len() as u64;
-        if client.is_ready() {
+        if client.is_ready() || client.input.buffered() > INPUT_AHEAD_MAX {
             self.ready.push(conn);
         }
     }
@@ -149,7 +150,8 @@ impl Shard {
 
     /// Puts a connection on the list of those with input to look at.
     pub(super) fn list_ready(&mut self, client: &Client) {
-        if client.is_ready() && (client.deferred.is_some() || client.input.buffered() > 0) {
+        let pending = client.deferred.is_some() || client.input.buffered() > 0;
+        if client.is_ready() && (pending || client.peer_finished) {
             self.ready.push(client.conn);
         }
     }
@@ -199,7 +201,9 @@ impl Shard {
         client.closing = true;
         if flush {
             shell.close_after_flush(conn);
+            self.linger(conn);
         } else {
+            client.dropped = true;
             shell.close_now(conn);
         }
     }
@@ -217,14 +221,23 @@ impl Shard {
 }
 
 impl Shard {
-    /// The peer sends no more. Whether it is still owed something.
+    /// The peer sends no more. Whether the connection stays until it has its replies; then
+    /// [`Shard::serve`] closes it.
+    ///
+    /// Nobody can tell a peer that only listens from one that is gone. So commands that may wait for
+    /// ever, or as long as a pause lasts, do not keep the connection: Redis does not keep any.
     pub fn finished(&mut self, conn: ConnId) -> bool {
-        match self.client_mut(conn) {
-            Some(client) if client.waiting != Waiting::No && !client.closing => {
-                client.peer_finished = true;
-                true
-            }
-            _ => false,
+        let Some(client) = self.client_mut(conn) else {
+            return false;
+        };
+        let endless = matches!(client.waiting, Waiting::Upper { .. } | Waiting::Paused);
+        if client.closing || client.class != Class::Normal || endless {
+            return false;
         }
+        client.peer_finished = true;
+        if client.is_ready() {
+            self.ready.push(conn);
+        }
+        true
     }
 }

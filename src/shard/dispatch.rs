@@ -12,6 +12,7 @@ use crate::protocol::{Args, Limits, ProtocolError, Reply, quote};
 use super::Shard;
 use super::client::{Class, Client, ReplyMode, Waiting};
 use super::message::OwnedRequest;
+use super::output::PIECE_BYTES;
 use super::parked::blocked;
 use super::shell::{ConnId, Shell};
 use super::transaction::Kind;
@@ -19,8 +20,10 @@ use super::transaction::Kind;
 /// Why a command is refused before it runs.
 pub(super) type Refusal = String;
 
-/// Queued commands of one MULTI may take this many bytes.
-const MULTI_BYTES_MAX: usize = 1 << 30;
+/// Requests of a pipeline that are looked at before the first of them runs.
+const LOOK_AHEAD: usize = 32;
+/// Reading pauses while a connection's command waits and this many bytes have come after it.
+pub(super) const INPUT_AHEAD_MAX: usize = 1 << 20;
 
 /// The answer to DEBUG where it is not allowed.
 const PROTECTED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is \
@@ -43,7 +46,13 @@ impl Shard {
             return;
         };
         let mut input = std::mem::take(&mut client.input);
+        client.reply.set_limit(self.reply_bytes_max(client.class));
         while client.is_ready() {
+            if client.reply.len() >= PIECE_BYTES || client.reply.overrun() {
+                self.hand_over(shell, &mut client);
+                self.enforce_limit(shell, &mut client);
+                continue;
+            }
             if let Some(request) = client.deferred.take() {
                 let parsed = Parsed {
                     command: request.command,
@@ -62,6 +71,10 @@ impl Shard {
                 authenticated: client.authenticated || self.config.requirepass.is_empty(),
                 ..self.limits
             };
+            // AUTH changes the limits of what follows it: no looking ahead before.
+            if limits.authenticated && input.look_ahead(&limits, LOOK_AHEAD) > 1 {
+                self.prefetch(client.db, input.ahead().map(|request| request.args));
+            }
             match input.next(&limits) {
                 Ok(Some(request)) => {
                     client.argv_bytes = request.args.iter().map(<[u8]>::len).sum();
@@ -69,11 +82,31 @@ impl Shard {
                 }
                 Ok(None) if client.run.is_empty() => break,
                 Ok(None) => self.launch(shell, &mut client),
+                // The commands before it run first; the error is found again after them.
+                Err(_) if !client.run.is_empty() => self.launch(shell, &mut client),
                 Err(error) => self.protocol_error(&mut client, &error),
             }
         }
         client.input = input;
+        pace_reading(shell, &mut client);
+        if client.peer_finished && client.is_ready() {
+            self.close_client(&mut client);
+        }
         self.put_client(shell, client);
+    }
+
+    /// Starts the cache misses of a batch's look-ups, so that they overlap. Which command it is does
+    /// not matter: the first argument is a key in almost all that have one.
+    pub(super) fn prefetch<'a>(&self, db: usize, requests: impl Iterator<Item = Args<'a>>) {
+        let db = self.keyspace.db(db);
+        if db.is_empty() {
+            return;
+        }
+        for args in requests {
+            if let Some(key) = args.get(1) {
+                db.prefetch(db.hash(key));
+            }
+        }
     }
 
     fn protocol_error(&mut self, client: &mut Client, error: &ProtocolError) {
@@ -291,9 +324,15 @@ impl Shard {
         }
         let request = OwnedRequest::new(command, client.db, args, raw);
         let multi = client.multi.as_mut().expect("the caller has checked");
-        multi.bytes += request.data.len();
-        if multi.bytes > MULTI_BYTES_MAX {
+        multi.bytes += request.memory();
+        // As in Redis, a transaction's commands count as input until they run.
+        if multi.bytes as u64 > self.config.client_query_buffer_limit {
             self.stats.query_buffer_limit_drops += 1;
+            tracing::warn!(
+                client = client.id,
+                "closing a client whose MULTI overran the query buffer limit"
+            );
+            client.multi = None;
             self.close_client(client);
             return;
         }
@@ -348,12 +387,15 @@ impl Shard {
             self.defer(shell, client, parsed);
             return;
         }
+        if command.walks() && self.shared.shards > 1 {
+            // Keys that are lent out would be missed: the walked shard is locked for the step.
+            let request = OwnedRequest::new(command, client.db, args, raw);
+            self.begin_transaction(shell, client, Kind::Command, vec![request]);
+            return;
+        }
         let here = owner == self.id && client.run.is_empty() && self.may_run_now(command, args);
         if !here {
             self.add_to_run(client, command, owner, args, raw);
-            if command.walks() {
-                self.launch(shell, client);
-            }
             return;
         }
         let silent = client.reply_mode != ReplyMode::On;
@@ -411,6 +453,20 @@ impl Shard {
             self.wrote_now.push(client.conn);
         }
         self.list_output(client);
+    }
+}
+
+/// Stops reading from a connection that sends on and on while a command of its own waits, and goes
+/// on once that is worked off.
+fn pace_reading(shell: &mut dyn Shell, client: &mut Client) {
+    let ahead = client.input.buffered();
+    let waits = client.waiting != Waiting::No;
+    if !client.read_paused && waits && ahead > INPUT_AHEAD_MAX {
+        client.read_paused = true;
+        shell.pause(client.conn);
+    } else if client.read_paused && (!waits || ahead <= INPUT_AHEAD_MAX / 2) {
+        client.read_paused = false;
+        shell.resume(client.conn);
     }
 }
 

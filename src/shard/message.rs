@@ -109,6 +109,8 @@ pub struct ReplyItem {
     /// The command changed something: WAIT must cover the sender's batch.
     pub wrote: bool,
     pub failed: bool,
+    /// The reply was longer than the client's output limit, and is not whole.
+    pub overrun: bool,
     pub range: (u32, u32),
 }
 
@@ -145,8 +147,10 @@ pub enum ClaimRequest {
 
 /// What a shard lends.
 pub struct Grant {
-    /// In the order of the claim's keys. A shared key's entry is a copy.
+    /// In the order of the claim's keys.
     pub entries: Vec<Option<Entry>>,
+    /// Which of them are copies: the owner has kept its own.
+    pub copied: Vec<bool>,
     /// A watched key has changed.
     pub dirty: bool,
 }
@@ -185,6 +189,11 @@ impl OwnedRequest {
             spans,
             verbatim: raw.is_some(),
         }
+    }
+
+    /// Bytes of memory that it holds.
+    pub fn memory(&self) -> usize {
+        size_of::<Self>() + self.data.capacity() + self.spans.capacity() * size_of::<Span>()
     }
 
     /// Its arguments.

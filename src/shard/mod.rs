@@ -118,6 +118,8 @@ pub struct Shard {
     by_id: HashMap<u64, ConnId, RandomState>,
     ready: Vec<ConnId>,
     with_output: Vec<ConnId>,
+    /// Connections over a soft limit, or closing: see `output.rs`.
+    lingering: Vec<ConnId>,
     paused_clients: Vec<ConnId>,
     sleepers: Vec<ConnId>,
     outboxes: Vec<Vec<Envelope>>,
@@ -137,6 +139,7 @@ pub struct Shard {
     applied: Option<(u32, u64)>,
     sink: Reply,
     background: background::Background,
+    run_spent: run::Spent,
 }
 
 impl Shard {
@@ -168,6 +171,8 @@ impl Shard {
             by_id: HashMap::with_hasher(state),
             ready: Vec::new(),
             with_output: Vec::new(),
+            lingering: Vec::new(),
+            run_spent: run::Spent::default(),
             paused_clients: Vec::new(),
             sleepers: Vec::new(),
             outboxes: (0..shared.shards).map(|_| Vec::new()).collect(),
@@ -338,6 +343,19 @@ impl Shard {
         !self.ready.is_empty()
             || !self.events.is_empty()
             || (self.shared.shards > 1 && !self.shared.mailboxes[self.id].is_empty())
+    }
+
+    /// Whether nothing is under way here: no lock is held or asked for, no entry is lent, no command
+    /// is parked, no message waits to leave. The keyspace holds all of the shard's data then.
+    pub fn is_at_rest(&self) -> bool {
+        self.locks.is_idle()
+            && self.parked.is_empty()
+            && self.claims.is_empty()
+            && self.txs.is_empty()
+            && self.gathers.is_empty()
+            && self.scratch.total_len() == 0
+            && self.outboxes.iter().all(Vec::is_empty)
+            && !self.has_work()
     }
 
     /// A connection, if it is still the one meant.

@@ -3,8 +3,8 @@
 use crate::config::OutputLimit;
 
 use super::Shard;
-use super::client::Class;
-use super::shell::{Chunk, Shell};
+use super::client::{Class, Client};
+use super::shell::{Chunk, ConnId, Shell};
 
 /// No limit.
 const UNLIMITED: OutputLimit = OutputLimit {
@@ -12,90 +12,130 @@ const UNLIMITED: OutputLimit = OutputLimit {
     soft_bytes: 0,
     soft_seconds: 0,
 };
-/// Reading from a connection pauses while it is owed more than this; its peer feels it through TCP.
-const PAUSE_READING_BYTES: usize = 1 << 20;
+/// Replies go to the shell, and are measured against the limits, in pieces of this many bytes at the
+/// least: a tick that makes more checks in between.
+pub(super) const PIECE_BYTES: usize = 1 << 20;
+/// A closing connection whose peer takes nothing for this long ends without what it is owed.
+const CLOSING_PATIENCE_NS: u64 = 10_000_000_000;
 
 impl Shard {
     /// Hands every connection's output of this tick to the shell: one send each.
     pub(super) fn flush_outputs(&mut self, shell: &mut dyn Shell) {
         let mut listed = std::mem::take(&mut self.with_output);
         for conn in listed.drain(..) {
-            let limits = self.config.client_output_buffer_limit;
-            let now_ns = self.now.mono_ns;
-            let Some(client) = self.client_mut(conn) else {
+            let Some(mut client) = self.take_client(conn) else {
                 continue;
             };
             client.output_listed = false;
-            if !client.reply.is_empty() {
-                let bytes = client.reply.swap(shell.buffer());
-                let len = bytes.len() as u64;
-                client.total_net_out += len;
-                shell.send(conn, Chunk::Vec(bytes));
-                self.stats.net_out_bytes += len;
-                self.stats.writes += 1;
+            if !client.dropped {
+                self.hand_over(shell, &mut client);
+                self.enforce_limit(shell, &mut client);
             }
-            let Some(client) = self.client_mut(conn) else {
-                continue;
-            };
-            let queued = shell.queued(conn);
-            if client.closing {
+            let ends = client.closing && !client.dropped;
+            self.slots[conn.index as usize] = Some(client);
+            if ends {
                 shell.close_after_flush(conn);
-                continue;
-            }
-            let limit = match client.class {
-                Class::Normal => limits.normal,
-                Class::Replica => limits.replica,
-                Class::Upstream => UNLIMITED,
-            };
-            if over_limit(
-                queued as u64,
-                limit,
-                &mut client.soft_limit_since_ns,
-                now_ns,
-            ) {
-                client.closing = true;
-                let id = client.id;
-                self.stats.output_buffer_limit_drops += 1;
-                tracing::warn!(
-                    id,
-                    queued,
-                    "closing a client that overran its output buffer limit"
-                );
-                shell.close_now(conn);
-                continue;
-            }
-            if queued > PAUSE_READING_BYTES && !client.read_paused && client.class == Class::Normal
-            {
-                client.read_paused = true;
-                shell.pause(conn);
+                self.linger(conn);
             }
         }
         self.with_output = listed;
     }
 
     /// Hands a connection's replies to the shell now, before something else is sent to it.
-    pub fn flush_reply(&mut self, shell: &mut dyn Shell, conn: super::shell::ConnId) {
-        let Some(client) = self.client_mut(conn) else {
-            return;
-        };
-        if !client.reply.is_empty() {
-            let bytes = client.reply.take();
-            client.total_net_out += bytes.len() as u64;
-            shell.send(conn, Chunk::Vec(bytes));
+    pub fn flush_reply(&mut self, shell: &mut dyn Shell, conn: ConnId) {
+        if let Some(mut client) = self.take_client(conn) {
+            self.hand_over(shell, &mut client);
+            self.slots[conn.index as usize] = Some(client);
         }
     }
 
-    /// The peer took output: reading may go on.
-    pub fn sent(&mut self, shell: &mut dyn Shell, conn: super::shell::ConnId) {
-        let Some(client) = self.client_mut(conn) else {
+    /// Gives a connection's replies to the shell. They leave after the tick, and so after the
+    /// publish.
+    pub(super) fn hand_over(&mut self, shell: &mut dyn Shell, client: &mut Client) {
+        if client.reply.is_empty() {
             return;
-        };
-        if client.read_paused && shell.queued(conn) <= PAUSE_READING_BYTES / 2 {
-            client.read_paused = false;
-            shell.resume(conn);
-            if client.is_ready() {
-                self.ready.push(conn);
+        }
+        let bytes = client.reply.swap(shell.buffer());
+        let len = bytes.len() as u64;
+        client.total_net_out += len;
+        shell.send(client.conn, Chunk::Vec(bytes));
+        self.stats.net_out_bytes += len;
+        self.stats.writes += 1;
+    }
+
+    /// Drops a connection whose output is over its limits.
+    pub(super) fn enforce_limit(&mut self, shell: &mut dyn Shell, client: &mut Client) {
+        let limit = self.output_limit(client.class);
+        let queued = shell.queued(client.conn);
+        let since = &mut client.soft_limit_since_ns;
+        if over_limit(queued as u64, limit, since, self.now.mono_ns) || client.reply.overrun() {
+            client.closing = true;
+            client.dropped = true;
+            self.stats.output_buffer_limit_drops += 1;
+            tracing::warn!(
+                id = client.id,
+                queued,
+                "closing a client that overran its output buffer limit"
+            );
+            shell.close_now(client.conn);
+        } else if client.soft_limit_since_ns.is_some() && !client.lingers {
+            client.lingers = true;
+            self.lingering.push(client.conn);
+        }
+    }
+
+    fn output_limit(&self, class: Class) -> OutputLimit {
+        let limits = &self.config.client_output_buffer_limit;
+        match class {
+            Class::Normal => limits.normal,
+            // A replica's limit is kept by its feed, which knows what the log holds for it.
+            Class::Replica | Class::Upstream => UNLIMITED,
+        }
+    }
+
+    /// The longest reply in bytes that a connection may be made before it is dropped; 0: any.
+    pub(super) fn reply_bytes_max(&self, class: Class) -> usize {
+        usize::try_from(self.output_limit(class).hard_bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Looks at a connection's output every second from now on: it is closing, and its peer may
+    /// never take the rest.
+    pub(super) fn linger(&mut self, conn: ConnId) {
+        let now_ns = self.now.mono_ns;
+        if let Some(client) = self.client_mut(conn) {
+            client.stalled = (usize::MAX, now_ns);
+            if !std::mem::replace(&mut client.lingers, true) {
+                self.lingering.push(conn);
             }
+        }
+    }
+
+    /// What no new output brings about: soft limits run out, and closing connections end whose peers
+    /// take nothing.
+    pub(super) fn check_lingering(&mut self, shell: &mut dyn Shell) {
+        let now_ns = self.now.mono_ns;
+        for conn in std::mem::take(&mut self.lingering) {
+            let Some(mut client) = self.take_client(conn) else {
+                continue;
+            };
+            if client.closing {
+                let queued = shell.queued(conn);
+                let (least, since_ns) = client.stalled;
+                if queued < least {
+                    client.stalled = (queued, now_ns);
+                } else if now_ns.saturating_sub(since_ns) > CLOSING_PATIENCE_NS && !client.dropped {
+                    client.dropped = true;
+                    shell.close_now(conn);
+                }
+            } else {
+                self.enforce_limit(shell, &mut client);
+            }
+            client.lingers =
+                !client.dropped && (client.closing || client.soft_limit_since_ns.is_some());
+            if client.lingers {
+                self.lingering.push(conn);
+            }
+            self.slots[conn.index as usize] = Some(client);
         }
     }
 }

@@ -13,9 +13,9 @@ use crate::command::{Command, Env, run as run_command};
 use crate::protocol::{Args, Reply, Span, Version};
 
 use super::Shard;
-use super::client::{Client, Waiting};
+use super::client::{Class, Client, Waiting};
 use super::message::{Envelope, Item, OwnedRequest, ReplyItem, RunItem, append_request};
-use super::shell::Shell;
+use super::shell::{ConnId, Shell};
 use super::transaction::Kind;
 
 /// Commands in one run.
@@ -37,6 +37,13 @@ pub struct Entry {
     verbatim: (u32, u32),
     /// Where its reply is in `replies`.
     reply: (usize, usize),
+}
+
+/// Bytes of replies that the run which an owner last worked on has made there.
+#[derive(Default)]
+pub(super) struct Spent {
+    run: Option<(usize, ConnId, u32)>,
+    bytes: usize,
 }
 
 /// A connection's run: being gathered, or in flight.
@@ -231,6 +238,8 @@ impl Shard {
         let buffer = std::mem::take(&mut self.outbox(from).data);
         let at = buffer.len();
         let mut reply = Reply::with_buffer(buffer, item.version);
+        let room = self.run_room(from, item);
+        reply.set_limit(room.map_or(0, |room| at.saturating_add(room)));
         let done = self.execute(
             &mut reply,
             item.command,
@@ -239,7 +248,9 @@ impl Shard {
             args,
             raw,
         );
+        let overrun = reply.overrun();
         let data = reply.take();
+        self.run_spent.bytes += data.len() - at;
         let range = (at as u32, (data.len() - at) as u32);
         let envelope = self.outbox(from);
         envelope.data = data;
@@ -249,8 +260,24 @@ impl Shard {
             index: item.index,
             wrote: done.dirty > 0,
             failed: done.failed,
+            overrun,
             range,
         }));
+    }
+
+    /// How many more bytes of replies the run of `item` may make on this shard, if there is a limit:
+    /// its client's output limit, so that a run never makes replies that the home would only drop.
+    fn run_room(&mut self, from: usize, item: &RunItem) -> Option<usize> {
+        let limit = self.reply_bytes_max(Class::Normal);
+        if limit == 0 {
+            return None;
+        }
+        let run = Some((from, item.conn, item.run));
+        if self.run_spent.run != run {
+            self.run_spent = Spent { run, bytes: 0 };
+        }
+        // One byte at least: no limit at all would be 0.
+        Some(limit.saturating_sub(self.run_spent.bytes).max(1))
     }
 
     /// Runs a data command on this shard's keyspace, as a unit of its own.
@@ -348,6 +375,9 @@ impl Shard {
         if client.waiting == Waiting::Run && client.run.number == item.run {
             if item.wrote {
                 client.note_write(envelope.from, envelope.published);
+            }
+            if item.overrun {
+                client.reply.set_overrun();
             }
             let bytes = &envelope.data[item.range.0 as usize..][..item.range.1 as usize];
             let run = &mut client.run;

@@ -14,6 +14,8 @@
 //! fetched command by command, and commands that run everywhere send their parts out under the
 //! lock.
 
+use hashbrown::HashMap;
+
 use crate::command::table::{self, Run as Runs};
 use crate::command::{Effects, Env, Outcome, Part, run as run_command};
 use crate::keyspace::Entry;
@@ -49,6 +51,8 @@ struct Share {
     refused: bool,
     /// Lent entries, in the order of `keys`.
     entries: Vec<Option<Entry>>,
+    /// Which of them are copies, to be dropped and not returned.
+    copied: Vec<bool>,
     /// Which of them were there when the commands began to run.
     present: Vec<bool>,
     /// Copies that expired under a reader: the owner deletes the key itself.
@@ -110,6 +114,36 @@ impl Tx {
     }
 }
 
+/// Up to this many arguments, a key named twice is found by looking at all of them.
+const KEYS_SEARCHED_MAX: usize = 64;
+
+/// Finds keys that a transaction names more than once: by an index where they may be many, for a
+/// million keys may come in one command.
+struct KeyPlaces(Option<HashMap<(usize, Box<[u8]>), usize, ahash::RandomState>>);
+
+impl KeyPlaces {
+    /// Adds a key to its share, or makes the lock that it has there as strong as needed.
+    fn add(&mut self, share: &mut Share, db: usize, key: &[u8], mode: Mode) {
+        let keys = &mut share.keys;
+        let place = match &mut self.0 {
+            Some(places) => *places.entry((db, key.into())).or_insert(keys.len()),
+            None => {
+                let same = |known: &KeyRef| known.db == db && *known.key == *key;
+                keys.iter().position(same).unwrap_or(keys.len())
+            }
+        };
+        match keys.get_mut(place) {
+            Some(known) if mode == Mode::Exclusive => known.mode = mode,
+            Some(_) => {}
+            None => keys.push(KeyRef {
+                db,
+                key: key.into(),
+                mode,
+            }),
+        }
+    }
+}
+
 /// Calls `f` with every (database, key) that a request may touch.
 fn for_each_key(request: &OwnedRequest, databases: usize, mut f: impl FnMut(usize, &[u8])) {
     let args = request.args();
@@ -137,6 +171,7 @@ impl Shard {
     ) {
         let mut tx = Tx::new(kind, requests, Reply::new(client.reply.version()));
         tx.client = Some(client.conn);
+        tx.reply.set_limit(self.reply_bytes_max(client.class));
         tx.no_touch = client.no_touch;
         if kind == Kind::Exec {
             for (db, key, token) in std::mem::take(&mut client.watched) {
@@ -170,12 +205,20 @@ impl Shard {
 
     fn fill_shares(&mut self, tx: &mut Tx) {
         if tx.whole.is_some() {
+            if let (Kind::Command, [request]) = (tx.kind, tx.requests.as_slice())
+                && request.command.walks()
+            {
+                let shard = table::cursor_shard(request.args(), self.shared.shards);
+                share_of(&mut tx.shares, shard);
+                return;
+            }
             for shard in 0..self.shared.shards {
                 share_of(&mut tx.shares, shard);
             }
             return;
         }
         let databases = self.data.settings.databases;
+        let mut places = self.key_places(&tx.requests);
         for request in &tx.requests {
             let mode = if request.command.writes() {
                 Mode::Exclusive
@@ -184,17 +227,15 @@ impl Shard {
             };
             for_each_key(request, databases, |db, key| {
                 let share = share_of(&mut tx.shares, self.shared.owner(key));
-                match share.keys.iter_mut().find(|k| k.db == db && *k.key == *key) {
-                    Some(known) if mode == Mode::Exclusive => known.mode = mode,
-                    Some(_) => {}
-                    None => share.keys.push(KeyRef {
-                        db,
-                        key: key.into(),
-                        mode,
-                    }),
-                }
+                places.add(share, db, key, mode);
             });
         }
+    }
+
+    fn key_places(&self, requests: &[OwnedRequest]) -> KeyPlaces {
+        let arguments: usize = requests.iter().map(|request| request.args().len()).sum();
+        let state = self.txs.hasher().clone();
+        KeyPlaces((arguments > KEYS_SEARCHED_MAX).then(|| HashMap::with_hasher(state)))
     }
 
     /// Asks every shard for its locks, under a new id.
@@ -250,6 +291,7 @@ impl Shard {
             .expect("it was asked");
         share.granted = true;
         share.entries = grant.entries;
+        share.copied = grant.copied;
         tx.dirty |= grant.dirty;
         self.one_answered(shell, id);
     }
@@ -313,12 +355,15 @@ impl Shard {
                 expired,
                 ..Release::default()
             };
-            for (key, entry) in share.keys.iter().zip(share.entries.drain(..)) {
-                if let Some(entry) = entry
-                    && !is_copy(key, &entry)
-                {
-                    release.entries.push((key.db, entry));
-                }
+            let lent = share
+                .keys
+                .iter()
+                .zip(share.entries.drain(..))
+                .zip(&share.copied);
+            for ((key, entry), copied) in lent {
+                release
+                    .entries
+                    .extend(entry.filter(|_| !copied).map(|entry| (key.db, entry)));
             }
             release.touched.extend(
                 touched
@@ -410,7 +455,8 @@ impl Shard {
             for (at, (key, slot)) in slots {
                 let before = std::mem::replace(&mut share.present[at], false);
                 *slot = self.scratch.db_mut(key.db).remove(&key.key);
-                if before && slot.is_none() && key.mode == Mode::Shared {
+                let copied = share.copied.get(at).copied().unwrap_or(false);
+                if before && slot.is_none() && copied {
                     // A reader saw the copy expire; the owner still has the key.
                     share.expired.push((key.db, key.key.clone()));
                 }
@@ -521,15 +567,10 @@ impl Shard {
     fn fetch_for(&mut self, id: TxId, tx: &mut Tx) -> bool {
         tx.shares.iter_mut().for_each(|share| share.keys.clear());
         let request = &tx.requests[tx.next];
+        let mut places = self.key_places(std::slice::from_ref(request));
         for_each_key(request, self.data.settings.databases, |db, key| {
             let share = share_of(&mut tx.shares, self.shared.owner(key));
-            if !share.keys.iter().any(|k| k.db == db && *k.key == *key) {
-                share.keys.push(KeyRef {
-                    db,
-                    key: key.into(),
-                    mode: Mode::Exclusive,
-                });
-            }
+            places.add(share, db, key, Mode::Exclusive);
         });
         tx.missing = 0;
         for share in tx.shares.iter().filter(|share| !share.keys.is_empty()) {
@@ -676,10 +717,12 @@ impl Shard {
         let Some(mut client) = self.take_client(conn) else {
             return;
         };
-        if tx.kind == Kind::Pipeline {
+        if tx.reply.overrun() {
+            client.reply.set_overrun();
+        } else if tx.kind == Kind::Pipeline {
             self.complete_pipeline(&mut client, &tx.reply, &tx.ends);
         } else if client.reply_mode == super::client::ReplyMode::On {
-            client.reply.raw(tx.reply.bytes());
+            client.reply.append(tx.reply.take());
         }
         client.waiting = Waiting::No;
         self.list_output(&mut client);
@@ -726,13 +769,9 @@ fn share_of(shares: &mut Vec<Share>, shard: usize) -> &mut Share {
         granted: false,
         refused: false,
         entries: Vec::new(),
+        copied: Vec::new(),
         present: Vec::new(),
         expired: Vec::new(),
     });
     shares.last_mut().expect("one was pushed")
-}
-
-/// Entries that were copied to a reader are dropped, not returned.
-fn is_copy(key: &KeyRef, entry: &Entry) -> bool {
-    key.mode == Mode::Shared && entry.kind() == crate::value::Kind::String
 }

@@ -24,6 +24,8 @@ pub enum Kind {
 pub struct Server {
     pub kind: Kind,
     pub port: u16,
+    /// Banyan's number of shards; 0 for the others.
+    pub shards: usize,
     child: Child,
     stopped: bool,
     args: Vec<String>,
@@ -53,14 +55,24 @@ pub fn stand_in() -> bool {
 }
 
 impl Server {
-    /// Banyan with the given number of shards and further arguments.
+    /// Banyan with the given number of shards and further arguments. `BANYAN_SHARDS` sets another
+    /// number and `BANYAN_IO` the driver (`uring` or `epoll`), so that a whole suite runs over them.
     pub fn banyan(shards: usize, args: &[&str]) -> Server {
         let mut all = Vec::new();
+        let asked = std::env::var("BANYAN_SHARDS").ok();
+        let shards = asked.map_or(shards, |text| {
+            text.parse().expect("BANYAN_SHARDS is a number")
+        });
         if !stand_in() {
             all.extend(["--shards".to_owned(), shards.to_string()]);
+            if let Ok(io) = std::env::var("BANYAN_IO") {
+                all.extend(["--io".to_owned(), io]);
+            }
         }
         all.extend(args.iter().map(|a| (*a).to_owned()));
-        Server::start(Kind::Banyan, all)
+        let mut server = Server::start(Kind::Banyan, all);
+        server.shards = shards;
+        server
     }
 
     /// Debian's redis-server 7.0.15.
@@ -93,6 +105,7 @@ impl Server {
             let mut server = Server {
                 kind,
                 port,
+                shards: 0,
                 child,
                 stopped: false,
                 args: args.clone(),

@@ -1,0 +1,100 @@
+//! What works, and where Banyan differs from Redis.
+//!
+//! The measure is Redis 7.2: replies, error texts, the data, and the stream that replicas get.
+//! `tests/differential` compares all of them with valkey-server 8.0.1; `tests/replication` uses
+//! real redis-server 7.0 replicas and primaries, and valkey-server where it is installed.
+//!
+//! # What works
+//!
+//! - Protocol: RESP2, RESP3 (HELLO), inline commands, pipelines of any length, split at any
+//!   byte.
+//! - Strings: all commands but LCS and the bit commands.
+//! - Keys: DEL UNLINK EXISTS TOUCH TYPE, the EXPIRE, TTL and PERSIST commands with their
+//!   options, RENAME RENAMENX COPY MOVE, KEYS SCAN RANDOMKEY DBSIZE, OBJECT, DUMP RESTORE,
+//!   MEMORY USAGE.
+//! - Hashes: all commands but TTLs of fields.
+//! - Databases: SELECT SWAPDB FLUSHDB FLUSHALL.
+//! - Transactions: MULTI EXEC DISCARD WATCH UNWATCH, over any keys.
+//! - Connections: AUTH and HELLO with `requirepass`; CLIENT with its subcommands but those of
+//!   tracking.
+//! - Server: INFO, CONFIG, COMMAND, TIME, ROLE, LASTSAVE, SHUTDOWN, some of DEBUG.
+//! - Replication, upstream side: PSYNC and SYNC, full and partial, diskless (`$EOF:`) and with a
+//!   length; WAIT; `min-replicas-to-write`.
+//! - Replication, replica side: REPLICAOF; of redis-server, valkey-server and Banyan; chains,
+//!   with any shard counts.
+//! - RDB: written in version 10; read up to version 12.
+//!
+//! # What does not yet
+//!
+//! Lists, sets, sorted sets, streams, HyperLogLog, geo, bit commands; blocking commands; pub/sub
+//! and keyspace notifications; scripts and functions; ACL users; TLS; cluster mode; eviction;
+//! Sentinel's part of a failover, FAILOVER; slow log, latency monitor, MONITOR; persistence
+//! ([`durability`](super::durability)).
+//!
+//! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
+//! `save`, `appendonly`, `maxmemory`, `notify-keyspace-events`, `aclfile`. Others that mean
+//! nothing here are accepted and named once at the start. These are accepted silently and have
+//! no effect yet: `repl-backlog-ttl` (the backlog is kept), `repl-diskless-sync-max-replicas`,
+//! `repl-diskless-load`, `repl-disable-tcp-nodelay`, `replica-lazy-flush`, `rdbcompression`
+//! (strings are always compressed where that is shorter), `active-expire-effort`,
+//! `bind-source-addr`, `shutdown-timeout`, `lazyfree-lazy-user-flush` (flushes are always freed
+//! in the background), the `slowlog-`, `latency-` and `lfu-` directives, and those of types that
+//! are not there.
+//!
+//! A replica whose upstream sends a command that is not there logs an error, skips it, and goes
+//! on: its data then differs from the upstream's. In a full sync a type that is not there is an
+//! error that names key and type, and the old data stays.
+//!
+//! # Deliberate differences
+//!
+//! - **Order between shards on a replica.** A Banyan replica shows each shard's writes in order,
+//!   but not the order between shards ([`replication`](super::replication)). A redis-server that
+//!   replicates Banyan has one thread and shows the stream's order.
+//! - **SCAN cursors** name a shard and a position in it; a call looks at one shard. They stay
+//!   valid as long as the server runs.
+//! - **HRANDFIELD** with a negative count refuses more than 16,777,216 repetitions. Redis
+//!   answers until its memory ends.
+//! - **`client-query-buffer-limit`** bounds one request, whole or not; Redis bounds the part
+//!   that it has not parsed. Above 4 GiB - 1 it has no further effect, nor has
+//!   `proto-max-bulk-len`.
+//! - **INFO** gathers its figures from the shards one after the other; it shows no single
+//!   moment.
+//! - **CLIENT LIST, KILL and UNBLOCK within MULTI** see the connections of one shard.
+//! - **CLIENT PAUSE** does not wait for commands that are under way.
+//! - **DEBUG SLEEP** holds back the connection that sent it, not the server.
+//! - **WAIT** may wait for a little more of the stream than the client's own writes.
+//! - **Two transactions that find the same key expired** may each send its deletion to replicas,
+//!   which is harmless.
+//! - **`repl-diskless-sync no`** only takes the delay away: a snapshot for replicas never goes
+//!   to disk.
+//! - **A full sync as replica** holds the old and the new data at the same time. While it loads,
+//!   the old data is served (`replica-serve-stale-data`).
+//!
+//! # Known gaps
+//!
+//! Where this version does not yet keep what its design promises:
+//!
+//! - *Locks of readers.* Which keys a reading transaction locks exclusively is decided when its
+//!   claim arrives. If the key is lent to another transaction at that moment, a hash that it
+//!   gets later is lent under a shared lock, and other readers find the key missing until it
+//!   returns (`shard/owner.rs`).
+//! - *SCAN* misses a key that is lent to a transaction over several shards at the moment when
+//!   SCAN passes its place, although it was there all the time (`command/family/keys/scan.rs`).
+//! - *WATCH.* An EXEC whose keys are all at its home compares watched keys there without regard
+//!   to locks, so it can miss the change of a transaction whose release has not arrived yet
+//!   (`shard/multi.rs`).
+//! - *A chain in another database.* A full sync ignores the database that an upstream which is
+//!   itself a replica names in its RDB, and takes 0. A link that breaks within a MULTI that has
+//!   selected another database resumes in that database (`replication/link.rs`,
+//!   `replication/apply.rs`).
+//! - *Half a transaction on a replica.* A MULTI whose keys are all on one shard can be seen in
+//!   part, and acknowledged early, if one of its commands must wait for a lock of a reading
+//!   transaction there (`shard/owner.rs`, `receive_apply`).
+//! - *Memory per connection.* Output limits are enforced at the end of a tick, not within it,
+//!   and a connection whose command waits is read on without limit (`shard/dispatch.rs`,
+//!   `shard/connection.rs`).
+//! - *Values above the replicas' output limit.* One value larger than both
+//!   `client-output-buffer-limit replica` and `repl-backlog-size` closes every replica's
+//!   connection each time it is sent (`replication/feeds.rs`).
+//! - *Promotion.* What the link has received but not yet taken from its buffer, because the
+//!   shards were busy, is dropped with the link (`replication/role.rs`).

@@ -1,0 +1,137 @@
+//! One stream out of many shards, and back.
+//!
+//! # The merge
+//!
+//! ```text
+//!   shard 0          shard 1          shard 2
+//!   batch 17         batch 9          batch 30       what one tick wrote, as RESP requests
+//!      |                |                |
+//!      +------- push (compare-and-swap) -+           the order of the pushes is the order
+//!                       v                            of the stream
+//!                inbox of the log
+//!                       | taken all at once, by shard 0 as a rule
+//!                       v
+//!   =====================================================
+//!    … | b 30 | SELECT 3 | b 17 | b 9 | …                segments: offset + reference
+//!   =====================================================
+//!    ^ backlog begins     ^ cursor of a feed      ^ end = master_repl_offset
+//! ```
+//!
+//! - [`Effects`](crate::command::Effects): commands record what replicas must do, verbatim
+//!   requests where Redis propagates them verbatim, rewritten ones otherwise. A unit of more
+//!   than one operation is wrapped in MULTI and EXEC. SELECT is written where the database
+//!   changes.
+//! - **Invariant: a unit is never cut.** A batch is sealed between units only; it is asserted.
+//! - **Invariant: the order of the pushes is the order of the stream.** There is no ticket and
+//!   no gap to wait for. Since a shard pushes before it lets anything out of its tick
+//!   ([`architecture`](super::architecture)), whatever another shard does because of it is
+//!   pushed later.
+//! - **Invariant: merging moves references, not bytes.** The buffer that a shard wrote is what
+//!   is kept as backlog and what is handed to every replica's socket. Only a SELECT is added,
+//!   where the database differs between one batch and the next.
+//! - Shard 0 merges in its ticks. Any shard does when more than 8 MiB wait, and whenever
+//!   somebody asks for an offset. The log's mutex is held for a merge or for one read of a
+//!   feed, both short.
+//! - **Offsets are read through the merge**: INFO, ROLE and WAIT merge first, then look.
+//!
+//! Nothing is logged before a replica asks for the first time. Then recording is turned on in
+//! all shards under a barrier, and stays on as long as this is a primary.
+//!
+//! # Offsets, ids, backlog
+//!
+//! The backlog is the tail of the log: at least `repl-backlog-size` bytes, and besides whatever
+//! a feed or a full sync still needs (a *pin*). A replica continues if its id is ours, or the
+//! former one within what that covers, and its offset is still in the log
+//! ([`Merged::can_continue`]).
+//!
+//! A client remembers, per shard, the number of the batch that holds its last write. WAIT looks
+//! up where those batches ended, and waits until enough replicas have acknowledged the largest
+//! of these offsets. Where the end of a batch is no longer known, a later end is taken: WAIT may
+//! wait for too much, never for too little.
+//!
+//! [`Merged::can_continue`]: crate::replication::log::Merged::can_continue
+//!
+//! # Feeds
+//!
+//! A replica's connection lives on some shard, like any other. Its feed *pulls*: while less than
+//! 1 MiB is queued on the connection it reads on in the log. What a slow replica has not taken
+//! stays in the log and costs no writer anything. When the part that it is behind and its output
+//! together exceed `client-output-buffer-limit replica` (never taken as less than the backlog)
+//! that replica alone is closed, and resumes partially if the backlog still reaches.
+//!
+//! # Full sync without fork
+//!
+//! 1. Replicas that ask within `repl-diskless-sync-delay` share one snapshot; later ones share
+//!    the next.
+//! 2. **The cut.** A barrier stops every shard. Each publishes what it executed, and opens a new
+//!    *epoch*. When all have, the end of the merged log is the offset of `+FULLRESYNC`. All go
+//!    on.
+//! 3. **The walk.** Each shard writes its own part in the background, in fragments of about 128
+//!    KiB. Every entry carries the epoch in which it was last written or saved:
+//!
+//!    ```text
+//!      epoch of the entry      a write comes                 the walk comes
+//!      older                   save it first, then stamp     save it, stamp it
+//!      current                 nothing                       pass
+//!    ```
+//!
+//!    New entries are born in the current epoch. **Invariant: each entry of the cut is saved
+//!    exactly once**, whatever splits, is renamed, expires or is lent meanwhile: the stamp
+//!    decides, not the place.
+//! 4. **One RDB.** Shard 0 puts the fragments behind each other, adds head, checksum and end,
+//!    and sends it to all members. Each shard may have four fragments under way; when a member
+//!    owes 64, nobody gets more. A slow replica thus stops the walk, never a writer.
+//! 5. Each replica goes on with the stream after the cut, which its pin kept.
+//!
+//! - A flushed database is handed to the snapshot and walked on; a swapped one keeps its number
+//!   of the cut. FLUSHALL, or a new dataset from the upstream, ends the snapshot: its members
+//!   are disconnected and ask again.
+//! - When the last member leaves, the snapshot ends.
+//! - A member that takes nothing for `repl-timeout` is closed.
+//! - A replica that does not know the `$EOF:` form gets the length first, so for it the whole
+//!   RDB is held in memory.
+//! - The RDB is of version 10 with the types of Redis 7.0.
+//!
+//! # Being a replica
+//!
+//! ```text
+//!   upstream --bytes--> link (shard 0) --whole units, verbatim--> merged log --> our own replicas
+//!                          |
+//!                          +--> unit of one shard: to its owner, in order
+//!                          +--> any other unit: a rendezvous, a transaction by itself
+//! ```
+//!
+//! - **Invariant: the log of a replica is its upstream's stream**: the same id, the same
+//!   offsets, the same bytes. Only whole units enter it (a command, or MULTI up to EXEC), so a
+//!   link that breaks within a command leaves nothing half written; the rest is asked for again.
+//!   A replica adds no PING and no SELECT.
+//! - Two offsets. *Logged*: what can be forwarded, and where the next PSYNC asks to go on.
+//!   *Applied*: up to where the shards have reported every unit; it is what REPLCONF ACK says.
+//! - A unit is in the log before it is applied, so a chain passes it on at once.
+//! - A **rendezvous** waits until all units before it are applied, runs with its keys locked,
+//!   and everything behind it waits. Between two of them each shard is ahead or behind by
+//!   itself: a reader of a replica sees each shard's writes in order, not the order between
+//!   shards. There is no rendezvous by the clock: without units over several shards, and without
+//!   barriers, none happens.
+//! - A replica deletes no key because of its expiry: reads hide it until the upstream deletes it.
+//!   (Only a local write on a writable replica removes an expired key that is in its way.)
+//!
+//! A full sync is loaded beside the data in use, key by key as it arrives, and takes its place
+//! on all shards under a barrier once it is whole. A link that breaks, a damaged RDB or a type
+//! that is not there yet leaves the old data as it was. The price is memory for both.
+//!
+//! # Changes of role
+//!
+//! REPLICAOF, promotion and the arrival of a dataset are carried out one after the other, each
+//! under a barrier, with the link held: what was taken from the stream is applied first
+//! (`replication/role.rs`).
+//!
+//! - *Promotion*: a new id; the old one is kept as second id, valid up to here. The next batch
+//!   begins with SELECT. Replicas are disconnected and resume partially.
+//! - *Following*: our own history is offered to the upstream. If it shares it, the stream goes
+//!   on from there and no data moves.
+//! - *The upstream changed its id* (it was promoted, or got another parent): we take it over,
+//!   keep ours as second id, and disconnect our replicas, so that they learn it too.
+//!
+//! Recording of effects is on in a primary whose log is enabled, and off in a replica: what a
+//! writable replica writes itself stays with it.

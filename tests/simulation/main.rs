@@ -1,0 +1,91 @@
+//! A deterministic simulation of whole trees of processes: the production core, unchanged, on a
+//! simulated network, clock and scheduler, in one thread, from one seed.
+//!
+//! `BANYAN_SEED=<seed> cargo test --test simulation one_seed -- --nocapture` replays a seed with
+//! everything that happens; `BANYAN_SEEDS=<first>-<last> cargo test --test simulation many_seeds` runs others.
+
+mod linear;
+mod model;
+mod network;
+mod process;
+mod random;
+mod scenario;
+mod workload;
+mod world;
+
+use scenario::{Plan, Report, run};
+
+const PLAN: Plan = Plan {
+    commands: 2_000,
+    faults: 10,
+};
+
+fn run_all(seeds: impl Iterator<Item = u64>) {
+    let started = std::time::Instant::now();
+    let (mut count, mut checks, mut full, mut partial, mut failovers) = (0, 0, 0, 0, 0);
+    for seed in seeds {
+        println!("seed {seed}");
+        let report = run(seed, PLAN, false);
+        assert!(report.commands >= PLAN.commands && report.faults >= PLAN.faults);
+        count += 1;
+        checks += report.checks;
+        full += report.full_syncs;
+        partial += report.partial_syncs;
+        failovers += report.failovers;
+    }
+    println!(
+        "{count} seeds in {:?}: {checks} datasets compared, {full} full and {partial} partial \
+         syncs, {failovers} failovers",
+        started.elapsed()
+    );
+}
+
+#[test]
+fn a_tree_under_faults_stays_a_prefix_of_its_primary_1_to_75() {
+    run_all(1..=75);
+}
+
+#[test]
+fn a_tree_under_faults_stays_a_prefix_of_its_primary_76_to_150() {
+    run_all(76..=150);
+}
+
+#[test]
+fn a_tree_under_faults_stays_a_prefix_of_its_primary_151_to_225() {
+    run_all(151..=225);
+}
+
+#[test]
+fn a_tree_under_faults_stays_a_prefix_of_its_primary_226_to_300() {
+    run_all(226..=300);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in [1001, 1002, 1003] {
+        let reports: [Report; 2] = std::array::from_fn(|_| run(seed, PLAN, false));
+        assert_eq!(reports[0], reports[1], "seed {seed} is not reproducible");
+    }
+}
+
+/// The seed of `BANYAN_SEED`, with everything that happens.
+#[test]
+fn one_seed() {
+    let seed = std::env::var("BANYAN_SEED").ok();
+    let chosen = seed
+        .as_ref()
+        .map(|seed| seed.parse().expect("BANYAN_SEED is a number"));
+    let report = run(chosen.unwrap_or(1), PLAN, seed.is_some());
+    println!("{report:?}");
+}
+
+/// The seeds of `BANYAN_SEEDS`, as `first-last`.
+#[test]
+fn many_seeds() {
+    let Ok(range) = std::env::var("BANYAN_SEEDS") else {
+        return;
+    };
+    let (first, last) = range.split_once('-').expect("BANYAN_SEEDS is first-last");
+    let number = |text: &str| text.parse::<u64>().expect("BANYAN_SEEDS has numbers");
+    run_all(number(first)..=number(last));
+}
