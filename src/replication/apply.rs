@@ -1,9 +1,9 @@
 //! The upstream's stream: framed into units, logged as received, applied by the owners of the keys.
 //!
 //! A *unit* is a command, or MULTI up to EXEC. The bytes of whole units go into the merged log
-//! verbatim, for our own replicas, whether they are applied yet or not. A unit whose keys live on one
-//! shard is sent there, in order. Any other is a rendezvous: it waits until all before it are applied,
-//! runs as a transaction, and everything behind it waits.
+//! verbatim, for our own replicas, whether they are applied yet or not. A unit whose keys live on
+//! one shard is sent there, in order. Any other is a rendezvous: it waits until all before it are
+//! applied, runs as a transaction, and everything behind it waits.
 
 use bytes::BytesMut;
 
@@ -58,6 +58,14 @@ pub(super) struct Applier {
 }
 
 impl Applier {
+    /// What becomes of a command that changes nothing.
+    fn without_effect(&self) -> Parsed {
+        match self.multi {
+            Some(_) => Parsed::Inside,
+            None => Parsed::Nothing,
+        }
+    }
+
     /// Starts at `offset`, with `db` selected.
     pub fn new(offset: u64, db: usize, shards: usize) -> Self {
         Applier {
@@ -175,7 +183,8 @@ impl Node {
         while let Some(link) = &self.link
             && !link.applier.must_wait()
         {
-            // The position is known only after the request is parsed, and the request borrows the input.
+            // The position is known only after the request is parsed, and the request borrows the
+            // input.
             match input.next(&limits) {
                 Ok(Some(request)) => {
                     let (args, raw) = (request.args, request.verbatim);
@@ -249,11 +258,7 @@ impl Node {
                 applier.db = chosen
                     .filter(|db| *db < self.shard.keyspace.databases())
                     .unwrap_or(db);
-                return if applier.multi.is_some() {
-                    Parsed::Inside
-                } else {
-                    Parsed::Nothing
-                };
+                return applier.without_effect();
             }
             "multi" => {
                 applier.multi = Some(Vec::new());
@@ -277,11 +282,7 @@ impl Node {
         }
         if !matches!(command.run, Runs::Data(_) | Runs::Everywhere { .. }) {
             // PING and what else leaves the dataset alone.
-            return if applier.multi.is_some() {
-                Parsed::Inside
-            } else {
-                Parsed::Nothing
-            };
+            return applier.without_effect();
         }
         if let Some(multi) = &mut applier.multi {
             multi.push(OwnedRequest::new(command, db, args, raw));

@@ -1,7 +1,7 @@
 //! Replication: the merged log, replicas below us, an upstream above us.
 //!
-//! A [`Node`] is a shard with its replication layer: it drives the shard's ticks and handles the events
-//! that the shard leaves to it. Shard 0's node is also the *coordinator*.
+//! A [`Node`] is a shard with its replication layer: it drives the shard's ticks and handles the
+//! events that the shard leaves to it. Shard 0's node is also the *coordinator*.
 //!
 //! - [`log`]: the merged stream, its backlog, offsets and ids.
 //! - `feeds`: the handshake of a replica and its cursor, at the replica's home shard.

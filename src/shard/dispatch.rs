@@ -26,7 +26,8 @@ const LOOK_AHEAD: usize = 32;
 pub(super) const INPUT_AHEAD_MAX: usize = 1 << 20;
 
 /// The answer to DEBUG where it is not allowed.
-const PROTECTED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \
+const PROTECTED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is \
+set to \
 \"local\", you can run it from a local connection, otherwise you need to set this option in the \
 configuration file, and then restart the server.";
 

@@ -1,16 +1,18 @@
 //! The home's side of a transaction over several shards.
 //!
-//! 1. **Claim.** Every shard involved is asked for its locks. An owner that grants *lends* the entries:
-//!    it takes them out of its table and sends them along, eight bytes each (small strings that are only
-//!    read are copied, so that readers share).
-//! 2. **Run.** When all have granted, the home puts the entries into its scratch keyspace and runs the ordinary
-//!    command code on it, in order, at one timestamp. Effects go into the home's own batch as one
-//!    contiguous unit.
-//! 3. **Release.** The entries go back with the unlock, in messages that leave after the batch was published.
+//! 1. **Claim.** Every shard involved is asked for its locks. An owner that grants *lends* the
+//!    entries: it takes them out of its table and sends them along, eight bytes each (small strings
+//!    that are only read are copied, so that readers share).
+//! 2. **Run.** When all have granted, the home puts the entries into its scratch keyspace and runs
+//!    the ordinary command code on it, in order, at one timestamp. Effects go into the home's own
+//!    batch as one contiguous unit.
+//! 3. **Release.** The entries go back with the unlock, in messages that leave after the batch was
+//!    published.
 //!
-//! If a shard refuses (see [`super::locks`]), everything is withdrawn and the claim begins anew under a new id.
-//! A command without a complete key list locks whole shards; then entries are fetched command by
-//! command, and commands that run everywhere send their parts out under the lock.
+//! If a shard refuses (see [`super::locks`]), everything is withdrawn and the claim begins anew
+//! under a new id. A command without a complete key list locks whole shards; then entries are
+//! fetched command by command, and commands that run everywhere send their parts out under the
+//! lock.
 
 use hashbrown::HashMap;
 
@@ -184,8 +186,8 @@ impl Shard {
         client.waiting = Waiting::Transaction(id);
     }
 
-    /// Begins a transaction of the layer above: a unit of the upstream's stream, or a barrier. Gives the
-    /// token that its events carry.
+    /// Begins a transaction of the layer above: a unit of the upstream's stream, or a barrier.
+    /// Gives the token that its events carry.
     pub fn begin_upper(
         &mut self,
         shell: &mut dyn Shell,
@@ -659,8 +661,8 @@ impl Shard {
         self.step_whole(shell, id, tx);
     }
 
-    /// Makes the reply of a command that ran everywhere, and its effect, in the unit that the caller
-    /// has opened. Whether it wrote.
+    /// Makes the reply of a command that ran everywhere, and its effect, in the unit that the
+    /// caller has opened. Whether it wrote.
     pub(super) fn merge_parts(
         &mut self,
         request: &OwnedRequest,
