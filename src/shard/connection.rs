@@ -109,6 +109,7 @@ impl Shard {
             return;
         };
         self.by_id.remove(&client.id);
+        self.runs_away -= usize::from(client.waiting == Waiting::Run);
         self.shared.clients.fetch_sub(1, Ordering::Relaxed);
         self.forget_watches(client.watched);
         if client.class != Class::Normal || matches!(client.waiting, Waiting::Upper { .. }) {

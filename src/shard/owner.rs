@@ -11,7 +11,7 @@ use super::locks::{Claim, Mode, TxId, Verdict};
 use super::message::{ClaimRequest, Envelope, Grant, Item, KeyRef, OwnedRequest, Release};
 use super::shell::Shell;
 
-/// A claim of some home, waiting or granted.
+/// A claim of some home that is not granted yet.
 pub(super) struct Lending {
     home: usize,
     request: ClaimRequest,
@@ -113,15 +113,13 @@ impl Shard {
         }
         let claim = match &request {
             ClaimRequest::Whole { mode, .. } => Claim::Whole(*mode),
-            ClaimRequest::Keys { keys, watched, .. } => Claim::Keys(
-                (keys.iter().map(|key| (key.key.clone(), key.mode)))
-                    .chain(
-                        watched
-                            .iter()
-                            .map(|(_, key, _)| (key.clone(), Mode::Shared)),
-                    )
-                    .collect(),
-            ),
+            ClaimRequest::Keys { keys, watched, .. } => {
+                let named = keys.iter().map(|key| (self.locks.name(&key.key), key.mode));
+                let seen = watched
+                    .iter()
+                    .map(|(_, key, _)| (self.locks.name(key), Mode::Shared));
+                Claim::Keys(named.chain(seen).collect())
+            }
         };
         match self.locks.claim(tx, claim) {
             Verdict::Refused => self.post(home, Item::Refused { tx }),
@@ -151,11 +149,9 @@ impl Shard {
 
     /// Tells the home that its locks are held, and lends the entries.
     pub(super) fn grant(&mut self, _shell: &mut dyn Shell, tx: TxId) {
-        let Some(lending) = self.claims.get(&tx) else {
+        let Some(Lending { home, request }) = self.claims.remove(&tx) else {
             return;
         };
-        let home = lending.home;
-        let request = lending.request.clone();
         let (keys, watched, now_ms) = match &request {
             ClaimRequest::Keys {
                 keys,

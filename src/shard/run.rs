@@ -173,6 +173,7 @@ impl Shard {
             return;
         }
         client.waiting = Waiting::Run;
+        self.runs_away += 1;
         client.run.missing = client
             .run
             .entries
@@ -401,6 +402,7 @@ impl Shard {
         }
         client.run.clear();
         client.waiting = Waiting::No;
+        self.runs_away -= 1;
         self.list_output(client);
         self.list_ready(client);
     }
