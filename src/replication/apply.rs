@@ -305,7 +305,7 @@ impl Node {
     }
 
     fn take_unit(&mut self, shell: &mut dyn Shell, unit: Vec<OwnedRequest>, end: u64) {
-        let bytes: usize = unit.iter().map(|request| request.data.len()).sum();
+        let bytes: usize = unit.iter().map(OwnedRequest::len).sum();
         let mut owners = unit.iter().map(|r| self.single_owner(r.command, r.args()));
         let owner = owners.next().flatten();
         let same = owner.is_some() && owners.all(|other| other == owner);
