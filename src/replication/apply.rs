@@ -1,9 +1,9 @@
 //! The upstream's stream: framed into units, logged as received, applied by the owners of the keys.
 //!
 //! A *unit* is a command, or MULTI up to EXEC. The bytes of whole units go into the merged log
-//! verbatim, for our own replicas, whether they are applied yet or not. A unit whose keys live on one
-//! shard is sent there, in order. Any other is a rendezvous: it waits until all before it are applied,
-//! runs as a transaction, and everything behind it waits.
+//! verbatim, for our own replicas, whether they are applied yet or not. A unit whose keys live on
+//! one shard is sent there, in order. Any other is a rendezvous: it waits until all before it are
+//! applied, runs as a transaction, and everything behind it waits.
 
 use bytes::BytesMut;
 
@@ -17,9 +17,6 @@ use crate::shard::transaction::Kind;
 
 /// Units under way on other shards before the stream is read on.
 const UNDER_WAY_MAX: usize = 16 * 1024;
-/// A transaction of more bytes than this is a rendezvous even on one shard, so that its commands
-/// cannot be split over two batches of messages.
-const UNIT_BYTES_MAX: usize = 1 << 20;
 
 /// A unit sent to its shard.
 struct UnderWay {
@@ -40,7 +37,10 @@ pub(super) struct Applier {
     pushed: u64,
     /// Offset at the end of the last whole unit.
     whole: u64,
-    pub db: usize,
+    /// Database selected there.
+    whole_db: usize,
+    /// Database selected at what is read, which may be in the middle of a unit.
+    db: usize,
     multi: Option<Vec<OwnedRequest>>,
     under_way: std::collections::VecDeque<UnderWay>,
     acked: Vec<u64>,
@@ -58,12 +58,21 @@ pub(super) struct Applier {
 }
 
 impl Applier {
+    /// What becomes of a command that changes nothing.
+    fn without_effect(&self) -> Parsed {
+        match self.multi {
+            Some(_) => Parsed::Inside,
+            None => Parsed::Nothing,
+        }
+    }
+
     /// Starts at `offset`, with `db` selected.
     pub fn new(offset: u64, db: usize, shards: usize) -> Self {
         Applier {
             db,
             applied: offset,
             whole: offset,
+            whole_db: db,
             pushed: offset,
             acked: vec![0; shards],
             next_number: 1,
@@ -76,7 +85,9 @@ impl Applier {
         self.input = Input::new();
         self.pending.clear();
         self.pushed = self.whole;
+        self.db = self.whole_db;
         self.multi = None;
+        self.starved = false;
     }
 
     fn is_quiet(&self) -> bool {
@@ -93,6 +104,17 @@ impl Applier {
             || self.running.is_some()
             || self.waiting.is_some()
             || self.under_way.len() >= UNDER_WAY_MAX
+    }
+
+    /// A unit ends here.
+    fn end_unit(&mut self, end: u64) {
+        self.whole = end;
+        self.whole_db = self.db;
+    }
+
+    /// Database selected at the end of the last whole unit.
+    pub fn db(&self) -> usize {
+        self.whole_db
     }
 
     fn note_applied(&mut self) {
@@ -133,14 +155,21 @@ impl Node {
             applier.starved = false;
             link.received.clear();
         }
+        self.run_waiting(shell);
+        self.read_stream(shell);
+        self.log_whole_units();
+    }
+
+    /// Runs the unit that waits to be alone, once it is; also while the link is down.
+    pub(super) fn run_waiting(&mut self, shell: &mut dyn Shell) {
+        let Some(link) = &mut self.link else { return };
+        let applier = &mut link.applier;
         if applier.running.is_none()
             && applier.under_way.is_empty()
             && let Some((unit, end)) = applier.waiting.take()
         {
             self.rendezvous(shell, unit, end);
         }
-        self.read_stream(shell);
-        self.log_whole_units();
     }
 
     fn read_stream(&mut self, shell: &mut dyn Shell) {
@@ -154,7 +183,8 @@ impl Node {
         while let Some(link) = &self.link
             && !link.applier.must_wait()
         {
-            // The position is known only after the request is parsed, and the request borrows the input.
+            // The position is known only after the request is parsed, and the request borrows the
+            // input.
             match input.next(&limits) {
                 Ok(Some(request)) => {
                     let (args, raw) = (request.args, request.verbatim);
@@ -206,7 +236,15 @@ impl Node {
         let Some(command) = resolve(args) else {
             let name = String::from_utf8_lossy(&args[0]).into_owned();
             tracing::error!(%name, "the upstream sent a command that is not known here");
-            return Parsed::Nothing;
+            let inside = self
+                .link
+                .as_ref()
+                .is_some_and(|link| link.applier.multi.is_some());
+            return if inside {
+                Parsed::Inside
+            } else {
+                Parsed::Nothing
+            };
         };
         let Some(link) = &mut self.link else {
             return Parsed::Nothing;
@@ -220,11 +258,7 @@ impl Node {
                 applier.db = chosen
                     .filter(|db| *db < self.shard.keyspace.databases())
                     .unwrap_or(db);
-                return if applier.multi.is_some() {
-                    Parsed::Inside
-                } else {
-                    Parsed::Nothing
-                };
+                return applier.without_effect();
             }
             "multi" => {
                 applier.multi = Some(Vec::new());
@@ -248,11 +282,7 @@ impl Node {
         }
         if !matches!(command.run, Runs::Data(_) | Runs::Everywhere { .. }) {
             // PING and what else leaves the dataset alone.
-            return if applier.multi.is_some() {
-                Parsed::Inside
-            } else {
-                Parsed::Nothing
-            };
+            return applier.without_effect();
         }
         if let Some(multi) = &mut applier.multi {
             multi.push(OwnedRequest::new(command, db, args, raw));
@@ -276,15 +306,15 @@ impl Node {
         match parsed {
             Parsed::Inside => return,
             Parsed::Nothing => {
-                link.applier.whole = end;
+                link.applier.end_unit(end);
                 link.applier.push_unit(end, None);
             }
             Parsed::Sent { shard } => {
-                link.applier.whole = end;
+                link.applier.end_unit(end);
                 link.applier.push_unit(end, shard);
             }
             Parsed::Unit(unit) => {
-                link.applier.whole = end;
+                link.applier.end_unit(end);
                 self.take_unit(shell, unit, end);
             }
         }
@@ -305,15 +335,17 @@ impl Node {
     }
 
     fn take_unit(&mut self, shell: &mut dyn Shell, unit: Vec<OwnedRequest>, end: u64) {
-        let bytes: usize = unit.iter().map(OwnedRequest::len).sum();
         let mut owners = unit.iter().map(|r| self.single_owner(r.command, r.args()));
         let owner = owners.next().flatten();
         let same = owner.is_some() && owners.all(|other| other == owner);
+        // Several commands may go one by one only where nothing can come between them.
+        let owner =
+            owner.filter(|owner| same && (unit.len() == 1 || self.shard.applies_now(*owner)));
         if unit.is_empty() {
             if let Some(link) = &mut self.link {
                 link.applier.push_unit(end, None);
             }
-        } else if let (true, Some(owner)) = (same && bytes <= UNIT_BYTES_MAX, owner) {
+        } else if let Some(owner) = owner {
             let number = link_number(&mut self.link);
             let mut direct = true;
             for request in &unit {
@@ -377,6 +409,15 @@ impl Node {
         false
     }
 
+    /// Whether bytes were received that are not parsed although they could be.
+    pub(super) fn has_unread_stream(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| {
+            let applier = &link.applier;
+            link.state == State::Streaming
+                && (!link.received.is_empty() || (applier.input.buffered() > 0 && !applier.starved))
+        })
+    }
+
     /// Reads on.
     pub(super) fn release_link(&mut self) {
         if let Some(link) = &mut self.link {
@@ -387,12 +428,14 @@ impl Node {
     /// Whether the stream can be read on at once.
     pub(super) fn stream_is_waiting(&self) -> bool {
         self.link.as_ref().is_some_and(|link| {
-            link.state == State::Streaming
+            (link.state == State::Streaming
                 && (!link.received.is_empty()
                     || (link.applier.input.buffered() > 0
                         && !link.applier.starved
-                        && !link.applier.must_wait())
-                    || (link.applier.waiting.is_some() && link.applier.under_way.is_empty()))
+                        && !link.applier.must_wait())))
+                || (link.applier.waiting.is_some()
+                    && link.applier.running.is_none()
+                    && link.applier.under_way.is_empty())
         })
     }
 }

@@ -1,8 +1,9 @@
-//! The link to the upstream: handshake, its dataset, reconnection. `apply` takes over where the stream
-//! begins.
+//! The link to the upstream: handshake, its dataset, reconnection. `apply` takes over where the
+//! stream begins.
 //!
-//! A dataset is loaded beside the one in use and replaces it, under a barrier, only when it is whole: a link that
-//! breaks, an RDB that is damaged or holds a type that is not there yet leaves the old data in place.
+//! A dataset is loaded beside the one in use and replaces it, under a barrier, only when it is
+//! whole: a link that breaks, an RDB that is damaged or holds a type that is not there yet leaves
+//! the old data in place.
 
 use super::Node;
 use super::apply::Applier;
@@ -67,6 +68,8 @@ pub(super) struct Link {
     ending: Option<Ending>,
     reader: Option<rdb::Reader>,
     snapshot_bytes: u64,
+    /// Database at which the stream after it stands.
+    stream_db: usize,
     batches: Vec<Vec<(usize, Entry)>>,
     /// The stream.
     pub applier: Applier,
@@ -92,6 +95,7 @@ impl Link {
             ending: None,
             reader: None,
             snapshot_bytes: 0,
+            stream_db: 0,
             batches: Vec::new(),
             applier,
             next_ack_ms: 0,
@@ -138,6 +142,7 @@ impl Node {
     /// Whatever the link can do now.
     pub(super) fn drive_link(&mut self, shell: &mut dyn Shell) {
         let now_ms = self.shard.now.unix_ms;
+        self.run_waiting(shell);
         let Some(link) = &mut self.link else { return };
         if !link.received.is_empty() {
             link.last_io_ms = now_ms;
@@ -189,7 +194,10 @@ impl Node {
             Err(reason) => {
                 link.conn = None;
                 link.state = State::Idle;
-                tracing::warn!(host = %link.host, port = link.port, %reason, "cannot connect to the upstream");
+                tracing::warn!(
+                    host = %link.host, port = link.port, %reason,
+                    "cannot connect to the upstream"
+                );
                 self.update_upstream_view();
             }
             Ok(()) => {
@@ -398,6 +406,7 @@ impl Node {
         link.ending = Some(ending);
         link.reader = Some(rdb::Reader::new(collections));
         link.snapshot_bytes = 0;
+        link.stream_db = 0;
         link.batches = (0..shards).map(|_| Vec::new()).collect();
         link.state = State::Snapshot;
         self.read_snapshot(shell);
@@ -428,6 +437,7 @@ impl Node {
     /// Hands records to their shards. Whether the snapshot is complete.
     fn read_records(&mut self, link: &mut Link) -> Result<bool, String> {
         let reader = link.reader.as_mut().expect("a snapshot has a reader");
+        let databases = self.shard.keyspace.databases();
         let data = std::mem::take(&mut link.received);
         link.snapshot_bytes += data.len() as u64;
         reader.push(&data);
@@ -435,10 +445,18 @@ impl Node {
             .next()
             .map_err(|error| format!("the snapshot: {error}"))?
         {
-            let rdb::Event::Entry(record) = event else {
-                continue;
+            let record = match event {
+                rdb::Event::Entry(record) => record,
+                rdb::Event::Aux { name, value } if name == b"repl-stream-db" => {
+                    // A relay's stream goes on in the middle, without a SELECT.
+                    let db = crate::value::number::parse_i64(&value);
+                    let db = db.and_then(|db| usize::try_from(db).ok());
+                    link.stream_db = db.filter(|db| *db < databases).unwrap_or(0);
+                    continue;
+                }
+                _ => continue,
             };
-            if record.db >= self.shard.keyspace.databases() {
+            if record.db >= databases {
                 return Err(format!("the snapshot has a key in database {}", record.db));
             }
             let owner = self.shard.shared.owner(&record.key);
@@ -509,8 +527,11 @@ impl Node {
         link.state = State::Streaming;
         link.last_io_ms = now_ms;
         link.down_since_ms = 0;
-        link.applier = Applier::new(offset, 0, shards);
+        link.applier = Applier::new(offset, link.stream_db, shards);
         link.ack_now = true;
+        if link.conn.is_none() {
+            self.link_lost("the connection was closed after the dataset");
+        }
         self.update_upstream_view();
     }
 
@@ -538,7 +559,10 @@ impl Node {
     pub(super) fn link_lost(&mut self, reason: &str) {
         let now_ms = self.shard.now.unix_ms;
         let Some(link) = &mut self.link else { return };
-        tracing::warn!(host = %link.host, port = link.port, %reason, "the link to the upstream is down");
+        tracing::warn!(
+            host = %link.host, port = link.port, %reason,
+            "the link to the upstream is down"
+        );
         if link.state == State::Snapshot {
             for shard in 0..self.shard.shared.shards {
                 self.to(shard, Message::LoadFailed);
@@ -547,6 +571,7 @@ impl Node {
         let Some(link) = &mut self.link else { return };
         if link.state == State::Adopting {
             // The dataset is whole and will be adopted; the stream is fetched anew after that.
+            link.conn = None;
             return;
         }
         if link.state == State::Streaming {
@@ -570,11 +595,14 @@ impl Node {
     /// Ends the link for good (REPLICAOF elsewhere, promotion).
     pub(super) fn drop_link(&mut self, shell: &mut dyn Shell) {
         let Some(link) = self.link.take() else { return };
-        self.last_link_db = Some(link.applier.db);
+        self.last_link_db = Some(link.applier.db());
         if let Some(conn) = link.conn {
             self.shard.disconnect(shell, conn, false);
         }
-        if link.state == State::Snapshot {
+        if matches!(link.state, State::Snapshot | State::Adopting) {
+            // A dataset that still waits for its barrier is the dropped upstream's: nobody wants it.
+            self.role_queue
+                .retain(|barrier| !matches!(barrier.change, Change::Adopt { .. }));
             for shard in 0..self.shard.shared.shards {
                 self.to(shard, Message::LoadFailed);
             }

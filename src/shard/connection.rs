@@ -21,10 +21,11 @@ pub struct Origin {
 }
 
 /// What a client is told under protected mode.
-const PROTECTED: &str = "DENIED Banyan is running in protected mode because protected mode is enabled \
-and no password is set for the default user. In this mode connections are only accepted from the loopback \
-interface. Either set a password (requirepass), bind to an address and disable protected mode \
-(CONFIG SET protected-mode no from the loopback interface), or start the server with --protected-mode no.";
+const PROTECTED: &str = "DENIED Banyan is running in protected mode because protected mode is \
+enabled and no password is set for the default user. In this mode connections are only accepted \
+from the loopback interface. Either set a password (requirepass), bind to an address and disable \
+protected mode (CONFIG SET protected-mode no from the loopback interface), or start the server \
+with --protected-mode no.";
 
 impl Shard {
     /// A connection was accepted. It is refused if there are too many.

@@ -26,7 +26,8 @@ const LOOK_AHEAD: usize = 32;
 pub(super) const INPUT_AHEAD_MAX: usize = 1 << 20;
 
 /// The answer to DEBUG where it is not allowed.
-const PROTECTED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \
+const PROTECTED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is \
+set to \
 \"local\", you can run it from a local connection, otherwise you need to set this option in the \
 configuration file, and then restart the server.";
 
@@ -430,12 +431,15 @@ impl Shard {
             self.defer(shell, client, parsed);
             return;
         }
+        if command.walks() && self.shared.shards > 1 {
+            // Keys that are lent out would be missed: the walked shard is locked for the step.
+            let request = parsed.owned(client.db);
+            self.begin_transaction(shell, client, Kind::Command, vec![request]);
+            return;
+        }
         let here = owner == self.id && client.run.is_empty() && self.may_run_now(command, args);
         if !here {
             self.add_to_run(client, parsed, owner);
-            if command.walks() {
-                self.launch(shell, client);
-            }
             return;
         }
         let silent = client.reply_mode != ReplyMode::On;

@@ -2,8 +2,8 @@
 //!
 //! Only multi-shard transactions hold locks; a single-shard command merely waits while its key is
 //! locked or queued for. A transaction's id orders it: a request that would wait behind a *younger*
-//! conflicting one (a larger id) is refused, and its home withdraws it everywhere and comes back with a new id.
-//! So every wait is by a larger id on a smaller one, and there is no deadlock.
+//! conflicting one (a larger id) is refused, and its home withdraws it everywhere and comes back
+//! with a new id. So every wait is by a larger id on a smaller one, and there is no deadlock.
 
 use std::collections::VecDeque;
 

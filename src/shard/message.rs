@@ -153,8 +153,10 @@ pub enum ClaimRequest {
 
 /// What a shard lends.
 pub struct Grant {
-    /// In the order of the claim's keys. A shared key's entry is a copy.
+    /// In the order of the claim's keys.
     pub entries: Vec<Option<Entry>>,
+    /// Which of them are copies: the owner has kept its own.
+    pub copied: Vec<bool>,
     /// A watched key has changed.
     pub dirty: bool,
 }

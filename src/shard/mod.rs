@@ -1,13 +1,13 @@
 //! The state machine of one core: its share of the keyspace, its connections, its part in
 //! transactions.
 //!
-//! A tick (DESIGN.md, section 2) runs: ready connections, mailboxes, background slices, **publish**, then the flush of
-//! messages and replies. Publish comes before every flush, so no effect is visible outside its shard before it has
-//! its place in the merged order.
+//! A tick (DESIGN.md, section 2) runs: ready connections, mailboxes, background slices,
+//! **publish**, then the flush of messages and replies. Publish comes before every flush, so no
+//! effect is visible outside its shard before it has its place in the merged order.
 //!
-//! **Architecture invariants:** no socket, thread, clock or random source is named here; commands run
-//! synchronously; nothing of replication is known but the [`shared::Stream`] that takes batches and the
-//! [`Event`]s that the layer above handles.
+//! **Architecture invariants:** no socket, thread, clock or random source is named here; commands
+//! run synchronously; nothing of replication is known but the [`shared::Stream`] that takes batches
+//! and the [`Event`]s that the layer above handles.
 
 mod background;
 pub mod client;

@@ -88,8 +88,8 @@ impl Shard {
         let limits = &self.config.client_output_buffer_limit;
         match class {
             Class::Normal => limits.normal,
-            Class::Replica => limits.replica,
-            Class::Upstream => UNLIMITED,
+            // A replica's limit is kept by its feed, which knows what the log holds for it.
+            Class::Replica | Class::Upstream => UNLIMITED,
         }
     }
 

@@ -103,21 +103,24 @@ impl Shard {
         &mut self,
         home: usize,
         tx: TxId,
-        request: ClaimRequest,
+        mut request: ClaimRequest,
         shell: &mut dyn Shell,
     ) {
+        if let ClaimRequest::Keys { keys, .. } = &mut request {
+            // Decided once: what is lent at the grant follows the lock that is held.
+            keys.iter_mut()
+                .for_each(|key| key.mode = self.lock_mode(key));
+        }
         let claim = match &request {
             ClaimRequest::Whole { mode, .. } => Claim::Whole(*mode),
             ClaimRequest::Keys { keys, watched, .. } => Claim::Keys(
-                (keys
-                    .iter()
-                    .map(|key| (key.key.clone(), self.lock_mode(key))))
-                .chain(
-                    watched
-                        .iter()
-                        .map(|(_, key, _)| (key.clone(), Mode::Shared)),
-                )
-                .collect(),
+                (keys.iter().map(|key| (key.key.clone(), key.mode)))
+                    .chain(
+                        watched
+                            .iter()
+                            .map(|(_, key, _)| (key.clone(), Mode::Shared)),
+                    )
+                    .collect(),
             ),
         };
         match self.locks.claim(tx, claim) {
@@ -140,6 +143,8 @@ impl Shard {
             |entry: &Entry| entry.kind() == Kind::String && entry.memory() <= SHARED_COPY_BYTES_MAX;
         match self.keyspace.db(key.db).get(&key.key) {
             Some(entry) if !small(entry) => Mode::Exclusive,
+            // Lent out at this moment: it may come back as anything.
+            None if self.locks.holds(&key.key) => Mode::Exclusive,
             _ => Mode::Shared,
         }
     }
@@ -171,28 +176,22 @@ impl Shard {
                         .is_some_and(|e| e.is_expired(now_ms)))
         });
         let entries = self.lend(keys);
-        self.post(
-            home,
-            Item::Grant {
-                tx,
-                grant: Box::new(Grant { entries, dirty }),
-            },
-        );
+        let copied = keys.iter().map(|key| key.mode == Mode::Shared).collect();
+        let grant = Box::new(Grant {
+            entries,
+            copied,
+            dirty,
+        });
+        self.post(home, Item::Grant { tx, grant });
     }
 
     /// Takes the entries out of the keyspace, or copies those that are only read.
     fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
-            // The same decision as when the claim was made could differ by now (the value may have
-            // grown before the grant): a copy is always right, only perhaps slower.
-            let copy = key.mode == Mode::Shared
-                && self
-                    .keyspace
-                    .db(key.db)
-                    .get(&key.key)
-                    .is_some_and(|e| e.kind() == Kind::String);
-            entries.push(if copy {
+            // Under a shared lock others read the key too, so the entry stays, whatever it has become
+            // since the claim: a copy is always right, only perhaps slower.
+            entries.push(if key.mode == Mode::Shared {
                 self.keyspace.db(key.db).get(&key.key).map(|entry| {
                     let mut copy = Entry::new(&key.key, entry.to_value(), entry.expire_at());
                     copy.set_access(entry.access());
@@ -286,6 +285,11 @@ impl Shard {
         self.applied = Some((envelope.from, item.number));
     }
 
+    /// Whether [`Shard::apply_at`] would act at once, on this shard.
+    pub fn applies_now(&self, owner: usize) -> bool {
+        owner == self.id && self.locks.is_idle() && self.parked.is_empty()
+    }
+
     /// Applies a command of the stream at its owner. True if that is this shard and it is done;
     /// otherwise the owner will report `number`.
     pub fn apply_at(
@@ -296,7 +300,7 @@ impl Shard {
         args: crate::protocol::Args<'_>,
         number: u64,
     ) -> bool {
-        if owner == self.id && self.locks.is_idle() && self.parked.is_empty() {
+        if self.applies_now(owner) {
             self.apply(command, db, args);
             return true;
         }

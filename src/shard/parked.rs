@@ -76,8 +76,8 @@ pub(super) fn blocked(
 }
 
 impl Shard {
-    /// Whether an arriving command must wait: its key is locked or queued for, or an earlier command
-    /// of its run waits here.
+    /// Whether an arriving command must wait: its key is locked or queued for, or an earlier
+    /// command of its run waits here.
     pub(super) fn must_park(&self, from: usize, item: &RunItem, args: Args<'_>) -> bool {
         if self.locks.is_idle() && self.parked.is_empty() {
             return false;

@@ -1,11 +1,13 @@
 //! Pipelined runs: single-shard commands of one connection that execute on their owners.
 //!
-//! A run gathers the commands that follow each other in a connection's input. They run on their shards
-//! at once; replies are put back in order. A connection has one run in flight, of at most
-//! [`RUN_COMMANDS_MAX`] commands, so what it has in flight is bounded and each run sees all before it.
+//! A run gathers the commands that follow each other in a connection's input. They run on their
+//! shards at once; replies are put back in order. A connection has one run in flight, of at most
+//! [`RUN_COMMANDS_MAX`] commands, so what it has in flight is bounded and each run sees all before
+//! it.
 //!
-//! In strict pipeline order a run that writes on more than one shard becomes a transaction (without MULTI on
-//! the stream): its effects are published by the home in the order sent, before its keys are unlocked.
+//! In strict pipeline order a run that writes on more than one shard becomes a transaction (without
+//! MULTI on the stream): its effects are published by the home in the order sent, before its keys
+//! are unlocked.
 
 use crate::command::{Command, Env, run as run_command};
 use crate::protocol::{Args, Reply, Span, Version};
@@ -350,7 +352,8 @@ impl Shard {
     }
 
     /// As [`Shard::execute`], within a unit that the caller has opened.
-    #[allow(clippy::too_many_arguments)] // each is an input of one command; a struct would only rename them
+    // Each is an input of one command; a struct would only rename them.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn execute_in_unit(
         &mut self,
         reply: &mut Reply,
