@@ -117,8 +117,13 @@ impl net::Handler for Host {
         self.with(io, |node, shell| node.sent(shell, inner(conn)));
     }
 
-    fn finished(&mut self, _io: &mut Io, conn: net::ConnId) -> bool {
-        self.node.shard.finished(inner(conn))
+    fn finished(&mut self, io: &mut Io, conn: net::ConnId) -> bool {
+        if !self.node.shard.finished(inner(conn)) {
+            // At once: a peer that takes nothing would keep its place.
+            io.close_now(conn);
+            self.closed.push(conn);
+        }
+        true
     }
 
     fn closed(&mut self, _io: &mut Io, conn: net::ConnId) {

@@ -232,7 +232,11 @@ impl Shard {
             return false;
         };
         let endless = matches!(client.waiting, Waiting::Upper { .. } | Waiting::Paused);
-        if client.closing || client.class != Class::Normal || endless {
+        if client.closing {
+            // It is on its way out, and its deadline runs.
+            return true;
+        }
+        if client.class != Class::Normal || endless {
             return false;
         }
         client.peer_finished = true;

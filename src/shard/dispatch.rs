@@ -7,11 +7,11 @@ use crate::command::error::SUBCOMMAND_SHOWN_MAX;
 use crate::command::table::{self, Flags, Run as Runs};
 use crate::command::{Command, session::SessionOp};
 use crate::config::ProtectedAction;
-use crate::protocol::{Args, Limits, ProtocolError, Reply, quote};
+use crate::protocol::{Args, Limits, ProtocolError, Reply, Taken, quote};
 
 use super::Shard;
 use super::client::{Class, Client, ReplyMode, Waiting};
-use super::message::OwnedRequest;
+use super::message::{Held, LARGE_BYTES_MIN, OwnedRequest};
 use super::output::PIECE_BYTES;
 use super::parked::blocked;
 use super::shell::{ConnId, Shell};
@@ -37,6 +37,18 @@ pub(super) struct Parsed<'a> {
     pub command: &'static Command,
     pub args: Args<'a>,
     pub raw: Option<&'a [u8]>,
+    /// What to keep instead of a copy, if the request is large.
+    pub held: Option<&'a Held>,
+}
+
+impl Parsed<'_> {
+    /// The request, to be kept.
+    pub fn owned(&self, db: usize) -> OwnedRequest {
+        match self.held {
+            Some(held) => OwnedRequest::shared(self.command, db, held),
+            None => OwnedRequest::new(self.command, db, self.args, self.raw),
+        }
+    }
 }
 
 impl Shard {
@@ -54,10 +66,12 @@ impl Shard {
                 continue;
             }
             if let Some(request) = client.deferred.take() {
+                let held = request.held();
                 let parsed = Parsed {
                     command: request.command,
                     args: request.args(),
                     raw: request.raw(),
+                    held: held.as_ref(),
                 };
                 self.dispatch(shell, &mut client, parsed);
                 continue;
@@ -75,10 +89,17 @@ impl Shard {
             if limits.authenticated && input.look_ahead(&limits, LOOK_AHEAD) > 1 {
                 self.prefetch(client.db, input.ahead().map(|request| request.args));
             }
+            if self.shared.shards > 1
+                && let Some(taken) = input.take_large(LARGE_BYTES_MIN)
+            {
+                self.take_large(shell, &mut client, taken);
+                continue;
+            }
             match input.next(&limits) {
                 Ok(Some(request)) => {
                     client.argv_bytes = request.args.iter().map(<[u8]>::len).sum();
-                    self.take_request(shell, &mut client, request.args, request.verbatim);
+                    let (args, raw) = (request.args, request.verbatim);
+                    self.take_request(shell, &mut client, args, raw, None);
                 }
                 Ok(None) if client.run.is_empty() => break,
                 Ok(None) => self.launch(shell, &mut client),
@@ -145,17 +166,39 @@ impl Shard {
         }
     }
 
+    /// A large request: whoever has to keep it shares its bytes.
+    fn take_large(&mut self, shell: &mut dyn Shell, client: &mut Client, taken: Taken) {
+        let held = Held {
+            data: taken.data.into(),
+            spans: taken.spans,
+            canonical: taken.canonical,
+        };
+        client.argv_bytes = held.data.len();
+        let args = Args::new(&held.data, &held.spans);
+        let raw = held.canonical.then_some(&held.data[..]);
+        self.take_request(shell, client, args, raw, Some(&held));
+    }
+
     fn take_request(
         &mut self,
         shell: &mut dyn Shell,
         client: &mut Client,
         args: Args<'_>,
         raw: Option<&[u8]>,
+        held: Option<&Held>,
     ) {
         client.total_commands += 1;
         client.in_command = true;
         match self.resolve(client, args) {
-            Ok(command) => self.dispatch(shell, client, Parsed { command, args, raw }),
+            Ok(command) => {
+                let parsed = Parsed {
+                    command,
+                    args,
+                    raw,
+                    held,
+                };
+                self.dispatch(shell, client, parsed);
+            }
             Err((command, text)) => self.refuse(client, command, &text),
         }
     }
@@ -260,14 +303,14 @@ impl Shard {
 
     /// Decides what becomes of a command.
     fn dispatch(&mut self, shell: &mut dyn Shell, client: &mut Client, parsed: Parsed<'_>) {
-        let Parsed { command, args, raw } = parsed;
+        let Parsed { command, args, .. } = parsed;
         if let Err(text) = self.admit(client, command) {
             self.refuse(client, Some(command), text);
             return;
         }
         if self.is_paused(client, command) {
             if client.run.is_empty() {
-                client.deferred = Some(OwnedRequest::new(command, client.db, args, raw));
+                client.deferred = Some(parsed.owned(client.db));
                 client.waiting = Waiting::Paused;
                 self.paused_clients.push(client.conn);
             } else {
@@ -306,14 +349,13 @@ impl Shard {
 
     /// Waits for the run before it.
     fn defer(&mut self, shell: &mut dyn Shell, client: &mut Client, parsed: Parsed<'_>) {
-        let Parsed { command, args, raw } = parsed;
         assert!(client.deferred.is_none(), "one command waits at a time");
-        client.deferred = Some(OwnedRequest::new(command, client.db, args, raw));
+        client.deferred = Some(parsed.owned(client.db));
         self.launch(shell, client);
     }
 
     fn queue(&mut self, client: &mut Client, parsed: Parsed<'_>) {
-        let Parsed { command, args, raw } = parsed;
+        let command = parsed.command;
         if command.flags.has(Flags::NO_MULTI) {
             self.refuse(
                 client,
@@ -322,7 +364,7 @@ impl Shard {
             );
             return;
         }
-        let request = OwnedRequest::new(command, client.db, args, raw);
+        let request = parsed.owned(client.db);
         let multi = client.multi.as_mut().expect("the caller has checked");
         multi.bytes += request.memory();
         // As in Redis, a transaction's commands count as input until they run.
@@ -372,10 +414,12 @@ impl Shard {
     }
 
     fn dispatch_data(&mut self, shell: &mut dyn Shell, client: &mut Client, parsed: Parsed<'_>) {
-        let Parsed { command, args, raw } = parsed;
+        let Parsed {
+            command, args, raw, ..
+        } = parsed;
         let Some(owner) = self.owner_of(command, args) else {
             if client.run.is_empty() {
-                let request = OwnedRequest::new(command, client.db, args, raw);
+                let request = parsed.owned(client.db);
                 self.begin_transaction(shell, client, Kind::Command, vec![request]);
             } else {
                 self.defer(shell, client, parsed);
@@ -389,13 +433,13 @@ impl Shard {
         }
         if command.walks() && self.shared.shards > 1 {
             // Keys that are lent out would be missed: the walked shard is locked for the step.
-            let request = OwnedRequest::new(command, client.db, args, raw);
+            let request = parsed.owned(client.db);
             self.begin_transaction(shell, client, Kind::Command, vec![request]);
             return;
         }
         let here = owner == self.id && client.run.is_empty() && self.may_run_now(command, args);
         if !here {
-            self.add_to_run(client, command, owner, args, raw);
+            self.add_to_run(client, parsed, owner);
             return;
         }
         let silent = client.reply_mode != ReplyMode::On;
@@ -432,8 +476,7 @@ impl Shard {
         client: &mut Client,
         parsed: Parsed<'_>,
     ) {
-        let Parsed { command, args, raw } = parsed;
-        let request = OwnedRequest::new(command, client.db, args, raw);
+        let request = parsed.owned(client.db);
         if self.shared.shards > 1 || !self.locks.is_idle() {
             self.begin_transaction(shell, client, Kind::Command, vec![request]);
             return;
