@@ -23,6 +23,14 @@ pub struct Envelope {
     pub items: Vec<Item>,
 }
 
+impl Envelope {
+    /// The arguments of one of the commands.
+    pub fn args(&self, item: &RunItem) -> Args<'_> {
+        let (start, len) = item.spans;
+        Args::new(&self.data, &self.spans[start as usize..][..len as usize])
+    }
+}
+
 /// An envelope is closed and another begun beyond this many bytes, so that 32-bit offsets reach.
 pub const ENVELOPE_BYTES_MAX: usize = 64 << 20;
 

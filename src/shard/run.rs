@@ -220,8 +220,7 @@ impl Shard {
     /// Owner's side: a command arrives.
     pub(super) fn receive_run(&mut self, envelope: &Envelope, item: RunItem) {
         let from = envelope.from as usize;
-        let spans = &envelope.spans[item.spans.0 as usize..][..item.spans.1 as usize];
-        let args = Args::new(&envelope.data, spans);
+        let args = envelope.args(&item);
         if self.must_park(from, &item, args) {
             self.park(from, item, envelope);
         } else {
