@@ -21,7 +21,7 @@ use super::transaction::Kind;
 pub(super) type Refusal = String;
 
 /// Requests of a pipeline that are looked at before the first of them runs.
-const LOOK_AHEAD: usize = 32;
+pub(super) const LOOK_AHEAD: usize = 32;
 /// Reading pauses while a connection's command waits and this many bytes have come after it.
 pub(super) const INPUT_AHEAD_MAX: usize = 1 << 20;
 
@@ -87,7 +87,7 @@ impl Shard {
             };
             // AUTH changes the limits of what follows it: no looking ahead before.
             if limits.authenticated && input.look_ahead(&limits, LOOK_AHEAD) > 1 {
-                self.prefetch(client.db, input.ahead().map(|request| request.args));
+                self.prefetch(input.ahead().map(|request| (client.db, request.args)));
             }
             if self.shared.shards > 1
                 && let Some(taken) = input.take_large(LARGE_BYTES_MIN)
@@ -118,15 +118,26 @@ impl Shard {
 
     /// Starts the cache misses of a batch's look-ups, so that they overlap. Which command it is does
     /// not matter: the first argument is a key in almost all that have one.
-    pub(super) fn prefetch<'a>(&self, db: usize, requests: impl Iterator<Item = Args<'a>>) {
-        let db = self.keyspace.db(db);
-        if db.is_empty() {
-            return;
-        }
-        for args in requests {
-            if let Some(key) = args.get(1) {
-                db.prefetch(db.hash(key));
+    ///
+    /// A request is the number of its database and its arguments; those after the first
+    /// [`LOOK_AHEAD`] are left out. Entries are found through the table, so its misses come first,
+    /// all of them.
+    pub(super) fn prefetch<'a>(&self, requests: impl Iterator<Item = (usize, Args<'a>)>) {
+        let mut hashes = [(0, 0); LOOK_AHEAD];
+        let mut len = 0;
+        for (index, args) in requests.take(LOOK_AHEAD) {
+            let db = self.keyspace.db(index);
+            if let Some(key) = args.get(1)
+                && !db.is_empty()
+            {
+                let hash = db.hash(key);
+                db.prefetch_slot(hash);
+                hashes[len] = (index, hash);
+                len += 1;
             }
+        }
+        for &(db, hash) in &hashes[..len] {
+            self.keyspace.db(db).prefetch(hash);
         }
     }
 

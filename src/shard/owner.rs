@@ -7,6 +7,7 @@ use crate::protocol::{Reply, Version};
 use crate::value::Kind;
 
 use super::Shard;
+use super::dispatch::LOOK_AHEAD;
 use super::locks::{Claim, Mode, TxId, Verdict};
 use super::message::{ClaimRequest, Envelope, Grant, Item, KeyRef, OwnedRequest, Release};
 use super::shell::Shell;
@@ -23,9 +24,18 @@ const SHARED_COPY_BYTES_MAX: usize = 16 * 1024;
 impl Shard {
     /// Handles everything another shard sent in one of its ticks.
     pub(super) fn receive(&mut self, shell: &mut dyn Shell, mut envelope: Envelope) {
-        let items = std::mem::take(&mut envelope.items);
+        let mut items = std::mem::take(&mut envelope.items).into_iter();
         let from = envelope.from as usize;
-        for item in items {
+        let mut prefetched = 0;
+        loop {
+            if prefetched == 0 {
+                prefetched = LOOK_AHEAD;
+                self.prefetch_runs(&envelope, items.as_slice());
+            }
+            prefetched -= 1;
+            let Some(item) = items.next() else {
+                break;
+            };
             match item {
                 Item::Run(item) => self.receive_run(&envelope, item),
                 Item::Reply(item) => self.receive_reply(&envelope, item, shell),
@@ -90,6 +100,15 @@ impl Shard {
             }
         }
         self.report_applied();
+    }
+
+    /// Prefetches for the commands among the next items of an envelope.
+    fn prefetch_runs(&self, envelope: &Envelope, items: &[Item]) {
+        let next = &items[..items.len().min(LOOK_AHEAD)];
+        self.prefetch(next.iter().filter_map(|item| match item {
+            Item::Run(item) => Some((item.db as usize, item.args(&envelope.data, &envelope.spans))),
+            _ => None,
+        }));
     }
 
     /// Tells the link's home what was applied of the stream.
