@@ -224,8 +224,8 @@ impl Shard {
     /// The peer sends no more. Whether the connection stays until it has its replies; then
     /// [`Shard::serve`] closes it.
     ///
-    /// Nobody can tell a peer that only listens from one that is gone. So commands that may wait for
-    /// ever, or as long as a pause lasts, do not keep the connection: Redis does not keep any.
+    /// Nobody can tell a peer that only listens from one that is gone. So commands that may wait
+    /// for ever, or as long as a pause lasts, do not keep the connection: Redis does not keep any.
     pub fn finished(&mut self, conn: ConnId) -> bool {
         let Some(client) = self.client_mut(conn) else {
             return false;

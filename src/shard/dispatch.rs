@@ -95,8 +95,8 @@ impl Shard {
         self.put_client(shell, client);
     }
 
-    /// Starts the cache misses of a batch's look-ups, so that they overlap. Which command it is does
-    /// not matter: the first argument is a key in almost all that have one.
+    /// Starts the cache misses of a batch's look-ups, so that they overlap. Which command it is
+    /// does not matter: the first argument is a key in almost all that have one.
     pub(super) fn prefetch<'a>(&self, db: usize, requests: impl Iterator<Item = Args<'a>>) {
         let db = self.keyspace.db(db);
         if db.is_empty() {

@@ -12,8 +12,8 @@ const UNLIMITED: OutputLimit = OutputLimit {
     soft_bytes: 0,
     soft_seconds: 0,
 };
-/// Replies go to the shell, and are measured against the limits, in pieces of this many bytes at the
-/// least: a tick that makes more checks in between.
+/// Replies go to the shell, and are measured against the limits, in pieces of this many bytes at
+/// the least: a tick that makes more checks in between.
 pub(super) const PIECE_BYTES: usize = 1 << 20;
 /// A closing connection whose peer takes nothing for this long ends without what it is owed.
 const CLOSING_PATIENCE_NS: u64 = 10_000_000_000;
@@ -110,8 +110,8 @@ impl Shard {
         }
     }
 
-    /// What no new output brings about: soft limits run out, and closing connections end whose peers
-    /// take nothing.
+    /// What no new output brings about: soft limits run out, and closing connections end whose
+    /// peers take nothing.
     pub(super) fn check_lingering(&mut self, shell: &mut dyn Shell) {
         let now_ns = self.now.mono_ns;
         for conn in std::mem::take(&mut self.lingering) {

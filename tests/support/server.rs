@@ -56,7 +56,8 @@ pub fn stand_in() -> bool {
 
 impl Server {
     /// Banyan with the given number of shards and further arguments. `BANYAN_SHARDS` sets another
-    /// number and `BANYAN_IO` the driver (`uring` or `epoll`), so that a whole suite runs over them.
+    /// number and `BANYAN_IO` the driver (`uring` or `epoll`), so that a whole suite runs over
+    /// them.
     pub fn banyan(shards: usize, args: &[&str]) -> Server {
         let mut all = Vec::new();
         let asked = std::env::var("BANYAN_SHARDS").ok();
