@@ -37,10 +37,10 @@ pub(super) struct Applier {
     pushed: u64,
     /// Offset at the end of the last whole unit.
     whole: u64,
-    /// Database selected at the point that is parsed.
+    /// Database selected there.
+    whole_db: usize,
+    /// Database selected at what is read, which may be in the middle of a unit.
     db: usize,
-    /// Database selected at `whole`.
-    pub whole_db: usize,
     multi: Option<Vec<OwnedRequest>>,
     under_way: std::collections::VecDeque<UnderWay>,
     acked: Vec<u64>,
@@ -70,9 +70,9 @@ impl Applier {
     pub fn new(offset: u64, db: usize, shards: usize) -> Self {
         Applier {
             db,
-            whole_db: db,
             applied: offset,
             whole: offset,
+            whole_db: db,
             pushed: offset,
             acked: vec![0; shards],
             next_number: 1,
@@ -90,12 +90,6 @@ impl Applier {
         self.starved = false;
     }
 
-    /// What is parsed so far is whole units.
-    fn end_unit(&mut self, end: u64) {
-        self.whole = end;
-        self.whole_db = self.db;
-    }
-
     fn is_quiet(&self) -> bool {
         self.under_way.is_empty() && self.running.is_none() && self.waiting.is_none()
     }
@@ -110,6 +104,17 @@ impl Applier {
             || self.running.is_some()
             || self.waiting.is_some()
             || self.under_way.len() >= UNDER_WAY_MAX
+    }
+
+    /// A unit ends here.
+    fn end_unit(&mut self, end: u64) {
+        self.whole = end;
+        self.whole_db = self.db;
+    }
+
+    /// Database selected at the end of the last whole unit.
+    pub fn db(&self) -> usize {
+        self.whole_db
     }
 
     fn note_applied(&mut self) {
@@ -150,14 +155,21 @@ impl Node {
             applier.starved = false;
             link.received.clear();
         }
+        self.run_waiting(shell);
+        self.read_stream(shell);
+        self.log_whole_units();
+    }
+
+    /// Runs the unit that waits to be alone, once it is; also while the link is down.
+    pub(super) fn run_waiting(&mut self, shell: &mut dyn Shell) {
+        let Some(link) = &mut self.link else { return };
+        let applier = &mut link.applier;
         if applier.running.is_none()
             && applier.under_way.is_empty()
             && let Some((unit, end)) = applier.waiting.take()
         {
             self.rendezvous(shell, unit, end);
         }
-        self.read_stream(shell);
-        self.log_whole_units();
     }
 
     fn read_stream(&mut self, shell: &mut dyn Shell) {
@@ -409,12 +421,14 @@ impl Node {
     /// Whether the stream can be read on at once.
     pub(super) fn stream_is_waiting(&self) -> bool {
         self.link.as_ref().is_some_and(|link| {
-            link.state == State::Streaming
+            (link.state == State::Streaming
                 && (!link.received.is_empty()
                     || (link.applier.input.buffered() > 0
                         && !link.applier.starved
-                        && !link.applier.must_wait())
-                    || (link.applier.waiting.is_some() && link.applier.under_way.is_empty()))
+                        && !link.applier.must_wait())))
+                || (link.applier.waiting.is_some()
+                    && link.applier.running.is_none()
+                    && link.applier.under_way.is_empty())
         })
     }
 }

@@ -68,7 +68,7 @@ pub(super) struct Link {
     ending: Option<Ending>,
     reader: Option<rdb::Reader>,
     snapshot_bytes: u64,
-    /// Database at which the stream behind the snapshot stands.
+    /// Database at which the stream after it stands.
     stream_db: usize,
     batches: Vec<Vec<(usize, Entry)>>,
     /// The stream.
@@ -142,6 +142,7 @@ impl Node {
     /// Whatever the link can do now.
     pub(super) fn drive_link(&mut self, shell: &mut dyn Shell) {
         let now_ms = self.shard.now.unix_ms;
+        self.run_waiting(shell);
         let Some(link) = &mut self.link else { return };
         if !link.received.is_empty() {
             link.last_io_ms = now_ms;
@@ -436,6 +437,7 @@ impl Node {
     /// Hands records to their shards. Whether the snapshot is complete.
     fn read_records(&mut self, link: &mut Link) -> Result<bool, String> {
         let reader = link.reader.as_mut().expect("a snapshot has a reader");
+        let databases = self.shard.keyspace.databases();
         let data = std::mem::take(&mut link.received);
         link.snapshot_bytes += data.len() as u64;
         reader.push(&data);
@@ -446,13 +448,15 @@ impl Node {
             let record = match event {
                 rdb::Event::Entry(record) => record,
                 rdb::Event::Aux { name, value } if name == b"repl-stream-db" => {
+                    // A relay's stream goes on in the middle, without a SELECT.
                     let db = crate::value::number::parse_i64(&value);
-                    link.stream_db = db.and_then(|db| usize::try_from(db).ok()).unwrap_or(0);
+                    let db = db.and_then(|db| usize::try_from(db).ok());
+                    link.stream_db = db.filter(|db| *db < databases).unwrap_or(0);
                     continue;
                 }
                 _ => continue,
             };
-            if record.db >= self.shard.keyspace.databases() {
+            if record.db >= databases {
                 return Err(format!("the snapshot has a key in database {}", record.db));
             }
             let owner = self.shard.shared.owner(&record.key);
@@ -523,11 +527,10 @@ impl Node {
         link.state = State::Streaming;
         link.last_io_ms = now_ms;
         link.down_since_ms = 0;
-        let lost = link.conn.is_none();
         link.applier = Applier::new(offset, link.stream_db, shards);
         link.ack_now = true;
-        if lost {
-            self.link_lost("the connection was closed while the dataset was taken over");
+        if link.conn.is_none() {
+            self.link_lost("the connection was closed after the dataset");
         }
         self.update_upstream_view();
     }
@@ -592,11 +595,14 @@ impl Node {
     /// Ends the link for good (REPLICAOF elsewhere, promotion).
     pub(super) fn drop_link(&mut self, shell: &mut dyn Shell) {
         let Some(link) = self.link.take() else { return };
-        self.last_link_db = Some(link.applier.whole_db);
+        self.last_link_db = Some(link.applier.db());
         if let Some(conn) = link.conn {
             self.shard.disconnect(shell, conn, false);
         }
-        if link.state == State::Snapshot {
+        if matches!(link.state, State::Snapshot | State::Adopting) {
+            // A dataset that still waits for its barrier is the dropped upstream's: nobody wants it.
+            self.role_queue
+                .retain(|barrier| !matches!(barrier.change, Change::Adopt { .. }));
             for shard in 0..self.shard.shared.shards {
                 self.to(shard, Message::LoadFailed);
             }

@@ -179,8 +179,10 @@ impl Node {
         tracing::info!(%host, port, "following an upstream");
         // Our own history serves to go on from, as a replica of whoever shares it.
         let cached = (was_replica || enabled).then_some((replid, offset));
-        let db = self.log.lock().db.take().unwrap_or(0) as usize;
-        let db = self.last_link_db.take().unwrap_or(db);
+        // Where our own stream stands, if we wrote one; otherwise where the last link's stood.
+        let own_db = self.log.lock().db.take().map(|db| db as usize);
+        let link_db = self.last_link_db.take();
+        let db = own_db.or(link_db).unwrap_or(0);
         let applier = Applier::new(offset, db, self.shard.shared.shards);
         self.link = Some(Link::new(host.clone(), port, cached, applier));
         self.note_upstream(Some((host, port)));

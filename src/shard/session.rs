@@ -142,6 +142,7 @@ impl Shard {
             SessionOp::DebugSetActiveExpire
             | SessionOp::DebugJmap
             | SessionOp::DebugError
+            | SessionOp::DebugPanic
             | SessionOp::DebugHelp => self.debug_command(client, op, args),
             SessionOp::ClientUnpause
             | SessionOp::Info

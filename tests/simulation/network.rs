@@ -76,11 +76,7 @@ impl Network {
         self.next
     }
 
-    pub fn is_open(&self, wire: Wire) -> bool {
-        self.connections.contains_key(&wire)
-    }
-
-    /// The ends of a wire and which of them is `end`.
+    /// Queues bytes that an end has written.
     pub fn send(&mut self, wire: Wire, side: usize, bytes: &[u8]) {
         if let Some(connection) = self.connections.get_mut(&wire) {
             let pipe = &mut connection.pipes[side];

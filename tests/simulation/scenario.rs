@@ -128,7 +128,7 @@ impl Scenario {
             return;
         }
         if let Some(successor) = self.successor
-            && self.jobs.front().is_none_or(|job| !is_promotion(&job.1))
+            && !self.jobs.iter().any(|job| is_promotion(&job.1))
         {
             self.promoted(successor);
         }
@@ -227,7 +227,7 @@ impl Scenario {
 
     /// The primary dies; the replica that is furthest, or any, takes its place.
     fn crash_primary(&mut self) {
-        let Some(old) = self.world.primary else {
+        let Some(old) = self.world.primary.filter(|_| !self.admin_is_busy()) else {
             return;
         };
         let world = &mut self.world;
@@ -270,9 +270,8 @@ impl Scenario {
 
     fn reparent(&mut self) {
         let primary = self.world.primary;
-        let busy = self.successor.is_some() || !self.jobs.is_empty();
         let replica = self.world.rng.below(PROCESSES);
-        if busy || primary.is_none() || primary == Some(replica) {
+        if self.admin_is_busy() || primary.is_none() || primary == Some(replica) {
             return;
         }
         let able: Vec<usize> = (0..PROCESSES)
@@ -282,6 +281,11 @@ impl Scenario {
             let upstream = *self.world.rng.pick(&able);
             self.replica_of(replica, upstream);
         }
+    }
+
+    fn admin_is_busy(&self) -> bool {
+        let job = &self.world.clients[self.admin].job;
+        job.is_some() || self.successor.is_some() || !self.jobs.is_empty()
     }
 
     fn is_below(&self, process: usize, above: usize) -> bool {

@@ -137,6 +137,18 @@ fn elements(value: &Value) -> Option<&[Value]> {
     }
 }
 
+/// A reply as text.
+pub fn show(value: &Value) -> String {
+    match value {
+        Value::Simple(text) | Value::Error(text) | Value::Bulk(text) => {
+            String::from_utf8_lossy(text).into_owned()
+        }
+        Value::Integer(n) => n.to_string(),
+        Value::Array(values) => format!("{:?}", values.iter().map(show).collect::<Vec<_>>()),
+        other => format!("{other:?}"),
+    }
+}
+
 /// What a check asks the world to look at.
 pub enum Outcome {
     Fine,
@@ -169,14 +181,15 @@ pub fn judge(check: &Check, reply: &Value, histories: &mut Histories) -> Result<
             if let Some([a, b]) = elements(reply)
                 && a != b
             {
-                return Err(format!("half of an MSET is seen: {a:?} and {b:?}"));
+                let (a, b) = (show(a), show(b));
+                return Err(format!("half of an MSET is seen: {a} and {b}"));
             }
         }
         Check::Balanced => {
             if let Some(values) = elements(reply) {
                 let sum: i64 = values.iter().filter_map(integer).sum();
                 if sum != 0 {
-                    return Err(format!("half of a transfer is seen: {values:?}"));
+                    return Err(format!("half of a transfer is seen: {}", show(reply)));
                 }
             }
         }
@@ -202,7 +215,7 @@ pub fn judge(check: &Check, reply: &Value, histories: &mut Histories) -> Result<
                 return Ok(Outcome::Waited(*key, *value, count));
             }
         }
-        Check::Done => return Ok(Outcome::Done(format!("{reply:?}"))),
+        Check::Done => return Ok(Outcome::Done(show(reply))),
     }
     Ok(Outcome::Fine)
 }
@@ -317,6 +330,10 @@ impl<'a> Batch<'a> {
             }
             self.one();
         }
+        // Last: an EXEC after it would end the watch.
+        if self.rng.one_in(6) {
+            self.watch();
+        }
     }
 
     fn one(&mut self) {
@@ -327,8 +344,7 @@ impl<'a> Batch<'a> {
             6 => self.pair(),
             7 => self.transfer(),
             8 => self.transaction(),
-            9 => self.watch(),
-            10..=11 => self.read(),
+            9..=11 => self.read(),
             12 => self.wait(),
             _ => self.wild(),
         }
@@ -339,7 +355,7 @@ impl<'a> Batch<'a> {
         for _ in 0..1 + self.rng.below(3) {
             self.read();
         }
-        if strict {
+        if strict && !self.flushes {
             let client = self.rng.below(writers);
             let keys: Vec<String> = (0..ORDERED).map(|at| format!("o{client}:{at}")).collect();
             self.add(&format!("MGET {}", keys.join(" ")), Check::Ordered);
@@ -454,6 +470,11 @@ impl<'a> Batch<'a> {
     fn transaction(&mut self) {
         self.add("MULTI", Check::Any);
         let from = self.checks.len();
+        if self.rng.one_in(3) {
+            self.add("SELECT 1", Check::Any);
+            self.wild_key();
+            self.add("SELECT 0", Check::Any);
+        }
         for _ in 0..1 + self.rng.below(4) {
             if self.rng.one_in(2) {
                 self.register();

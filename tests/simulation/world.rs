@@ -9,7 +9,7 @@ use crate::model::{History, Model};
 use crate::network::{End, Move, Network, Wire};
 use crate::process::{Around, Connecting, PORT, Process, clock};
 use crate::random::Random;
-use crate::workload::{Batch, Check, Histories, Outcome, history_key, judge};
+use crate::workload::{Batch, Check, Histories, Outcome, history_key, judge, show};
 
 /// What a client is there for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -587,7 +587,7 @@ impl World {
                 ));
             };
             self.note(
-                || format!("client {at}: {text} -> {reply:?}"),
+                || format!("client {at}: {text} -> {}", show(&reply)),
                 &[11, at as u64],
             );
             match judge(&check, &reply, &mut self.histories) {
@@ -667,11 +667,5 @@ impl World {
             client.pending.is_empty() && client.watched.is_none() && client.job.is_none()
         };
         self.clients.iter().all(idle)
-    }
-
-    /// Runs for some virtual time.
-    pub fn run_for(&mut self, us: u64) {
-        let until = self.now_us + us;
-        while self.now_us < until && self.step() {}
     }
 }
