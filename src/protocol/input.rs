@@ -264,9 +264,9 @@ impl Input {
         }
     }
 
-    /// Parses up to `max` whole requests that are there, for [`Self::next`] to return later, so that
-    /// the caller can see what is coming: [`Self::ahead`]. Gives how many it found; 0 while some are
-    /// left from the last time. An error behind them waits for its turn.
+    /// Parses up to `max` whole requests that are there, for [`Self::next`] to return later, so
+    /// that the caller can see what is coming: [`Self::ahead`]. Gives how many it found; 0 while
+    /// some are left from the last time. An error behind them waits for its turn.
     pub fn look_ahead(&mut self, limits: &Limits, max: usize) -> usize {
         if self.taken < self.ready.len() {
             return 0;

@@ -236,15 +236,8 @@ impl Node {
         let Some(command) = resolve(args) else {
             let name = String::from_utf8_lossy(&args[0]).into_owned();
             tracing::error!(%name, "the upstream sent a command that is not known here");
-            let inside = self
-                .link
-                .as_ref()
-                .is_some_and(|link| link.applier.multi.is_some());
-            return if inside {
-                Parsed::Inside
-            } else {
-                Parsed::Nothing
-            };
+            let link = self.link.as_ref();
+            return link.map_or(Parsed::Nothing, |link| link.applier.without_effect());
         };
         let Some(link) = &mut self.link else {
             return Parsed::Nothing;

@@ -190,8 +190,7 @@ impl Node {
     fn begin_streaming(&mut self) {
         let now_ms = self.shard.now.unix_ms;
         let mut mark = [0; 40];
-        let hex = self.fresh_id();
-        mark.copy_from_slice(hex.as_bytes());
+        mark.copy_from_slice(self.fresh_id().as_bytes());
         let (replid, offset, db) = self.cut_position();
         let sync = &mut self.coordinator.sync;
         sync.phase = Phase::Streaming;

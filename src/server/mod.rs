@@ -219,11 +219,13 @@ fn rewrite(config: &Config, file: &str) -> Result<(), String> {
 }
 
 fn start_logging(config: &Config) -> Result<(), String> {
+    use tracing::level_filters::LevelFilter;
     let level = match config.loglevel {
-        LogLevel::Debug => tracing::Level::TRACE,
-        LogLevel::Verbose => tracing::Level::DEBUG,
-        LogLevel::Notice => tracing::Level::INFO,
-        LogLevel::Warning => tracing::Level::WARN,
+        LogLevel::Debug => LevelFilter::TRACE,
+        LogLevel::Verbose => LevelFilter::DEBUG,
+        LogLevel::Notice => LevelFilter::INFO,
+        LogLevel::Warning => LevelFilter::WARN,
+        LogLevel::Nothing => LevelFilter::OFF,
     };
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)

@@ -348,8 +348,9 @@ impl Shard {
             || (self.shared.shards > 1 && !self.shared.mailboxes[self.id].is_empty())
     }
 
-    /// Whether nothing is under way here: no lock is held or asked for, no entry is lent, no command
-    /// is parked, no message waits to leave. The keyspace holds all of the shard's data then.
+    /// Whether nothing is under way here: no lock is held or asked for, no entry is lent, no
+    /// command is parked, no message waits to leave. The keyspace holds all of the shard's data
+    /// then.
     pub fn is_at_rest(&self) -> bool {
         self.locks.is_idle()
             && self.parked.is_empty()

@@ -204,8 +204,8 @@ impl Shard {
     fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
-            // Under a shared lock others read the key too, so the entry stays, whatever it has become
-            // since the claim: a copy is always right, only perhaps slower.
+            // Under a shared lock others read the key too, so the entry stays, whatever it has
+            // become since the claim: a copy is always right, only perhaps slower.
             entries.push(if key.mode == Mode::Shared {
                 self.keyspace.db(key.db).get(&key.key).map(|entry| {
                     let mut copy = Entry::new(&key.key, entry.to_value(), entry.expire_at());

@@ -320,8 +320,9 @@ impl Shard {
         }));
     }
 
-    /// How many more bytes of replies the run of `item` may make on this shard, if there is a limit:
-    /// its client's output limit, so that a run never makes replies that the home would only drop.
+    /// How many more bytes of replies the run of `item` may make on this shard, if there is a
+    /// limit: its client's output limit, so that a run never makes replies that the home would only
+    /// drop.
     fn run_room(&mut self, from: usize, item: &RunItem) -> Option<usize> {
         let limit = self.reply_bytes_max(Class::Normal);
         if limit == 0 {

@@ -1,4 +1,5 @@
-//! Byte streams between processes and clients: cut at random, delayed, in order within a connection.
+//! Byte streams between processes and clients: cut at random, delayed, in order within a
+//! connection.
 
 use std::collections::{BTreeMap, VecDeque};
 
