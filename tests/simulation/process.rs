@@ -103,6 +103,8 @@ pub struct Process {
     /// Nothing of it runs before this time.
     pub frozen_us: u64,
     pub restart_us: u64,
+    /// Whether it was a primary after its last tick.
+    pub was_primary: bool,
     pub cursor: Cursor,
 }
 
@@ -216,10 +218,9 @@ fn configuration(id: usize, strict: bool, upstream: Option<usize>, rng: &mut Ran
         ("repl-timeout", timeout),
         ("hash-max-listpack-entries", "4"),
     ];
-    if id % 2 == 1 {
-        words.push(("rdbchecksum", "yes"));
+    if rng.one_in(4) {
+        words.push(("client-output-buffer-limit", "replica 65536 32768 1"));
     }
-    words.retain(|(name, _)| *name != "rdbchecksum");
     let words: Vec<&[u8]> = words
         .iter()
         .flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()])
@@ -245,6 +246,7 @@ impl Process {
             upstream: None,
             frozen_us: 0,
             restart_us: u64::MAX,
+            was_primary: false,
             cursor: Cursor::default(),
         }
     }
@@ -254,6 +256,7 @@ impl Process {
         assert!(self.running.is_none(), "it runs already");
         self.incarnation += 1;
         self.restart_us = u64::MAX;
+        self.was_primary = false;
         let config = configuration(self.id, strict, self.upstream, rng);
         let shards = 1 + rng.below(4);
         let mut ids = banyan::command::Rng::new(rng.next());

@@ -54,6 +54,9 @@ impl Trace {
 /// How long a client may wait while nothing is broken, virtual time.
 const STUCK_US: u64 = 60_000_000;
 
+/// Names the simulator's pin in the primary's log.
+const TAP: u64 = u64::MAX;
+
 pub struct World {
     pub seed: u64,
     pub rng: Random,
@@ -80,6 +83,10 @@ pub struct World {
     pub steps: usize,
     /// Offsets that replicas had reached when they were lost or moved away.
     witnesses: Vec<(String, u64)>,
+    /// Answers to DEBUG DIGEST.
+    pub digests: Vec<String>,
+    /// Large values, so that snapshots take several fragments.
+    heavy: bool,
     due: Vec<(usize, usize)>,
     moves: Vec<Move>,
 }
@@ -89,6 +96,7 @@ impl World {
         let mut rng = Random::new(seed);
         let strict = !rng.one_in(4);
         let flushes = rng.one_in(6);
+        let heavy = rng.one_in(8);
         World {
             seed,
             rng,
@@ -113,6 +121,8 @@ impl World {
             checks: 0,
             steps: 0,
             witnesses: Vec::new(),
+            digests: Vec::new(),
+            heavy,
             due: Vec::new(),
             moves: Vec::new(),
         }
@@ -288,7 +298,7 @@ impl World {
         let (it, mut around) = self.at(process);
         it.tick(shard, &mut around);
         self.follow_log(process);
-        if self.rng.one_in(8) {
+        if self.rng.one_in(if self.heavy { 64 } else { 8 }) {
             self.compare(process);
         }
     }
@@ -297,18 +307,25 @@ impl World {
     fn follow_log(&mut self, process: usize) {
         let running = self.processes[process].running.as_ref().expect("it just ticked");
         let is_replica = running.shared.is_replica.load(std::sync::atomic::Ordering::Relaxed);
-        if is_replica {
+        // In the tick in which it became a replica it may have written before.
+        let was_primary = std::mem::replace(&mut self.processes[process].was_primary, !is_replica);
+        if is_replica && !was_primary {
             return;
         }
-        let merged = running.log.lock();
-        if !merged.enabled {
+        let running = self.processes[process].running.as_ref().expect("it just ticked");
+        let mut merged = running.log.lock();
+        if is_replica {
+            merged.unpin(TAP);
+        }
+        if !merged.enabled || (is_replica && !self.lineages.contains_key(&merged.replid)) {
             return;
         }
         let replid = merged.replid.clone();
         if !self.lineages.contains_key(&replid) {
             let lineage = match self.lineages.get(&merged.replid2) {
                 Some(parent) => parent.fork(merged.second_offset as u64 - 1),
-                None => History::new(merged.end(), Model::default()),
+                // A first primary is empty when its log is turned on.
+                None => History::new(merged.first() - 1, Model::default()),
             };
             self.lineages.insert(replid.clone(), lineage);
         }
@@ -320,8 +337,12 @@ impl World {
             lineage.push(&piece);
         }
         let end = lineage.end;
+        if !is_replica {
+            // What one tick writes is kept until it is read here.
+            merged.pin(TAP, end + lineage.pending() as u64);
+            self.lineage = replid;
+        }
         drop(merged);
-        self.lineage = replid;
         if grown > 0 {
             self.note(|| format!("the stream of {process} grows to {end}"), &[5, end]);
         }
@@ -461,7 +482,8 @@ impl World {
         let now_ms = clock(self.now_us).unix_ms;
         let writers = self.clients.iter().filter(|c| c.role == Role::Writer).count();
         let client = &mut self.clients[at];
-        let mut batch = Batch::new(&mut self.rng, &mut self.histories, at, now_ms, self.flushes);
+        let mut batch = Batch::new(&mut self.rng, &mut self.histories, at, now_ms);
+        (batch.flushes, batch.heavy) = (self.flushes, self.heavy);
         match client.role {
             Role::Admin => {
                 let (_, command) = client.job.clone().expect("an admin has a job");
@@ -502,7 +524,12 @@ impl World {
                 Ok(Outcome::Waited(key, value, count)) => self.check_wait(key, value, count),
                 Ok(Outcome::Done(reply)) => {
                     let job = self.clients[at].job.take();
-                    assert!(reply.contains("OK"), "{job:?} gives {reply}");
+                    let (process, command) = job.expect("an admin has a job");
+                    if command == "DEBUG DIGEST" {
+                        self.digests.push(reply);
+                    } else if !reply.contains("OK") {
+                        self.fail(&format!("{command} on {process} gives {reply}"));
+                    }
                 }
             }
         }
