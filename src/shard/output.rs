@@ -88,8 +88,9 @@ impl Shard {
         let limits = &self.config.client_output_buffer_limit;
         match class {
             Class::Normal => limits.normal,
-            Class::Replica => limits.replica,
-            Class::Upstream => UNLIMITED,
+            // The layer above counts what a replica is behind, against a limit that is at least
+            // the backlog: what it hands over at once may be more than this limit alone.
+            Class::Replica | Class::Upstream => UNLIMITED,
         }
     }
 

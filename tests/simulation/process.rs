@@ -484,8 +484,10 @@ impl Process {
         let merged = running.log.lock();
         out.insert("shards at rest", format!("{rests:?}"));
         out.insert("replid", merged.replid.clone());
-        out.insert("end", merged.end().to_string());
+        out.insert("end", format!("{}, from {}, limit {}", merged.end(), merged.first(), merged.limit));
         out.insert("settled", format!("{:?}", running.nodes[0].settled_offset()));
+        let limits = running.shared.config.get().client_output_buffer_limit.replica;
+        out.insert("limits", format!("{limits:?}"));
         out.insert("upstream", format!("{:?}", merged.upstream));
         out.insert("replicas", format!("{:?}", merged.replicas));
         out
