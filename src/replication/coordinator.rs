@@ -4,6 +4,7 @@
 use hashbrown::HashMap;
 
 use super::Node;
+use super::feeds::pin_token;
 use super::full_sync::FullSync;
 use super::message::{Message, ReplicaInfo};
 use crate::protocol::Reply;
@@ -83,6 +84,8 @@ impl Node {
     pub(super) fn replica_gone(&mut self, place: Place) {
         self.coordinator.replicas.remove(&place);
         self.sync_member_gone(place);
+        // A snapshot may have begun for it while this message was on its way.
+        self.log.merge().unpin(pin_token(place.0, place.1));
         self.refresh_view();
     }
 

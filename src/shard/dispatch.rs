@@ -51,6 +51,9 @@ impl Parsed<'_> {
     }
 }
 
+/// A write on a read-only replica.
+pub(super) const READONLY: &str = "READONLY You can't write against a read only replica.";
+
 impl Shard {
     /// Runs a connection's commands until it has to wait or its input ends.
     pub(super) fn serve(&mut self, shell: &mut dyn Shell, conn: ConnId) {
@@ -285,7 +288,7 @@ impl Shard {
                 return Err("NOREPLICAS Not enough good replicas to write.");
             }
             if replica && self.config.replica_read_only {
-                return Err("READONLY You can't write against a read only replica.");
+                return Err(READONLY);
             }
         }
         if shared.stale.load(Ordering::Relaxed)

@@ -11,6 +11,10 @@ use super::parked::blocked;
 use super::shell::{ConnId, Shell};
 use super::transaction::Kind;
 
+/// EXEC of writes on a read-only replica.
+pub(super) const ABORTED_READONLY: &str = "EXECABORT Transaction discarded because of: READONLY You \
+can't write against a read only replica.";
+
 impl Shard {
     pub(super) fn multi(&mut self, client: &mut Client) {
         assert!(client.multi.is_none(), "MULTI is refused within MULTI");
@@ -75,10 +79,7 @@ impl Shard {
             .is_replica
             .load(std::sync::atomic::Ordering::Relaxed);
         if writes && replica && self.config.replica_read_only {
-            return Some(
-                "EXECABORT Transaction discarded because of: READONLY You can't write against a \
-                 read only replica.",
-            );
+            return Some(ABORTED_READONLY);
         }
         None
     }

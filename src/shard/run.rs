@@ -9,12 +9,12 @@
 //! MULTI on the stream): its effects are published by the home in the order sent, before its keys
 //! are unlocked.
 
-use crate::command::{Command, Env, run as run_command};
+use crate::command::{Command, Env, Origin, Ran, run as run_command};
 use crate::protocol::{Args, Reply, Span, Version};
 
 use super::Shard;
 use super::client::{Class, Client, Waiting};
-use super::dispatch::Parsed;
+use super::dispatch::{Parsed, READONLY};
 use super::message::{
     Envelope, Item, LARGE_BYTES_MIN, OwnedRequest, ReplyItem, RunItem, append_request,
 };
@@ -347,9 +347,30 @@ impl Shard {
         raw: Option<&[u8]>,
     ) -> crate::command::Ran {
         let origin = self.origin();
+        if self.refuses_write(command, origin) {
+            return self.refuse_write(reply, command);
+        }
         self.effects.begin_unit();
         let done = self.execute_in_unit(reply, command, db, no_touch, origin, args, raw);
         self.effects.end_unit();
+        done
+    }
+
+    /// Whether the process became a read-only replica after the command was let in: the barrier of
+    /// that change came between. Run now, it would change the data but not the stream.
+    pub(super) fn refuses_write(&self, command: &Command, origin: Origin) -> bool {
+        origin == Origin::Replica && command.writes() && self.config.replica_read_only
+    }
+
+    #[cold]
+    pub(super) fn refuse_write(&mut self, reply: &mut Reply, command: &'static Command) -> Ran {
+        let mark = reply.len();
+        reply.error(READONLY);
+        let done = Ran {
+            failed: true,
+            ..Ran::default()
+        };
+        self.count(command, done, &reply.bytes()[mark..]);
         done
     }
 

@@ -398,6 +398,10 @@ impl Shard {
             self.finish(shell, id, tx);
             return;
         }
+        if tx.next == 0 && self.refuses_writes_of(&mut tx) {
+            self.finish(shell, id, tx);
+            return;
+        }
         if tx.next == 0 && tx.kind == Kind::Exec {
             tx.reply.array(tx.requests.len());
         }
@@ -408,6 +412,28 @@ impl Shard {
             tx.effects.set_enabled(self.effects.enabled());
             tx.effects.begin_unit();
             self.step_whole(shell, id, tx);
+        }
+    }
+
+    /// Refuses a transaction that was let in before the process became a read-only replica.
+    fn refuses_writes_of(&mut self, tx: &mut Tx) -> bool {
+        let origin = self.origin();
+        let refused = tx
+            .requests
+            .iter()
+            .map(|request| request.command)
+            .find(|command| self.refuses_write(command, origin));
+        match (tx.kind, refused) {
+            (Kind::Command, Some(command)) => {
+                self.refuse_write(&mut tx.reply, command);
+                true
+            }
+            (Kind::Exec, Some(_)) => {
+                tx.reply.error(super::multi::ABORTED_READONLY);
+                true
+            }
+            // A pipeline's commands are judged one by one.
+            _ => false,
         }
     }
 
@@ -480,6 +506,11 @@ impl Shard {
             Kind::Apply => crate::command::Origin::Upstream,
             _ => self.origin(),
         };
+        if tx.kind == Kind::Pipeline && self.refuses_write(request.command, origin) {
+            self.refuse_write(&mut tx.reply, request.command);
+            tx.ends.push(tx.reply.len());
+            return;
+        }
         let mark = tx.reply.len();
         let env = Env {
             keyspace: &mut self.scratch,

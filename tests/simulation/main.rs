@@ -90,3 +90,22 @@ fn many_seeds() {
     let number = |text: &str| text.parse::<u64>().expect("BANYAN_SEEDS has numbers");
     run_all(number(first)..=number(last));
 }
+
+/// Bugs that a seed has found; each failed before its fix.
+mod found {
+    use super::*;
+
+    fn seed(seed: u64) {
+        run(seed, PLAN, false);
+    }
+
+    #[test]
+    fn a_write_that_waited_for_the_barrier_of_replicaof_is_refused() {
+        [16, 44, 225].into_iter().for_each(seed);
+    }
+
+    #[test]
+    fn a_small_output_limit_does_not_drop_a_replica_that_the_backlog_serves() {
+        seed(238);
+    }
+}

@@ -103,6 +103,8 @@ pub struct Process {
     /// Nothing of it runs before this time.
     pub frozen_us: u64,
     pub restart_us: u64,
+    /// Whether it was a primary after its last tick.
+    pub was_primary: bool,
     pub cursor: Cursor,
 }
 
@@ -216,10 +218,9 @@ fn configuration(id: usize, strict: bool, upstream: Option<usize>, rng: &mut Ran
         ("repl-timeout", timeout),
         ("hash-max-listpack-entries", "4"),
     ];
-    if id % 2 == 1 {
-        words.push(("rdbchecksum", "yes"));
+    if rng.one_in(4) {
+        words.push(("client-output-buffer-limit", "replica 65536 32768 1"));
     }
-    words.retain(|(name, _)| *name != "rdbchecksum");
     let words: Vec<&[u8]> = words
         .iter()
         .flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()])
@@ -245,6 +246,7 @@ impl Process {
             upstream: None,
             frozen_us: 0,
             restart_us: u64::MAX,
+            was_primary: false,
             cursor: Cursor::default(),
         }
     }
@@ -254,6 +256,7 @@ impl Process {
         assert!(self.running.is_none(), "it runs already");
         self.incarnation += 1;
         self.restart_us = u64::MAX;
+        self.was_primary = false;
         let config = configuration(self.id, strict, self.upstream, rng);
         let shards = 1 + rng.below(4);
         let mut ids = banyan::command::Rng::new(rng.next());
@@ -345,17 +348,10 @@ impl Process {
         for (shard, wake) in running.wakes.iter().enumerate() {
             let waits = !running.shared.mailboxes[shard].is_empty();
             let id = self.id;
-            assert!(
-                !waits || wake.now,
-                "shard {shard} of process {id} was not woken"
-            );
+            assert!(!waits || wake.now, "shard {shard} of process {id} was not woken");
         }
         let unmerged = running.log.has_unmerged();
-        assert!(
-            !unmerged || running.wakes[0].now,
-            "nobody merges in process {}",
-            self.id
-        );
+        assert!(!unmerged || running.wakes[0].now, "nobody merges in process {}", self.id);
     }
 
     /// Shards whose tick is due; otherwise when one is.
@@ -437,9 +433,7 @@ impl Process {
         }
         let running = self.running.as_mut().expect("only what runs is called");
         running.wakes[shard].now = true;
-        self.with(shard, around, |node, shell| {
-            node.received(shell, conn, data)
-        });
+        self.with(shard, around, |node, shell| node.received(shell, conn, data));
     }
 
     /// The peer is gone.
@@ -472,8 +466,9 @@ impl Process {
         let Some(running) = &self.running else {
             return false;
         };
-        let rests =
-            |shard: &Shard| shard.is_at_rest() && running.shared.mailboxes[shard.id].is_empty();
+        let rests = |shard: &Shard| {
+            shard.is_at_rest() && running.shared.mailboxes[shard.id].is_empty()
+        };
         running.nodes.iter().all(|node| rests(&node.shard)) && !running.log.has_unmerged()
     }
 
@@ -489,11 +484,10 @@ impl Process {
         let merged = running.log.lock();
         out.insert("shards at rest", format!("{rests:?}"));
         out.insert("replid", merged.replid.clone());
-        out.insert("end", merged.end().to_string());
-        out.insert(
-            "settled",
-            format!("{:?}", running.nodes[0].settled_offset()),
-        );
+        out.insert("end", format!("{}, from {}, limit {}", merged.end(), merged.first(), merged.limit));
+        out.insert("settled", format!("{:?}", running.nodes[0].settled_offset()));
+        let limits = running.shared.config.get().client_output_buffer_limit.replica;
+        out.insert("limits", format!("{limits:?}"));
         out.insert("upstream", format!("{:?}", merged.upstream));
         out.insert("replicas", format!("{:?}", merged.replicas));
         out

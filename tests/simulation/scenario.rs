@@ -182,7 +182,8 @@ impl Scenario {
                 );
             }
             12 => self.crash_replica(),
-            13 => self.crash_primary(),
+            13 => self.replace_primary(true),
+            14 => self.replace_primary(false),
             _ => self.reparent(),
         }
     }
@@ -225,8 +226,8 @@ impl Scenario {
         world.crash(process, back);
     }
 
-    /// The primary dies; the replica that is furthest, or any, takes its place.
-    fn crash_primary(&mut self) {
+    /// The primary dies, or is made a replica; the replica that is furthest, or any, takes its place.
+    fn replace_primary(&mut self, dies: bool) {
         let Some(old) = self.world.primary.filter(|_| !self.admin_is_busy()) else {
             return;
         };
@@ -252,9 +253,16 @@ impl Scenario {
             furthest
         };
         let back = world.now_us + world.rng.range(1_000, 1_500_000);
-        world.crash(old, back);
         world.primary = None;
         world.witness(successor);
+        if dies {
+            world.crash(old, back);
+        } else {
+            // It follows its own replica until that is promoted.
+            let port = PORT + successor as u16;
+            self.jobs
+                .push_back((old, format!("REPLICAOF 10.0.0.1 {port}")));
+        }
         world.processes[old].upstream = Some(successor);
         world.processes[successor].upstream = None;
         self.failovers += 1;
@@ -322,6 +330,18 @@ impl Scenario {
             }
         }
         self.world.judge_histories(&data);
+        self.compare_digests();
+    }
+
+    fn compare_digests(&mut self) {
+        for at in 0..PROCESSES {
+            self.jobs.push_back((at, "DEBUG DIGEST".to_owned()));
+        }
+        while self.world.digests.len() < PROCESSES {
+            self.step();
+        }
+        let digests = &self.world.digests;
+        assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
     }
 
     fn is_settled(&self) -> bool {

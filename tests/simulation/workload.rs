@@ -48,6 +48,8 @@ pub enum Check {
 pub struct Histories {
     pub ops: Vec<Vec<Op>>,
     pub first: Vec<Option<i64>>,
+    /// Operations of each key that were judged and forgotten.
+    before: Vec<usize>,
     clock: u64,
     unique: i64,
 }
@@ -69,6 +71,10 @@ impl Histories {
     /// Begins anew where `model` stands.
     pub fn begin(&mut self, model: &Model) {
         let keys = 0..REGISTERS + COUNTERS;
+        self.before.resize(REGISTERS + COUNTERS, 0);
+        for (before, ops) in self.before.iter_mut().zip(&self.ops) {
+            *before += ops.len();
+        }
         self.ops = keys.clone().map(|_| Vec::new()).collect();
         self.first = keys.map(|at| model.integer(&history_key(at))).collect();
     }
@@ -91,13 +97,18 @@ impl Histories {
             kind,
             after: None,
         });
-        (key, self.ops[key].len() - 1)
+        (key, self.before[key] + self.ops[key].len() - 1)
+    }
+
+    /// An operation, unless it was forgotten.
+    fn find(&mut self, (key, at): OpRef) -> Option<&mut Op> {
+        self.ops[key].get_mut(at.checked_sub(self.before[key])?)
     }
 
     /// The reply to an operation.
-    fn end(&mut self, (key, at): OpRef, reply: &Value) {
+    fn end(&mut self, op: OpRef, reply: &Value) {
         let end = self.tick();
-        let Some(op) = self.ops[key].get_mut(at) else {
+        let Some(op) = self.find(op) else {
             return;
         };
         let seen = integer(reply);
@@ -115,8 +126,8 @@ impl Histories {
         };
     }
 
-    fn cancel(&mut self, (key, at): OpRef) {
-        if let Some(op) = self.ops[key].get_mut(at) {
+    fn cancel(&mut self, op: OpRef) {
+        if let Some(op) = self.find(op) {
             op.kind = Kind::Read(None);
         }
     }
@@ -275,8 +286,9 @@ pub struct Batch<'a> {
     before: Vec<Option<usize>>,
     pub client: usize,
     pub now_ms: u64,
-    /// Kinds of commands that this run leaves out.
+    /// Whether FLUSHALL is among them.
     pub flushes: bool,
+    pub heavy: bool,
 }
 
 impl<'a> Batch<'a> {
@@ -285,7 +297,6 @@ impl<'a> Batch<'a> {
         histories: &'a mut Histories,
         client: usize,
         now_ms: u64,
-        flushes: bool,
     ) -> Self {
         Batch {
             bytes: Vec::new(),
@@ -296,7 +307,8 @@ impl<'a> Batch<'a> {
             before: vec![None; REGISTERS + COUNTERS],
             client,
             now_ms,
-            flushes,
+            flushes: false,
+            heavy: false,
         }
     }
 
@@ -310,7 +322,8 @@ impl<'a> Batch<'a> {
 
     fn call(&mut self, key: usize, kind: Kind) -> OpRef {
         let op = self.histories.call(key, kind);
-        self.histories.ops[key][op.1].after = self.before[key].replace(op.1);
+        let at = self.histories.ops[key].len() - 1;
+        self.histories.ops[key][at].after = self.before[key].replace(at);
         op
     }
 
@@ -534,6 +547,10 @@ impl<'a> Batch<'a> {
             5 => self.add("KEYS c*", Check::Any),
             6 => self.add("SCAN 0 COUNT 5", Check::Any),
             7 => self.add("RANDOMKEY", Check::Any),
+            9 if self.rng.one_in(4) => {
+                let (ms, kind) = (self.rng.range(1, 30), *self.rng.pick(&["ALL", "WRITE"]));
+                self.add(&format!("CLIENT PAUSE {ms} {kind}"), Check::Any);
+            }
             8 => {
                 let key = self.rng.below(WILD);
                 self.add(&format!("MOVE c:{key} 1"), Check::Any);
@@ -543,6 +560,17 @@ impl<'a> Batch<'a> {
     }
 
     fn wild_key(&mut self) {
+        if self.heavy && self.rng.one_in(3) {
+            let (key, len) = (self.rng.below(120), self.rng.range(1_000, 9_000) as usize);
+            let (name, text) = if self.rng.one_in(4) {
+                (format!("h:{key}"), format!("f{} {}", len % 9, "h".repeat(len)))
+            } else {
+                (format!("b:{key}"), "b".repeat(len))
+            };
+            let command = if name.starts_with('h') { "HSET" } else { "SET" };
+            self.add(&format!("{command} {name} {text}"), Check::Any);
+            return;
+        }
         let a = format!("c:{}", self.rng.below(WILD));
         let b = format!("c:{}", self.rng.below(WILD));
         let n = self.histories.unique();
