@@ -109,6 +109,7 @@ impl Shard {
             return;
         };
         self.by_id.remove(&client.id);
+        self.runs_away -= usize::from(client.waiting == Waiting::Run);
         self.shared.clients.fetch_sub(1, Ordering::Relaxed);
         self.forget_watches(client.watched);
         if client.class != Class::Normal || matches!(client.waiting, Waiting::Upper { .. }) {
@@ -231,7 +232,11 @@ impl Shard {
             return false;
         };
         let endless = matches!(client.waiting, Waiting::Upper { .. } | Waiting::Paused);
-        if client.closing || client.class != Class::Normal || endless {
+        if client.closing {
+            // It is on its way out, and its deadline runs.
+            return true;
+        }
+        if client.class != Class::Normal || endless {
             return false;
         }
         client.peer_finished = true;

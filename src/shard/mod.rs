@@ -135,6 +135,8 @@ pub struct Shard {
     pub published: u64,
     stream_bytes: u64,
     wrote_now: Vec<ConnId>,
+    /// Runs of this shard's connections that are under way on other shards.
+    runs_away: usize,
     /// Highest number of the upstream's stream applied in this tick, to be acknowledged.
     applied: Option<(u32, u64)>,
     sink: Reply,
@@ -187,6 +189,7 @@ impl Shard {
             published: 0,
             stream_bytes: 0,
             wrote_now: Vec::new(),
+            runs_away: 0,
             applied: None,
             sink: Reply::new(Version::Resp2),
             background: background::Background::default(),
@@ -357,6 +360,12 @@ impl Shard {
             && self.scratch.total_len() == 0
             && self.outboxes.iter().all(Vec::is_empty)
             && !self.has_work()
+    }
+
+    /// Whether connections of this shard wait for other shards' answers.
+    pub fn awaits_others(&self) -> bool {
+        self.shared.shards > 1
+            && (self.runs_away > 0 || !self.txs.is_empty() || !self.gathers.is_empty())
     }
 
     /// A connection, if it is still the one meant.

@@ -210,6 +210,7 @@ impl Shard {
             command: request.command,
             args: request.args(),
             raw: request.raw(),
+            held: None,
         };
         self.session_now(client, op, parsed);
         if client.reply_mode == ReplyMode::On {

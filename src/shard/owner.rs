@@ -7,11 +7,12 @@ use crate::protocol::{Reply, Version};
 use crate::value::Kind;
 
 use super::Shard;
+use super::dispatch::LOOK_AHEAD;
 use super::locks::{Claim, Mode, TxId, Verdict};
 use super::message::{ClaimRequest, Envelope, Grant, Item, KeyRef, OwnedRequest, Release};
 use super::shell::Shell;
 
-/// A claim of some home, waiting or granted.
+/// A claim of some home that is not granted yet.
 pub(super) struct Lending {
     home: usize,
     request: ClaimRequest,
@@ -23,9 +24,18 @@ const SHARED_COPY_BYTES_MAX: usize = 16 * 1024;
 impl Shard {
     /// Handles everything another shard sent in one of its ticks.
     pub(super) fn receive(&mut self, shell: &mut dyn Shell, mut envelope: Envelope) {
-        let items = std::mem::take(&mut envelope.items);
+        let mut items = std::mem::take(&mut envelope.items).into_iter();
         let from = envelope.from as usize;
-        for item in items {
+        let mut prefetched = 0;
+        loop {
+            if prefetched == 0 {
+                prefetched = LOOK_AHEAD;
+                self.prefetch_runs(&envelope, items.as_slice());
+            }
+            prefetched -= 1;
+            let Some(item) = items.next() else {
+                break;
+            };
             match item {
                 Item::Run(item) => self.receive_run(&envelope, item),
                 Item::Reply(item) => self.receive_reply(&envelope, item, shell),
@@ -92,6 +102,15 @@ impl Shard {
         self.report_applied();
     }
 
+    /// Prefetches for the commands among the next items of an envelope.
+    fn prefetch_runs(&self, envelope: &Envelope, items: &[Item]) {
+        let next = &items[..items.len().min(LOOK_AHEAD)];
+        self.prefetch(next.iter().filter_map(|item| match item {
+            Item::Run(item) => Some((item.db as usize, item.args(&envelope.data, &envelope.spans))),
+            _ => None,
+        }));
+    }
+
     /// Tells the link's home what was applied of the stream.
     pub(super) fn report_applied(&mut self) {
         if let Some((home, upto)) = self.applied.take() {
@@ -113,15 +132,13 @@ impl Shard {
         }
         let claim = match &request {
             ClaimRequest::Whole { mode, .. } => Claim::Whole(*mode),
-            ClaimRequest::Keys { keys, watched, .. } => Claim::Keys(
-                (keys.iter().map(|key| (key.key.clone(), key.mode)))
-                    .chain(
-                        watched
-                            .iter()
-                            .map(|(_, key, _)| (key.clone(), Mode::Shared)),
-                    )
-                    .collect(),
-            ),
+            ClaimRequest::Keys { keys, watched, .. } => {
+                let named = keys.iter().map(|key| (self.locks.name(&key.key), key.mode));
+                let seen = watched
+                    .iter()
+                    .map(|(_, key, _)| (self.locks.name(key), Mode::Shared));
+                Claim::Keys(named.chain(seen).collect())
+            }
         };
         match self.locks.claim(tx, claim) {
             Verdict::Refused => self.post(home, Item::Refused { tx }),
@@ -151,11 +168,9 @@ impl Shard {
 
     /// Tells the home that its locks are held, and lends the entries.
     pub(super) fn grant(&mut self, _shell: &mut dyn Shell, tx: TxId) {
-        let Some(lending) = self.claims.get(&tx) else {
+        let Some(Lending { home, request }) = self.claims.remove(&tx) else {
             return;
         };
-        let home = lending.home;
-        let request = lending.request.clone();
         let (keys, watched, now_ms) = match &request {
             ClaimRequest::Keys {
                 keys,

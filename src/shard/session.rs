@@ -7,7 +7,7 @@ use super::client::{Client, Waiting};
 use super::clients;
 use super::dispatch::Parsed;
 use super::gather::{Answer, Question, ShardFigures};
-use super::message::{Item, OwnedRequest};
+use super::message::Item;
 use super::shell::{ConnId, Shell};
 use super::{Event, Shard};
 
@@ -182,7 +182,7 @@ impl Shard {
             }
             SessionOp::ReplicaOf => {
                 // Within EXEC, as Sentinel sends it: it takes effect after the transaction.
-                let request = OwnedRequest::new(parsed.command, client.db, parsed.args, parsed.raw);
+                let request = parsed.owned(client.db);
                 self.events.push(Event::Command {
                     conn: client.conn,
                     op,
@@ -207,7 +207,7 @@ impl Shard {
 
     /// Leaves a command to the layer above; the client waits for its answer.
     fn hand_up(&mut self, client: &mut Client, op: SessionOp, parsed: Parsed<'_>) {
-        let request = OwnedRequest::new(parsed.command, client.db, parsed.args, parsed.raw);
+        let request = parsed.owned(client.db);
         client.waiting = Waiting::Upper {
             unblockable: op == SessionOp::Wait,
         };

@@ -166,17 +166,20 @@ impl Server {
 
     /// Resident memory in bytes.
     pub fn resident(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory so far, in bytes.
+    pub fn peak_resident(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, field: &str) -> u64 {
         let path = format!("/proc/{}/status", self.pid());
         let status = fs::read_to_string(path).expect("the status of a running server");
-        let line = status
-            .lines()
-            .find(|l| l.starts_with("VmRSS:"))
-            .expect("VmRSS");
-        let kib: u64 = line
-            .split_whitespace()
-            .nth(1)
-            .and_then(|n| n.parse().ok())
-            .expect("KiB");
+        let line = status.lines().find(|line| line.starts_with(field));
+        let word = line.and_then(|line| line.split_whitespace().nth(1));
+        let kib: u64 = word.and_then(|n| n.parse().ok()).expect("KiB");
         kib * 1024
     }
 
