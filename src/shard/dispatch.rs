@@ -119,8 +119,8 @@ impl Shard {
         self.put_client(shell, client);
     }
 
-    /// Starts the cache misses of a batch's look-ups, so that they overlap. Which command it is does
-    /// not matter: the first argument is a key in almost all that have one.
+    /// Starts the cache misses of a batch's look-ups, so that they overlap. Which command it is
+    /// does not matter: the first argument is a key in almost all that have one.
     ///
     /// A request is the number of its database and its arguments; those after the first
     /// [`LOOK_AHEAD`] are left out. Entries are found through the table, so its misses come first,

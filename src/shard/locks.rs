@@ -5,8 +5,8 @@
 //! conflicting one (a larger id) is refused, and its home withdraws it everywhere and comes back
 //! with a new id. So every wait is by a larger id on a smaller one, and there is no deadlock.
 //!
-//! A key is known here by 64 bits of its hash ([`Locks::name`]): two keys that share them are locked
-//! together, which is rare and harmless, and no key is copied for a lock.
+//! A key is known here by 64 bits of its hash ([`Locks::name`]): two keys that share them are
+//! locked together, which is rare and harmless, and no key is copied for a lock.
 
 use std::collections::VecDeque;
 
