@@ -191,7 +191,9 @@ fn apply_keyed(database: &mut Database, name: &str, args: &[Vec<u8>]) {
             bytes[start..start + new.len()].copy_from_slice(new);
         }),
         "rename" | "renamenx" => {
-            let item = database.remove(key).expect("a rename of a key that is there");
+            let item = database
+                .remove(key)
+                .expect("a rename of a key that is there");
             database.insert(args[2].clone(), item);
         }
         "pexpireat" | "persist" => {

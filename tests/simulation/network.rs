@@ -140,7 +140,12 @@ impl Network {
     }
 
     /// What can be done at `now_us`; otherwise when something can.
-    pub fn moves(&self, now_us: u64, blocked: impl Fn(usize) -> bool, moves: &mut Vec<Move>) -> u64 {
+    pub fn moves(
+        &self,
+        now_us: u64,
+        blocked: impl Fn(usize) -> bool,
+        moves: &mut Vec<Move>,
+    ) -> u64 {
         let mut next = u64::MAX;
         for (wire, connection) in &self.connections {
             if connection.stalled_us > now_us {
@@ -187,7 +192,10 @@ impl Network {
 
     /// The sender's kernel takes some bytes. The sender, and whether it has now closed.
     pub fn take(&mut self, wire: Wire, side: usize, now_us: u64, rng: &mut Random) -> (End, bool) {
-        let connection = self.connections.get_mut(&wire).expect("a move names an open wire");
+        let connection = self
+            .connections
+            .get_mut(&wire)
+            .expect("a move names an open wire");
         let pipe = &mut connection.pipes[side];
         let from = connection.ends[side];
         if pipe.out.is_empty() {
@@ -211,7 +219,10 @@ impl Network {
 
     /// Bytes for the receiver; none at the end of the stream.
     pub fn give(&mut self, wire: Wire, side: usize, rng: &mut Random) -> (End, Vec<u8>) {
-        let connection = self.connections.get_mut(&wire).expect("a move names an open wire");
+        let connection = self
+            .connections
+            .get_mut(&wire)
+            .expect("a move names an open wire");
         let to = connection.ends[1 - side];
         let pipe = &mut connection.pipes[side];
         let Some((due, mut bytes)) = pipe.flight.pop_front() else {

@@ -143,14 +143,18 @@ impl Scenario {
         let model = cursor.seek(&self.world.lineage, lineage, lineage.end);
         let model = model.expect("the end is the end of a unit").clone();
         self.world.judge_histories(&model);
-        self.world.note(|| format!("{successor} is the primary"), &[20, successor as u64]);
+        self.world.note(
+            || format!("{successor} is the primary"),
+            &[20, successor as u64],
+        );
     }
 
     fn replica_of(&mut self, replica: usize, upstream: usize) {
         self.world.witness(replica);
         self.world.processes[replica].upstream = Some(upstream);
         let port = PORT + upstream as u16;
-        self.jobs.push_back((replica, format!("REPLICAOF 10.0.0.1 {port}")));
+        self.jobs
+            .push_back((replica, format!("REPLICAOF 10.0.0.1 {port}")));
     }
 
     fn fault(&mut self) {
@@ -163,7 +167,8 @@ impl Scenario {
                 let until = now_us + self.world.rng.range(5_000, 400_000);
                 if let Some(wire) = self.pick_wire(true) {
                     self.world.network.stall(wire, until);
-                    self.world.note(|| format!("wire {wire} stalls"), &[21, wire]);
+                    self.world
+                        .note(|| format!("wire {wire} stalls"), &[21, wire]);
                 }
             }
             8..=9 => self.partition(),
@@ -171,7 +176,10 @@ impl Scenario {
                 let process = self.world.rng.below(PROCESSES);
                 let until = now_us + self.world.rng.range(5_000, 500_000);
                 self.world.processes[process].frozen_us = until;
-                self.world.note(|| format!("process {process} freezes"), &[22, process as u64]);
+                self.world.note(
+                    || format!("process {process} freezes"),
+                    &[22, process as u64],
+                );
             }
             12 => self.crash_replica(),
             13 => self.replace_primary(true),
@@ -201,7 +209,10 @@ impl Scenario {
         let until = self.world.now_us + self.world.rng.range(20_000, 3_000_000);
         self.partitions.push(((a, b), until));
         self.world.network.partitions.push((a, b));
-        self.world.note(|| format!("{a} and {b} are parted"), &[23, a as u64, b as u64]);
+        self.world.note(
+            || format!("{a} and {b} are parted"),
+            &[23, a as u64, b as u64],
+        );
     }
 
     fn crash_replica(&mut self) {
@@ -247,6 +258,7 @@ impl Scenario {
         if dies {
             world.crash(old, back);
         } else {
+            world.histories.forget_reads();
             // It follows its own replica until that is promoted.
             let port = PORT + successor as u16;
             self.jobs
@@ -256,7 +268,8 @@ impl Scenario {
         world.processes[successor].upstream = None;
         self.failovers += 1;
         self.successor = Some(successor);
-        self.jobs.push_back((successor, "REPLICAOF NO ONE".to_owned()));
+        self.jobs
+            .push_back((successor, "REPLICAOF NO ONE".to_owned()));
         for at in 0..PROCESSES {
             if at != old && self.world.processes[at].upstream == Some(old) {
                 self.replica_of(at, successor);
@@ -313,7 +326,8 @@ impl Scenario {
         for at in 0..PROCESSES {
             assert!(self.world.compare(at), "process {at} rests");
             if self.world.processes[at].dataset() != data {
-                self.world.fail(&format!("process {at} differs from the primary at {end}"));
+                self.world
+                    .fail(&format!("process {at} differs from the primary at {end}"));
             }
         }
         self.world.judge_histories(&data);
@@ -328,7 +342,10 @@ impl Scenario {
             self.step();
         }
         let digests = &self.world.digests;
-        assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+        assert!(
+            digests.iter().all(|digest| *digest == digests[0]),
+            "{digests:?}"
+        );
     }
 
     fn is_settled(&self) -> bool {

@@ -50,6 +50,8 @@ pub struct Histories {
     pub first: Vec<Option<i64>>,
     /// Operations of each key that were judged and forgotten.
     before: Vec<usize>,
+    /// Reads sent before this may have been answered by what was no primary any more.
+    reads_count_from: u64,
     clock: u64,
     unique: i64,
 }
@@ -108,9 +110,13 @@ impl Histories {
     /// The reply to an operation.
     fn end(&mut self, op: OpRef, reply: &Value) {
         let end = self.tick();
+        let reads_count_from = self.reads_count_from;
         let Some(op) = self.find(op) else {
             return;
         };
+        if matches!(op.kind, Kind::Read(_)) && op.call < reads_count_from {
+            return;
+        }
         let seen = integer(reply);
         op.end = end;
         op.kind = match (op.kind, reply) {
@@ -124,6 +130,11 @@ impl Histories {
             (Kind::Add(delta, _), _) => Kind::Add(delta, seen),
             (write, _) => write,
         };
+    }
+
+    /// The primary is about to be made a replica: reads under way may be answered by the replica.
+    pub fn forget_reads(&mut self) {
+        self.reads_count_from = self.tick();
     }
 
     fn cancel(&mut self, op: OpRef) {
@@ -182,7 +193,10 @@ pub fn judge(check: &Check, reply: &Value, histories: &mut Histories) -> Result<
         }
         Check::Op(op) => histories.end(*op, reply),
         Check::Ops(ops) => match elements(reply) {
-            Some(values) => ops.iter().zip(values).for_each(|(op, v)| histories.end(*op, v)),
+            Some(values) => ops
+                .iter()
+                .zip(values)
+                .for_each(|(op, v)| histories.end(*op, v)),
             None => ops.iter().for_each(|op| histories.end(*op, reply)),
         },
         Check::Equal => {
@@ -326,7 +340,11 @@ impl<'a> Batch<'a> {
 
     /// A pipeline of a writer.
     pub fn writer(&mut self, strict: bool) {
-        let commands = if self.rng.one_in(3) { 1 } else { 1 + self.rng.below(8) };
+        let commands = if self.rng.one_in(3) {
+            1
+        } else {
+            1 + self.rng.below(8)
+        };
         let ordered = strict && self.rng.one_in(5);
         let number = self.histories.unique();
         for at in 0..commands.max(if ordered { ORDERED } else { 0 }) {
@@ -416,7 +434,10 @@ impl<'a> Batch<'a> {
         let key = REGISTERS + self.rng.below(COUNTERS);
         let delta = self.rng.range(1, 5) as i64;
         let op = self.call(key, Kind::Add(delta, None));
-        self.add(&format!("INCRBY {} {delta}", history_key(key)), Check::Op(op));
+        self.add(
+            &format!("INCRBY {} {delta}", history_key(key)),
+            Check::Op(op),
+        );
     }
 
     /// MSET or MGET of several registers.
@@ -444,8 +465,14 @@ impl<'a> Batch<'a> {
         let (pair, value) = (self.rng.below(PAIRS), self.histories.unique());
         match self.rng.below(6) {
             0 => self.add(&format!("DEL p{pair}:x p{pair}:y"), Check::Any),
-            1 => self.add(&format!("MSETNX p{pair}:x {value} p{pair}:y {value}"), Check::Any),
-            _ => self.add(&format!("MSET p{pair}:x {value} p{pair}:y {value}"), Check::Any),
+            1 => self.add(
+                &format!("MSETNX p{pair}:x {value} p{pair}:y {value}"),
+                Check::Any,
+            ),
+            _ => self.add(
+                &format!("MSET p{pair}:x {value} p{pair}:y {value}"),
+                Check::Any,
+            ),
         }
     }
 
@@ -547,7 +574,10 @@ impl<'a> Batch<'a> {
         if self.heavy && self.rng.one_in(3) {
             let (key, len) = (self.rng.below(120), self.rng.range(1_000, 9_000) as usize);
             let (name, text) = if self.rng.one_in(4) {
-                (format!("h:{key}"), format!("f{} {}", len % 9, "h".repeat(len)))
+                (
+                    format!("h:{key}"),
+                    format!("f{} {}", len % 9, "h".repeat(len)),
+                )
             } else {
                 (format!("b:{key}"), "b".repeat(len))
             };
