@@ -192,10 +192,9 @@ impl Node {
             }
             (merged.replid.clone(), merged.end(), merged.db)
         };
-        let db = self
-            .link
-            .as_ref()
-            .map_or(db.map(|db| db as usize), |link| Some(link.applier.db()));
+        let db = self.link.as_ref().map_or(db.map(|db| db as usize), |link| {
+            Some(link.applier.whole_db())
+        });
         let sync = &mut self.coordinator.sync;
         sync.phase = Phase::Streaming;
         sync.shards_done = 0;

@@ -1,5 +1,6 @@
 //! Whether what clients saw of one key is linearizable: Wing and Gong's search with the memory of
-//! Lowe ("Testing for linearizability", 2017). Linearizability is local, so keys are judged one by one.
+//! Lowe ("Testing for linearizability", 2017). Linearizability is local, so keys are judged one by
+//! one.
 
 use std::collections::HashSet;
 

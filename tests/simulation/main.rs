@@ -2,7 +2,8 @@
 //! simulated network, clock and scheduler, in one thread, from one seed.
 //!
 //! `BANYAN_SEED=<seed> cargo test --test simulation one_seed -- --nocapture` replays a seed with
-//! everything that happens; `BANYAN_SEEDS=<first>-<last> cargo test --test simulation many_seeds` runs others.
+//! everything that happens; `BANYAN_SEEDS=<first>-<last> cargo test --test simulation many_seeds`
+//! runs others.
 
 mod linear;
 mod model;

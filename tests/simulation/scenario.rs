@@ -226,7 +226,7 @@ impl Scenario {
         world.crash(process, back);
     }
 
-    /// The primary dies, or is made a replica; the replica that is furthest, or any, takes its place.
+    /// The primary dies, or is made a replica; the furthest replica, or any, takes its place.
     fn replace_primary(&mut self, dies: bool) {
         let Some(old) = self.world.primary.filter(|_| !self.admin_is_busy()) else {
             return;
