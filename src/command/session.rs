@@ -58,6 +58,7 @@ pub enum SessionOp {
     DebugPopulate,
     DebugJmap,
     DebugError,
+    DebugPanic,
     DebugHelp,
     // replication
     ReplicaOf,

@@ -46,7 +46,11 @@ impl Bench {
                 settings: Settings {
                     databases: DATABASES,
                     string_len_max: 512 * 1024 * 1024,
-                    hash_limits: HashLimits::default(),
+                    // Small enough for tables that tests can fill.
+                    hash_limits: HashLimits {
+                        entries_max: 128,
+                        ..HashLimits::default()
+                    },
                     lazy_expire: false,
                     lazy_user_del: false,
                     lazy_server_del: false,

@@ -309,7 +309,7 @@ fn config_set_refuses_bad_values_with_redis_texts() {
     );
     set_fails(
         &["loglevel", "notice debug"],
-        &format!("{one_of}debug, verbose, notice, warning"),
+        &format!("{one_of}debug, verbose, notice, warning, nothing"),
     );
     set_fails(
         &["shutdown-on-sigint", "foo"],

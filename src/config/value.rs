@@ -139,6 +139,8 @@ named! {
         Notice = "notice",
         /// Only what is important or wrong.
         Warning = "warning",
+        /// Nothing at all.
+        Nothing = "nothing",
     }
     /// Which network shell drives the shards.
     Io {

@@ -1,6 +1,6 @@
 //! One database of one shard: the table of its entries and what must stay in step with it.
 
-use super::entry::Entry;
+use super::entry::{Entry, prefetch_line};
 use super::snapshot::{Cut, preserve};
 use crate::value::HashSeed;
 use crate::value::table::{IntoSegments, Note, Slot, Table};
@@ -89,6 +89,12 @@ impl Expiries {
 }
 
 impl Note<Entry> for Expiries {
+    const STORES_LOW_BITS: bool = true;
+
+    fn low_bits(entry: &Entry) -> u16 {
+        entry.order()
+    }
+
     fn added(&mut self, entry: &Entry) {
         self.change(None, entry.expire_at());
     }
@@ -139,8 +145,17 @@ impl Db {
         self.seed.hash(key)
     }
 
-    /// Brings what a look-up of this hash will need into the processor's cache. Called for a
-    /// batch of keys before the first is looked up, it lets their cache misses overlap.
+    /// Starts to bring the place in the table where a look-up of this hash begins into the
+    /// processor's cache: the first stage of what [`Db::prefetch`] completes.
+    pub fn prefetch_slot(&self, hash: u64) {
+        if let Some(slot) = self.table.home_slot(hash) {
+            prefetch_line(slot);
+        }
+    }
+
+    /// Starts to bring the entry that a look-up of this hash will probably find into the
+    /// processor's cache. Called for a batch of keys after [`Db::prefetch_slot`] was for all of
+    /// them, and before the first is looked up, it lets their cache misses overlap.
     pub fn prefetch(&self, hash: u64) {
         let order = order_of(hash);
         if let Some(entry) = self.table.find(hash, |entry| entry.order() == order) {
@@ -376,7 +391,7 @@ impl Db {
     }
 }
 
-/// The hash bits that an entry keeps: those of which the table makes no other use.
+/// The hash bits that an entry keeps: those that place it within its segment.
 const fn order_of(hash: u64) -> u16 {
     hash as u16
 }

@@ -72,6 +72,9 @@ pub struct Entry {
 // to.
 unsafe impl Send for Entry {}
 
+// A slot of the table is an optional entry, and must not be larger than one.
+const _: () = assert!(size_of::<Option<Entry>>() == 8);
+
 const _: () = {
     const fn assert_send<T: Send>() {}
     assert_send::<Value>();
@@ -349,17 +352,12 @@ impl Entry {
         self.word = NonNull::new(word).expect("the address in the word is not zero");
     }
 
-    /// Asks the processor for the first cache line, without waiting for it.
+    /// Asks the processor for the first two cache lines, without waiting for them; a usual small
+    /// entry reaches into the second.
     pub(super) fn prefetch(&self) {
-        #[cfg(all(target_arch = "x86_64", not(miri)))]
-        // SAFETY: a prefetch changes nothing and never faults.
-        unsafe {
-            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            let base = self.base().cast_const();
-            _mm_prefetch::<_MM_HINT_T0>(base.cast());
-            // A usual small entry reaches into the next cache line.
-            _mm_prefetch::<_MM_HINT_T0>(base.wrapping_add(64).cast());
-        }
+        let base = self.base().cast_const();
+        prefetch_address(base);
+        prefetch_address(base.wrapping_add(CACHE_LINE));
     }
 
     /// Bytes allocated for the entry and its value. For a collection: O(1) or a sample of it, as
@@ -681,6 +679,26 @@ const fn class_size(class: u8) -> usize {
 
 fn layout_of(class: u8) -> Layout {
     Layout::from_size_align(class_size(class), ALIGN).expect("keys are below 2^40 bytes")
+}
+
+/// Bytes that the processor fetches at once.
+const CACHE_LINE: usize = 64;
+
+/// Asks the processor for the cache line where `at` begins, without waiting for it.
+pub(super) fn prefetch_line<T>(at: &T) {
+    prefetch_address(ptr::from_ref(at).cast());
+}
+
+#[inline]
+fn prefetch_address(address: *const u8) {
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    // SAFETY: a prefetch changes nothing and never faults, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = address;
 }
 
 const fn varint_size(value: usize) -> usize {

@@ -4,13 +4,13 @@
 use super::db::EntrySegments;
 use super::entry::Entry;
 use crate::value::Value;
-use hashbrown::hash_table;
+use crate::value::table::IntoElements;
 
 /// Tables and entries that wait to be freed.
 #[derive(Default)]
 pub(super) struct Garbage {
     tables: Vec<EntrySegments>,
-    segment: Option<hash_table::IntoIter<Entry>>,
+    segment: Option<IntoElements<Entry>>,
     entries: Vec<Entry>,
     collection: Option<Box<dyn Iterator<Item = usize> + Send>>,
 }

@@ -183,7 +183,7 @@ impl Slot {
             Phase::Connecting => self.failure.is_some(),
             Phase::Open | Phase::Flushing if self.failure.is_some() => true,
             Phase::Open if self.paused => false,
-            Phase::Open => !self.stash.is_empty() || (self.eof && !self.eof_told && self.drained()),
+            Phase::Open => !self.stash.is_empty() || (self.eof && !self.eof_told),
             Phase::Flushing => self.drained(),
             Phase::Free | Phase::Closing => false,
         }
@@ -484,7 +484,7 @@ pub(super) fn attend(io: &mut Io, handler: &mut impl Handler, index: u32) {
         Phase::Open => {
             slot.eof_told = true;
             if !handler.finished(io, conn) {
-                end(io, handler, index);
+                io.close_after_flush(conn);
             }
         }
         Phase::Flushing => end(io, handler, index),

@@ -89,10 +89,9 @@ pub trait Handler {
     /// [`QUIET_SEND_MAX`](super::QUIET_SEND_MAX) bytes are reported with the next wake-up, whatever
     /// causes it; longer ones wake the driver.
     fn sent(&mut self, io: &mut Io, conn: ConnId, bytes: usize);
-    /// The peer ended its half of the connection, all its bytes were delivered, at least one tick
-    /// has passed, and all output is with the kernel. `false` ends the connection
-    /// ([`closed`](Self::closed) follows); `true` keeps it for replies that are still to come,
-    /// until the handler closes it.
+    /// The peer ended its half of the connection, all its bytes were delivered, and at least one
+    /// tick has passed. `false` ends the connection as [`Io::close_after_flush`] does; `true` keeps
+    /// it for replies that are still to come, until the handler closes it.
     fn finished(&mut self, _io: &mut Io, _conn: ConnId) -> bool {
         false
     }

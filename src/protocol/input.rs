@@ -81,6 +81,17 @@ pub struct Request<'a> {
     pub verbatim: Option<&'a [u8]>,
 }
 
+/// A request with the buffer that it came in.
+#[derive(Debug)]
+pub struct Taken {
+    /// Its bytes.
+    pub data: Vec<u8>,
+    /// Its arguments within `data`.
+    pub spans: Vec<Span>,
+    /// Whether `data` is exactly what [`super::encode`] makes of the arguments.
+    pub canonical: bool,
+}
+
 /// A whole request at `buf[start..end]`, as found by the parser.
 struct Found {
     start: usize,
@@ -210,6 +221,38 @@ impl Input {
         Ok(Some(self.request(&found)))
     }
 
+    /// As [`Self::next`] for a request of at least `len_min` bytes that is the last one found by
+    /// [`Self::look_ahead`]: the buffer itself is given away, so that a large value is not copied.
+    /// `None`: take it by [`Self::next`].
+    pub fn take_large(&mut self, len_min: usize) -> Option<Taken> {
+        let found = match &self.ready[self.taken..] {
+            [last] if last.end - last.start >= len_min => last,
+            _ => return None,
+        };
+        let (start, end, canonical) = (found.start, found.end, found.canonical);
+        // What follows is moved, which must not cost more than the copy that it saves.
+        if self.buf.len() - end > end - start {
+            return None;
+        }
+        let spans = self.spans[found.first..found.first + found.count].to_vec();
+        self.forget_ready();
+        self.start -= end;
+        let mut rest = Vec::new();
+        if let Some(len) = self.bulk_len.filter(|len| *len > BIG_BULK_LEN) {
+            // As `reserve_bulk`: address space, if there is any.
+            let _ = rest.try_reserve_exact(self.start + self.at + len + 2);
+        }
+        rest.extend_from_slice(&self.buf[end..]);
+        let mut data = std::mem::replace(&mut self.buf, rest);
+        data.truncate(end);
+        data.drain(..start);
+        Some(Taken {
+            data,
+            spans,
+            canonical,
+        })
+    }
+
     #[inline]
     fn request(&self, found: &Found) -> Request<'_> {
         let bytes = &self.buf[found.start..found.end];
@@ -221,9 +264,9 @@ impl Input {
         }
     }
 
-    /// Parses up to `max` whole requests that are there, for [`Self::next`] to return later, so that
-    /// the caller can see what is coming: [`Self::ahead`]. Gives how many it found; 0 while some are
-    /// left from the last time. An error behind them waits for its turn.
+    /// Parses up to `max` whole requests that are there, for [`Self::next`] to return later, so
+    /// that the caller can see what is coming: [`Self::ahead`]. Gives how many it found; 0 while
+    /// some are left from the last time. An error behind them waits for its turn.
     pub fn look_ahead(&mut self, limits: &Limits, max: usize) -> usize {
         if self.taken < self.ready.len() {
             return 0;

@@ -19,7 +19,7 @@ pub mod reply_parser;
 
 pub use args::{Args, OwnedArgs, Span};
 pub use error::ProtocolError;
-pub use input::{Input, Limits, Request};
+pub use input::{Input, Limits, Request, Taken};
 pub use reply::{Deferred, Reply, quote};
 
 /// The protocol version of a connection, as negotiated with `HELLO`.

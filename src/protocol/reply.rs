@@ -308,7 +308,7 @@ impl Reply {
         }
     }
 
-    /// Bytes that are replies already, in a buffer that is taken over if nothing was written before.
+    /// Bytes that are replies already, in a buffer that is taken over if nothing was written yet.
     pub fn append(&mut self, replies: Vec<u8>) {
         if self.out.is_empty() && self.admits(replies.len()) {
             self.out = replies;

@@ -1,9 +1,9 @@
 //! The upstream's stream: framed into units, logged as received, applied by the owners of the keys.
 //!
 //! A *unit* is a command, or MULTI up to EXEC. The bytes of whole units go into the merged log
-//! verbatim, for our own replicas, whether they are applied yet or not. A unit whose keys live on one
-//! shard is sent there, in order. Any other is a rendezvous: it waits until all before it are applied,
-//! runs as a transaction, and everything behind it waits.
+//! verbatim, for our own replicas, whether they are applied yet or not. A unit whose keys live on
+//! one shard is sent there, in order. Any other is a rendezvous: it waits until all before it are
+//! applied, runs as a transaction, and everything behind it waits.
 
 use bytes::BytesMut;
 
@@ -17,9 +17,6 @@ use crate::shard::transaction::Kind;
 
 /// Units under way on other shards before the stream is read on.
 const UNDER_WAY_MAX: usize = 16 * 1024;
-/// A transaction of more bytes than this is a rendezvous even on one shard, so that its commands
-/// cannot be split over two batches of messages.
-const UNIT_BYTES_MAX: usize = 1 << 20;
 
 /// A unit sent to its shard.
 struct UnderWay {
@@ -61,6 +58,14 @@ pub(super) struct Applier {
 }
 
 impl Applier {
+    /// What becomes of a command that changes nothing.
+    fn without_effect(&self) -> Parsed {
+        match self.multi {
+            Some(_) => Parsed::Inside,
+            None => Parsed::Nothing,
+        }
+    }
+
     /// Starts at `offset`, with `db` selected.
     pub fn new(offset: u64, db: usize, shards: usize) -> Self {
         Applier {
@@ -82,6 +87,7 @@ impl Applier {
         self.pushed = self.whole;
         self.db = self.whole_db;
         self.multi = None;
+        self.starved = false;
     }
 
     fn is_quiet(&self) -> bool {
@@ -177,7 +183,8 @@ impl Node {
         while let Some(link) = &self.link
             && !link.applier.must_wait()
         {
-            // The position is known only after the request is parsed, and the request borrows the input.
+            // The position is known only after the request is parsed, and the request borrows the
+            // input.
             match input.next(&limits) {
                 Ok(Some(request)) => {
                     let (args, raw) = (request.args, request.verbatim);
@@ -229,7 +236,8 @@ impl Node {
         let Some(command) = resolve(args) else {
             let name = String::from_utf8_lossy(&args[0]).into_owned();
             tracing::error!(%name, "the upstream sent a command that is not known here");
-            return Parsed::Nothing;
+            let link = self.link.as_ref();
+            return link.map_or(Parsed::Nothing, |link| link.applier.without_effect());
         };
         let Some(link) = &mut self.link else {
             return Parsed::Nothing;
@@ -243,11 +251,7 @@ impl Node {
                 applier.db = chosen
                     .filter(|db| *db < self.shard.keyspace.databases())
                     .unwrap_or(db);
-                return if applier.multi.is_some() {
-                    Parsed::Inside
-                } else {
-                    Parsed::Nothing
-                };
+                return applier.without_effect();
             }
             "multi" => {
                 applier.multi = Some(Vec::new());
@@ -271,11 +275,7 @@ impl Node {
         }
         if !matches!(command.run, Runs::Data(_) | Runs::Everywhere { .. }) {
             // PING and what else leaves the dataset alone.
-            return if applier.multi.is_some() {
-                Parsed::Inside
-            } else {
-                Parsed::Nothing
-            };
+            return applier.without_effect();
         }
         if let Some(multi) = &mut applier.multi {
             multi.push(OwnedRequest::new(command, db, args, raw));
@@ -328,15 +328,17 @@ impl Node {
     }
 
     fn take_unit(&mut self, shell: &mut dyn Shell, unit: Vec<OwnedRequest>, end: u64) {
-        let bytes: usize = unit.iter().map(|request| request.data.len()).sum();
         let mut owners = unit.iter().map(|r| self.single_owner(r.command, r.args()));
         let owner = owners.next().flatten();
         let same = owner.is_some() && owners.all(|other| other == owner);
+        // Several commands may go one by one only where nothing can come between them.
+        let owner =
+            owner.filter(|owner| same && (unit.len() == 1 || self.shard.applies_now(*owner)));
         if unit.is_empty() {
             if let Some(link) = &mut self.link {
                 link.applier.push_unit(end, None);
             }
-        } else if let (true, Some(owner)) = (same && bytes <= UNIT_BYTES_MAX, owner) {
+        } else if let Some(owner) = owner {
             let number = link_number(&mut self.link);
             let mut direct = true;
             for request in &unit {
@@ -398,6 +400,15 @@ impl Node {
         // A unit that waits for the others still has to run.
         link.applier.held = link.applier.waiting.is_none();
         false
+    }
+
+    /// Whether bytes were received that are not parsed although they could be.
+    pub(super) fn has_unread_stream(&self) -> bool {
+        self.link.as_ref().is_some_and(|link| {
+            let applier = &link.applier;
+            link.state == State::Streaming
+                && (!link.received.is_empty() || (applier.input.buffered() > 0 && !applier.starved))
+        })
     }
 
     /// Reads on.

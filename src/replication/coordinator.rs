@@ -1,4 +1,5 @@
-//! The coordinator, a role of shard 0: who the replicas are, what they have acknowledged, WAIT, PING.
+//! The coordinator, a role of shard 0: who the replicas are, what they have acknowledged, WAIT,
+//! PING.
 
 use hashbrown::HashMap;
 
@@ -131,7 +132,8 @@ impl Node {
         let error = match (number(1), number(2)) {
             _ if self.is_replica() => Some(
                 "ERR WAIT cannot be used with replica instances. Please also note that since Redis \
-                 4.0 if a replica is configured to be writable (which is not the default) writes to \
+                 4.0 if a replica is configured to be writable (which is not the default) \
+                 writes to \
                  replicas are just local and are not propagated.",
             ),
             (None, _) => Some("ERR value is not an integer or out of range"),

@@ -1,9 +1,10 @@
 //! A replica's home: the handshake, and the replica's cursor over the merged log.
 //!
-//! A feed *pulls*: while its connection's queue is short it reads the log at its cursor and hands the shell
-//! references to the shards' own bytes. What a slow replica has not taken stays in the log, pinned
-//! at its cursor, and costs no writer anything; past `client-output-buffer-limit replica` that replica alone is
-//! dropped, and may come back partially if the backlog still reaches.
+//! A feed *pulls*: while its connection's queue is short it reads the log at its cursor and hands
+//! the shell references to the shards' own bytes. What a slow replica has not taken stays in the
+//! log, pinned at its cursor, and costs no writer anything; past `client-output-buffer-limit
+//! replica` that replica alone is dropped, and may come back partially if the backlog still
+//! reaches.
 
 use hashbrown::hash_map::Entry as Slot;
 
@@ -74,8 +75,7 @@ impl Node {
         let mut silent = false;
         let mut error = None;
         for at in (1..args.len()).step_by(2) {
-            let (option, value) = (args[at].to_ascii_lowercase(), &args[at + 1]);
-            match self.replconf_option(conn, &option, value) {
+            match self.replconf_option(conn, &args[at], &args[at + 1]) {
                 Ok(no_reply) => silent |= no_reply,
                 Err(text) => {
                     error = Some(text);
@@ -101,7 +101,7 @@ impl Node {
             number.ok_or("ERR value is not an integer or out of range".to_owned())
         };
         let feed = self.feeds.entry(conn).or_insert_with(Feed::new);
-        match option {
+        match option.to_ascii_lowercase().as_slice() {
             b"listening-port" => {
                 let port = u16::try_from(number()?).map_err(|_| "ERR value is out of range")?;
                 feed.request.info.port = port;
@@ -272,6 +272,8 @@ impl Node {
         offset: u64,
     ) {
         let Some(feed) = self.feeds.get_mut(&conn) else {
+            // It went away while the coordinator pinned the log for it.
+            self.log.merge().unpin(pin_token(self.shard.id, conn));
             return;
         };
         feed.state = State::Syncing;
@@ -384,7 +386,11 @@ impl Node {
                 }
                 merged.pin(pin_token(id, *conn), feed.cursor);
             }
-            let behind = end.saturating_sub(feed.cursor);
+            // What is being sent is not counted: one write larger than the limit must get through.
+            let behind = match end.saturating_sub(feed.cursor) {
+                0 => 0,
+                _ => end.saturating_sub(self.log.lock().segment_end(feed.cursor)),
+            };
             let held = behind
                 + if streaming {
                     shell.queued(*conn) as u64
@@ -403,7 +409,8 @@ impl Node {
                     ip = %feed.request.info.ip,
                     port = feed.request.info.port,
                     held,
-                    "replica overran client-output-buffer-limit: raise it, or repl-backlog-size, if \
+                    "replica overran client-output-buffer-limit: raise it, or repl-backlog-size, \
+                     if \
                      this repeats"
                 );
                 overrun.push(*conn);

@@ -173,28 +173,25 @@ impl Node {
         true
     }
 
+    /// Where the stream stands at the cut: replication id, offset and selected database.
+    fn cut_position(&mut self) -> (String, u64, Option<usize>) {
+        let mut merged = self.log.merge();
+        merged.sync_full += self.coordinator.sync.waiting.len() as u64;
+        let shared = &self.shard.shared;
+        if !shared.is_replica.load(std::sync::atomic::Ordering::Relaxed) {
+            // The replicas that come know no database: SELECT comes first.
+            merged.db = None;
+        }
+        let own = merged.db.map(|db| db as usize);
+        let db = (self.link.as_ref()).map_or(own, |link| Some(link.applier.whole_db()));
+        (merged.replid.clone(), merged.end(), db)
+    }
+
     fn begin_streaming(&mut self) {
         let now_ms = self.shard.now.unix_ms;
         let mut mark = [0; 40];
-        let hex = self.fresh_id();
-        mark.copy_from_slice(hex.as_bytes());
-        let (replid, offset, db) = {
-            let mut merged = self.log.merge();
-            merged.sync_full += self.coordinator.sync.waiting.len() as u64;
-            if !self
-                .shard
-                .shared
-                .is_replica
-                .load(std::sync::atomic::Ordering::Relaxed)
-            {
-                // The replicas that come know no database: SELECT comes first.
-                merged.db = None;
-            }
-            (merged.replid.clone(), merged.end(), merged.db)
-        };
-        let db = self.link.as_ref().map_or(db.map(|db| db as usize), |link| {
-            Some(link.applier.whole_db())
-        });
+        mark.copy_from_slice(self.fresh_id().as_bytes());
+        let (replid, offset, db) = self.cut_position();
         let sync = &mut self.coordinator.sync;
         sync.phase = Phase::Streaming;
         sync.shards_done = 0;
@@ -248,6 +245,11 @@ impl Node {
         line.extend_from_slice(b"\r\n");
         self.to_eof_members(&Bytes::from(line));
         self.send_fragment(Bytes::from(head));
+        if self.coordinator.sync.members.is_empty() {
+            // All who waited are gone.
+            self.abort_sync();
+            return;
+        }
         let epoch = self.coordinator.sync.epoch;
         for shard in 0..self.shard.shared.shards {
             for _ in 0..CREDITS {

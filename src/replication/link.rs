@@ -1,8 +1,9 @@
-//! The link to the upstream: handshake, its dataset, reconnection. `apply` takes over where the stream
-//! begins.
+//! The link to the upstream: handshake, its dataset, reconnection. `apply` takes over where the
+//! stream begins.
 //!
-//! A dataset is loaded beside the one in use and replaces it, under a barrier, only when it is whole: a link that
-//! breaks, an RDB that is damaged or holds a type that is not there yet leaves the old data in place.
+//! A dataset is loaded beside the one in use and replaces it, under a barrier, only when it is
+//! whole: a link that breaks, an RDB that is damaged or holds a type that is not there yet leaves
+//! the old data in place.
 
 use super::Node;
 use super::apply::Applier;
@@ -193,7 +194,10 @@ impl Node {
             Err(reason) => {
                 link.conn = None;
                 link.state = State::Idle;
-                tracing::warn!(host = %link.host, port = link.port, %reason, "cannot connect to the upstream");
+                tracing::warn!(
+                    host = %link.host, port = link.port, %reason,
+                    "cannot connect to the upstream"
+                );
                 self.update_upstream_view();
             }
             Ok(()) => {
@@ -555,7 +559,10 @@ impl Node {
     pub(super) fn link_lost(&mut self, reason: &str) {
         let now_ms = self.shard.now.unix_ms;
         let Some(link) = &mut self.link else { return };
-        tracing::warn!(host = %link.host, port = link.port, %reason, "the link to the upstream is down");
+        tracing::warn!(
+            host = %link.host, port = link.port, %reason,
+            "the link to the upstream is down"
+        );
         if link.state == State::Snapshot {
             for shard in 0..self.shard.shared.shards {
                 self.to(shard, Message::LoadFailed);

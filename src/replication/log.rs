@@ -1,13 +1,13 @@
 //! The merged log: one stream, with Redis's offsets and ids, out of all shards' batches.
 //!
-//! A shard *publishes* a batch by pushing it to the inbox, a queue whose compare-and-swap gives every batch
-//! its place: the order of the pushes is the order of the stream. A shard pushes before it lets out any
-//! message or reply of the tick, so whatever another shard does because of it is pushed later. No ticket
-//! is needed beside that, and no batch ever waits for a slower one. The merge takes what is there
-//! and appends references; the bytes are those that the shard wrote.
+//! A shard *publishes* a batch by pushing it to the inbox, a queue whose compare-and-swap gives
+//! every batch its place: the order of the pushes is the order of the stream. A shard pushes before
+//! it lets out any message or reply of the tick, so whatever another shard does because of it is
+//! pushed later. No ticket is needed beside that, and no batch ever waits for a slower one. The
+//! merge takes what is there and appends references; the bytes are those that the shard wrote.
 //!
-//! The log is also the backlog: what is within `repl-backlog-size` of the end, or pinned by a full sync under
-//! way, can be read again from any offset.
+//! The log is also the backlog: what is within `repl-backlog-size` of the end, or pinned by a full
+//! sync under way, can be read again from any offset.
 //!
 //! While this process is a replica the link is the only source: bytes are appended as received.
 
@@ -286,8 +286,8 @@ impl Merged {
         ends.get(at).map_or(self.end, |end| end.1)
     }
 
-    /// The stream after `offset`, at most about `max` bytes; `None` if the backlog does not reach so
-    /// far back or `offset` lies beyond the end.
+    /// The stream after `offset`, at most about `max` bytes; `None` if the backlog does not reach
+    /// so far back or `offset` lies beyond the end.
     pub fn read(&self, offset: u64, max: u64) -> Option<Vec<Bytes>> {
         if offset > self.end || offset + 1 < self.first() {
             return None;
@@ -300,7 +300,9 @@ impl Merged {
             && taken < max
         {
             let skip = offset.saturating_sub(segment.start) as usize;
-            let piece = segment.bytes.slice(skip..);
+            let room = usize::try_from(max - taken).unwrap_or(usize::MAX);
+            let upto = segment.bytes.len().min(skip.saturating_add(room));
+            let piece = segment.bytes.slice(skip..upto);
             taken += piece.len() as u64;
             out.push(piece);
             at += 1;
@@ -315,6 +317,14 @@ impl Merged {
                 && self.second_offset >= 0
                 && offset + 1 <= self.second_offset as u64);
         known && self.enabled && offset <= self.end && offset + 1 >= self.first()
+    }
+
+    /// End of the piece of the stream that holds the byte after `offset`.
+    pub fn segment_end(&self, offset: u64) -> u64 {
+        let at = self
+            .segments
+            .partition_point(|segment| segment.end() <= offset);
+        self.segments.get(at).map_or(offset, Segment::end)
     }
 
     /// A new history: nothing before it can be continued.

@@ -1,7 +1,7 @@
 //! Replication: the merged log, replicas below us, an upstream above us.
 //!
-//! A [`Node`] is a shard with its replication layer: it drives the shard's ticks and handles the events
-//! that the shard leaves to it. Shard 0's node is also the *coordinator*.
+//! A [`Node`] is a shard with its replication layer: it drives the shard's ticks and handles the
+//! events that the shard leaves to it. Shard 0's node is also the *coordinator*.
 //!
 //! - [`log`]: the merged stream, its backlog, offsets and ids.
 //! - `feeds`: the handshake of a replica and its cursor, at the replica's home shard.
@@ -55,6 +55,8 @@ pub struct Node {
     coordinator: Coordinator,
     link: Option<Link>,
     last_link_db: Option<usize>,
+    /// Batches published when others were last told.
+    published_seen: u64,
     /// End of the stream when listeners were last woken.
     coordinator_end: u64,
     role_queue: VecDeque<RoleBarrier>,
@@ -84,6 +86,7 @@ impl Node {
             coordinator: Coordinator::new(state),
             link: None,
             last_link_db: None,
+            published_seen: 0,
             coordinator_end: 0,
             role_queue: VecDeque::new(),
             entropy: crate::command::Rng::new(entropy ^ 0x5bd1_e995_9d1b_54a5),
@@ -139,17 +142,27 @@ impl Node {
             let end = self.log.end_seen();
             if end != self.coordinator_end {
                 self.coordinator_end = end;
-                for (shard, listens) in self.log.listeners.iter().enumerate() {
-                    if shard != self.shard.id && listens.load(std::sync::atomic::Ordering::Acquire)
-                    {
-                        shell.wake(shard);
-                    }
-                }
+                self.wake_listeners(shell);
             }
-        } else if self.log.has_unmerged() {
-            shell.wake(COORDINATOR);
+        } else if self.shard.published != self.published_seen {
+            self.published_seen = self.shard.published;
+            if self.log.has_unmerged() {
+                shell.wake(COORDINATOR);
+            } else {
+                // Somebody else has merged it already, and told nobody.
+                self.wake_listeners(shell);
+            }
         }
         self.feed_replicas(shell);
+    }
+
+    /// Wakes the other shards that serve replicas.
+    fn wake_listeners(&self, shell: &mut dyn Shell) {
+        for (shard, listens) in self.log.listeners.iter().enumerate() {
+            if shard != self.shard.id && listens.load(std::sync::atomic::Ordering::Acquire) {
+                shell.wake(shard);
+            }
+        }
     }
 
     fn sleep(&self, more: bool) -> Sleep {
@@ -315,7 +328,12 @@ impl Node {
                     .resume_client(conn, |client| client.reply.simple(text));
             }
             Message::Load { entries } => self.load(entries),
-            Message::LoadFailed => self.staging = None,
+            Message::LoadFailed => {
+                if let Some(mut staged) = self.staging.take() {
+                    staged.flush_all();
+                    self.dying.push(staged);
+                }
+            }
         }
     }
 

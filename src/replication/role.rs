@@ -6,6 +6,7 @@ use super::Node;
 use super::apply::Applier;
 use super::link::Link;
 use super::message::{Message, Step};
+use crate::command::watched::Touch;
 use crate::protocol::Args;
 use crate::shard::shell::{ConnId, Shell};
 use crate::shard::transaction::Kind;
@@ -108,6 +109,13 @@ impl Node {
         }
         // What was received is applied first: a promotion loses nothing of it, and the offset from
         // which another upstream is asked to go on is what the dataset holds.
+        let promotes = matches!(first.change, Change::Promote);
+        if promotes && self.has_unread_stream() {
+            if let Some(conn) = self.link.as_ref().and_then(|link| link.conn) {
+                shell.pause(conn);
+            }
+            return;
+        }
         if !self.hold_link() {
             return;
         }
@@ -243,6 +251,9 @@ impl Node {
                     .take()
                     .unwrap_or_else(|| self.shard.empty_keyspace());
                 self.abort_snapshot();
+                for db in 0..self.shard.keyspace.databases() {
+                    self.shard.data.watched.touch_all(db, |_| Touch::Changed);
+                }
                 let mut old = std::mem::replace(&mut self.shard.keyspace, staged);
                 old.flush_all();
                 self.dying.push(old);

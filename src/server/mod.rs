@@ -117,28 +117,7 @@ fn run(
         random_id(&mut rng),
         config.repl_backlog_size,
     ));
-    let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let facts = Process {
-        run_id: random_id(&mut rng),
-        pid: std::process::id(),
-        executable: std::env::current_exe()
-            .map(|p| p.display().to_string())
-            .unwrap_or_default(),
-        config_file: file.clone(),
-        os: process::os(),
-        io: if kind == IoKind::Uring {
-            "io_uring"
-        } else {
-            "epoll"
-        },
-        started_unix_ms: started.map_or(0, |since| since.as_millis() as u64),
-        started_mono_ns: 0,
-        shard_cpus: cpus.clone(),
-        seed: std::array::from_fn(|_| rng.next_u64()),
-        memory: Some(process::memory),
-        total_memory_bytes: process::total_memory_bytes(),
-        cpu: Some(process::cpu),
-    };
+    let facts = facts(kind, &cpus, &file, &mut rng);
     let shared = Arc::new(Shared::new(config.clone(), shards, log.clone(), facts));
     if !file.is_empty() {
         let rewriter = move |config: &Config| rewrite(config, &file);
@@ -189,6 +168,37 @@ fn run(
     Ok(())
 }
 
+/// What the core shows of the process, and its seed.
+fn facts(
+    kind: IoKind,
+    cpus: &[Option<usize>],
+    file: &str,
+    rng: &mut crate::command::Rng,
+) -> Process {
+    let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    Process {
+        run_id: random_id(rng),
+        pid: std::process::id(),
+        executable: std::env::current_exe()
+            .map(|p| p.display().to_string())
+            .unwrap_or_default(),
+        config_file: file.to_owned(),
+        os: process::os(),
+        io: if kind == IoKind::Uring {
+            "io_uring"
+        } else {
+            "epoll"
+        },
+        started_unix_ms: started.map_or(0, |since| since.as_millis() as u64),
+        started_mono_ns: 0,
+        shard_cpus: cpus.to_vec(),
+        seed: std::array::from_fn(|_| rng.next_u64()),
+        memory: Some(process::memory),
+        total_memory_bytes: process::total_memory_bytes(),
+        cpu: Some(process::cpu),
+    }
+}
+
 /// CONFIG REWRITE: the new text replaces the file in one step.
 fn rewrite(config: &Config, file: &str) -> Result<(), String> {
     let old = match std::fs::read(file) {
@@ -209,11 +219,13 @@ fn rewrite(config: &Config, file: &str) -> Result<(), String> {
 }
 
 fn start_logging(config: &Config) -> Result<(), String> {
+    use tracing::level_filters::LevelFilter;
     let level = match config.loglevel {
-        LogLevel::Debug => tracing::Level::TRACE,
-        LogLevel::Verbose => tracing::Level::DEBUG,
-        LogLevel::Notice => tracing::Level::INFO,
-        LogLevel::Warning => tracing::Level::WARN,
+        LogLevel::Debug => LevelFilter::TRACE,
+        LogLevel::Verbose => LevelFilter::DEBUG,
+        LogLevel::Notice => LevelFilter::INFO,
+        LogLevel::Warning => LevelFilter::WARN,
+        LogLevel::Nothing => LevelFilter::OFF,
     };
     let builder = tracing_subscriber::fmt()
         .with_max_level(level)
@@ -315,7 +327,8 @@ fn write_pidfile(config: &Config) {
         return;
     }
     if let Err(error) = std::fs::write(&config.pidfile, format!("{}\n", std::process::id())) {
-        tracing::warn!(path = %Path::new(&config.pidfile).display(), %error, "cannot write the pid file");
+        let path = Path::new(&config.pidfile).display();
+        tracing::warn!(%path, %error, "cannot write the pid file");
     }
 }
 

@@ -113,7 +113,8 @@ pub fn warnings(tcp_backlog: u32, uring: bool) -> Vec<String> {
         && somaxconn < u64::from(tcp_backlog)
     {
         lines.push(format!(
-            "the TCP backlog of {tcp_backlog} is cut to {somaxconn}: sysctl -w net.core.somaxconn={tcp_backlog}"
+            "the TCP backlog of {tcp_backlog} is cut to {somaxconn}: \
+             sysctl -w net.core.somaxconn={tcp_backlog}"
         ));
     }
     if number("/proc/sys/vm/overcommit_memory") == Some(2) {
@@ -132,7 +133,8 @@ pub fn warnings(tcp_backlog: u32, uring: bool) -> Vec<String> {
     }
     if uring && memlock() < 64 << 20 {
         lines.push(
-            "the limit of locked memory is below 64 MiB, rings may fail on old kernels: ulimit -l unlimited"
+            "the limit of locked memory is below 64 MiB, rings may fail on old kernels: \
+             ulimit -l unlimited"
                 .to_owned(),
         );
     }

@@ -11,6 +11,10 @@ use crate::shard::connection::Origin;
 use crate::shard::shell::{Chunk, ConnId, Now, Shell};
 use crate::shard::{Sleep, shared::Shared};
 
+/// Turns for which a shard offers its core to others, instead of sleeping, while it waits for their
+/// answers: a sleep and the wake-up from it cost more than a turn.
+const YIELDS_MAX: u32 = 3;
+
 /// A shard's node as the driver's handler.
 pub struct Host {
     node: Node,
@@ -19,6 +23,7 @@ pub struct Host {
     /// Connections that the core closed at once: it hears of their end after the tick.
     closed: Vec<net::ConnId>,
     keepalive_s: u32,
+    yields_left: u32,
 }
 
 impl Host {
@@ -31,6 +36,7 @@ impl Host {
             wakers,
             closed: Vec::new(),
             keepalive_s: 0,
+            yields_left: YIELDS_MAX,
         }
     }
 
@@ -111,8 +117,13 @@ impl net::Handler for Host {
         self.with(io, |node, shell| node.sent(shell, inner(conn)));
     }
 
-    fn finished(&mut self, _io: &mut Io, conn: net::ConnId) -> bool {
-        self.node.shard.finished(inner(conn))
+    fn finished(&mut self, io: &mut Io, conn: net::ConnId) -> bool {
+        if !self.node.shard.finished(inner(conn)) {
+            // At once: a peer that takes nothing would keep its place.
+            io.close_now(conn);
+            self.closed.push(conn);
+        }
+        true
     }
 
     fn closed(&mut self, _io: &mut Io, conn: net::ConnId) {
@@ -132,6 +143,13 @@ impl net::Handler for Host {
         if self.report_closed() || self.shared.shutdown.load(Ordering::Acquire) {
             return net::Sleep::Poll;
         }
+        if sleep != Sleep::Poll && self.yields_left > 0 && self.node.shard.awaits_others() {
+            // The others answer within microseconds, unless they wait for this very core.
+            self.yields_left -= 1;
+            std::thread::yield_now();
+            return net::Sleep::Poll;
+        }
+        self.yields_left = YIELDS_MAX;
         match sleep {
             Sleep::Poll => net::Sleep::Poll,
             Sleep::ForMs(ms) => net::Sleep::For(Duration::from_millis(ms.max(1))),

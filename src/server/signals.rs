@@ -25,8 +25,8 @@ impl Signals {
         }
     }
 
-    /// Calls `f` from a thread of its own when the first arrives. A SIGINT after it ends the process
-    /// at once, as in Redis; a SIGTERM does not, for some supervisors send it twice.
+    /// Calls `f` from a thread of its own when the first arrives. A SIGINT after it ends the
+    /// process at once, as in Redis; a SIGTERM does not, for some supervisors send it twice.
     pub fn on_termination(self, f: impl FnOnce(&'static str) + Send + 'static) {
         let wait = move || {
             let name = self.wait();

@@ -1,4 +1,5 @@
-//! Bounded slices of background work at the end of a tick: active expiry, freeing of flushed tables.
+//! Bounded slices of background work at the end of a tick: active expiry, freeing of flushed
+//! tables.
 
 use std::sync::atomic::Ordering;
 

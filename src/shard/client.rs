@@ -53,8 +53,8 @@ pub enum Waiting {
     Watch { missing: u32 },
     /// It asked every shard something.
     Gather(u64),
-    /// The layer above will call `resume_client` (WAIT, PSYNC, REPLICAOF …); CLIENT UNBLOCK may end it
-    /// if `unblockable`.
+    /// The layer above will call `resume_client` (WAIT, PSYNC, REPLICAOF …); CLIENT UNBLOCK may end
+    /// it if `unblockable`.
     Upper { unblockable: bool },
     /// CLIENT PAUSE holds its next command back.
     Paused,
@@ -190,8 +190,8 @@ impl Client {
         )
     }
 
-    /// Notes the end of the command before, if there was one: CLIENT REPLY SKIP silences the command
-    /// after it, however long that takes.
+    /// Notes the end of the command before, if there was one: CLIENT REPLY SKIP silences the
+    /// command after it, however long that takes.
     pub fn end_command(&mut self) {
         if std::mem::take(&mut self.in_command) {
             self.reply_mode = match self.reply_mode {

@@ -345,7 +345,7 @@ impl Shard {
     /// One line of CLIENT LIST, without its end. `queued`: output that the peer has not taken.
     fn client_line(&self, client: &Client, queued: usize, in_command: bool) -> String {
         let seconds = |since_ns: u64| self.now.mono_ns.saturating_sub(since_ns) / 1_000_000_000;
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let text = |bytes: &[u8]| quote(bytes, usize::MAX);
         let input = client.input.buffered();
         let input_free = client.input.capacity().saturating_sub(input);
         let (multi, multi_bytes) = match &client.multi {
@@ -367,7 +367,8 @@ impl Shard {
             (true, _) => "w",
         };
         format!(
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 ssub=0 \
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 \
+             ssub=0 \
              multi={multi} watch={} qbuf={input} qbuf-free={input_free} argv-mem={argv_bytes} \
              multi-mem={multi_bytes} rbs={reply_bytes} rbp={reply_bytes} obl={reply_bytes} oll={} \
              omem={queued} tot-mem={total} events={events} cmd={} user={} redir=-1 resp={} \

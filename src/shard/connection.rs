@@ -21,10 +21,11 @@ pub struct Origin {
 }
 
 /// What a client is told under protected mode.
-const PROTECTED: &str = "DENIED Banyan is running in protected mode because protected mode is enabled \
-and no password is set for the default user. In this mode connections are only accepted from the loopback \
-interface. Either set a password (requirepass), bind to an address and disable protected mode \
-(CONFIG SET protected-mode no from the loopback interface), or start the server with --protected-mode no.";
+const PROTECTED: &str = "DENIED Banyan is running in protected mode because protected mode is \
+enabled and no password is set for the default user. In this mode connections are only accepted \
+from the loopback interface. Either set a password (requirepass), bind to an address and disable \
+protected mode (CONFIG SET protected-mode no from the loopback interface), or start the server \
+with --protected-mode no.";
 
 impl Shard {
     /// A connection was accepted. It is refused if there are too many.
@@ -108,6 +109,7 @@ impl Shard {
             return;
         };
         self.by_id.remove(&client.id);
+        self.runs_away -= usize::from(client.waiting == Waiting::Run);
         self.shared.clients.fetch_sub(1, Ordering::Relaxed);
         self.forget_watches(client.watched);
         if client.class != Class::Normal || matches!(client.waiting, Waiting::Upper { .. }) {
@@ -223,14 +225,18 @@ impl Shard {
     /// The peer sends no more. Whether the connection stays until it has its replies; then
     /// [`Shard::serve`] closes it.
     ///
-    /// Nobody can tell a peer that only listens from one that is gone. So commands that may wait for
-    /// ever, or as long as a pause lasts, do not keep the connection: Redis does not keep any.
+    /// Nobody can tell a peer that only listens from one that is gone. So commands that may wait
+    /// for ever, or as long as a pause lasts, do not keep the connection: Redis does not keep any.
     pub fn finished(&mut self, conn: ConnId) -> bool {
         let Some(client) = self.client_mut(conn) else {
             return false;
         };
         let endless = matches!(client.waiting, Waiting::Upper { .. } | Waiting::Paused);
-        if client.closing || client.class != Class::Normal || endless {
+        if client.closing {
+            // It is on its way out, and its deadline runs.
+            return true;
+        }
+        if client.class != Class::Normal || endless {
             return false;
         }
         client.peer_finished = true;

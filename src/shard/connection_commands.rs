@@ -200,9 +200,11 @@ fn parse_hello(args: Args<'_>) -> Result<Hello<'_>, String> {
     Ok(hello)
 }
 
-/// Whether a name for CLIENT LIST has only visible ASCII characters; it may be empty.
+/// Whether a name for CLIENT LIST has only visible ASCII characters; it may be empty. As in Redis
+/// it ends at a NUL, for this check and where it is shown.
 pub(super) fn is_plain(name: &[u8]) -> bool {
-    name.iter().all(|byte| (b'!'..=b'~').contains(byte))
+    let mut shown = name.iter().take_while(|byte| **byte != 0);
+    shown.all(|byte| (b'!'..=b'~').contains(byte))
 }
 
 /// CLIENT SETNAME's check.

@@ -26,6 +26,8 @@ impl Shard {
             SessionOp::DebugError => {
                 self.answer(client, |reply| reply.error_bytes(&args[2]));
             }
+            // For tests of what becomes of the process.
+            SessionOp::DebugPanic => panic!("DEBUG PANIC was called"),
             SessionOp::DebugHelp => self.answer(client, |reply| help(reply, "DEBUG", HELP)),
             _ => {
                 let name = quote(&args[1], SUBCOMMAND_SHOWN_MAX);
@@ -135,6 +137,8 @@ const HELP: &[&str] = &[
     "    Answer with the error <string>.",
     "OBJECT <key>",
     "    How a key is stored.",
+    "PANIC",
+    "    End the server by a panic.",
     "POPULATE <count> [<prefix>] [<size>]",
     "    Make <count> strings named key:<num>, or <prefix>:<num>, that are not there yet.",
     "    Replicas are not told.",

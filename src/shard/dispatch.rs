@@ -7,11 +7,11 @@ use crate::command::error::SUBCOMMAND_SHOWN_MAX;
 use crate::command::table::{self, Flags, Run as Runs};
 use crate::command::{Command, session::SessionOp};
 use crate::config::ProtectedAction;
-use crate::protocol::{Args, Limits, ProtocolError, Reply, quote};
+use crate::protocol::{Args, Limits, ProtocolError, Reply, Taken, quote};
 
 use super::Shard;
 use super::client::{Class, Client, ReplyMode, Waiting};
-use super::message::OwnedRequest;
+use super::message::{Held, LARGE_BYTES_MIN, OwnedRequest};
 use super::output::PIECE_BYTES;
 use super::parked::blocked;
 use super::shell::{ConnId, Shell};
@@ -21,12 +21,13 @@ use super::transaction::Kind;
 pub(super) type Refusal = String;
 
 /// Requests of a pipeline that are looked at before the first of them runs.
-const LOOK_AHEAD: usize = 32;
+pub(super) const LOOK_AHEAD: usize = 32;
 /// Reading pauses while a connection's command waits and this many bytes have come after it.
 pub(super) const INPUT_AHEAD_MAX: usize = 1 << 20;
 
 /// The answer to DEBUG where it is not allowed.
-const PROTECTED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is set to \
+const PROTECTED: &str = "ERR DEBUG command not allowed. If the enable-debug-command option is \
+set to \
 \"local\", you can run it from a local connection, otherwise you need to set this option in the \
 configuration file, and then restart the server.";
 
@@ -36,6 +37,18 @@ pub(super) struct Parsed<'a> {
     pub command: &'static Command,
     pub args: Args<'a>,
     pub raw: Option<&'a [u8]>,
+    /// What to keep instead of a copy, if the request is large.
+    pub held: Option<&'a Held>,
+}
+
+impl Parsed<'_> {
+    /// The request, to be kept.
+    pub fn owned(&self, db: usize) -> OwnedRequest {
+        match self.held {
+            Some(held) => OwnedRequest::shared(self.command, db, held),
+            None => OwnedRequest::new(self.command, db, self.args, self.raw),
+        }
+    }
 }
 
 /// A write on a read-only replica.
@@ -56,10 +69,12 @@ impl Shard {
                 continue;
             }
             if let Some(request) = client.deferred.take() {
+                let held = request.held();
                 let parsed = Parsed {
                     command: request.command,
                     args: request.args(),
                     raw: request.raw(),
+                    held: held.as_ref(),
                 };
                 self.dispatch(shell, &mut client, parsed);
                 continue;
@@ -75,12 +90,19 @@ impl Shard {
             };
             // AUTH changes the limits of what follows it: no looking ahead before.
             if limits.authenticated && input.look_ahead(&limits, LOOK_AHEAD) > 1 {
-                self.prefetch(client.db, input.ahead().map(|request| request.args));
+                self.prefetch(input.ahead().map(|request| (client.db, request.args)));
+            }
+            if self.shared.shards > 1
+                && let Some(taken) = input.take_large(LARGE_BYTES_MIN)
+            {
+                self.take_large(shell, &mut client, taken);
+                continue;
             }
             match input.next(&limits) {
                 Ok(Some(request)) => {
                     client.argv_bytes = request.args.iter().map(<[u8]>::len).sum();
-                    self.take_request(shell, &mut client, request.args, request.verbatim);
+                    let (args, raw) = (request.args, request.verbatim);
+                    self.take_request(shell, &mut client, args, raw, None);
                 }
                 Ok(None) if client.run.is_empty() => break,
                 Ok(None) => self.launch(shell, &mut client),
@@ -99,15 +121,26 @@ impl Shard {
 
     /// Starts the cache misses of a batch's look-ups, so that they overlap. Which command it is does
     /// not matter: the first argument is a key in almost all that have one.
-    pub(super) fn prefetch<'a>(&self, db: usize, requests: impl Iterator<Item = Args<'a>>) {
-        let db = self.keyspace.db(db);
-        if db.is_empty() {
-            return;
-        }
-        for args in requests {
-            if let Some(key) = args.get(1) {
-                db.prefetch(db.hash(key));
+    ///
+    /// A request is the number of its database and its arguments; those after the first
+    /// [`LOOK_AHEAD`] are left out. Entries are found through the table, so its misses come first,
+    /// all of them.
+    pub(super) fn prefetch<'a>(&self, requests: impl Iterator<Item = (usize, Args<'a>)>) {
+        let mut hashes = [(0, 0); LOOK_AHEAD];
+        let mut len = 0;
+        for (index, args) in requests.take(LOOK_AHEAD) {
+            let db = self.keyspace.db(index);
+            if let Some(key) = args.get(1)
+                && !db.is_empty()
+            {
+                let hash = db.hash(key);
+                db.prefetch_slot(hash);
+                hashes[len] = (index, hash);
+                len += 1;
             }
+        }
+        for &(db, hash) in &hashes[..len] {
+            self.keyspace.db(db).prefetch(hash);
         }
     }
 
@@ -147,17 +180,39 @@ impl Shard {
         }
     }
 
+    /// A large request: whoever has to keep it shares its bytes.
+    fn take_large(&mut self, shell: &mut dyn Shell, client: &mut Client, taken: Taken) {
+        let held = Held {
+            data: taken.data.into(),
+            spans: taken.spans,
+            canonical: taken.canonical,
+        };
+        client.argv_bytes = held.data.len();
+        let args = Args::new(&held.data, &held.spans);
+        let raw = held.canonical.then_some(&held.data[..]);
+        self.take_request(shell, client, args, raw, Some(&held));
+    }
+
     fn take_request(
         &mut self,
         shell: &mut dyn Shell,
         client: &mut Client,
         args: Args<'_>,
         raw: Option<&[u8]>,
+        held: Option<&Held>,
     ) {
         client.total_commands += 1;
         client.in_command = true;
         match self.resolve(client, args) {
-            Ok(command) => self.dispatch(shell, client, Parsed { command, args, raw }),
+            Ok(command) => {
+                let parsed = Parsed {
+                    command,
+                    args,
+                    raw,
+                    held,
+                };
+                self.dispatch(shell, client, parsed);
+            }
             Err((command, text)) => self.refuse(client, command, &text),
         }
     }
@@ -262,14 +317,14 @@ impl Shard {
 
     /// Decides what becomes of a command.
     fn dispatch(&mut self, shell: &mut dyn Shell, client: &mut Client, parsed: Parsed<'_>) {
-        let Parsed { command, args, raw } = parsed;
+        let Parsed { command, args, .. } = parsed;
         if let Err(text) = self.admit(client, command) {
             self.refuse(client, Some(command), text);
             return;
         }
         if self.is_paused(client, command) {
             if client.run.is_empty() {
-                client.deferred = Some(OwnedRequest::new(command, client.db, args, raw));
+                client.deferred = Some(parsed.owned(client.db));
                 client.waiting = Waiting::Paused;
                 self.paused_clients.push(client.conn);
             } else {
@@ -308,14 +363,13 @@ impl Shard {
 
     /// Waits for the run before it.
     fn defer(&mut self, shell: &mut dyn Shell, client: &mut Client, parsed: Parsed<'_>) {
-        let Parsed { command, args, raw } = parsed;
         assert!(client.deferred.is_none(), "one command waits at a time");
-        client.deferred = Some(OwnedRequest::new(command, client.db, args, raw));
+        client.deferred = Some(parsed.owned(client.db));
         self.launch(shell, client);
     }
 
     fn queue(&mut self, client: &mut Client, parsed: Parsed<'_>) {
-        let Parsed { command, args, raw } = parsed;
+        let command = parsed.command;
         if command.flags.has(Flags::NO_MULTI) {
             self.refuse(
                 client,
@@ -324,7 +378,7 @@ impl Shard {
             );
             return;
         }
-        let request = OwnedRequest::new(command, client.db, args, raw);
+        let request = parsed.owned(client.db);
         let multi = client.multi.as_mut().expect("the caller has checked");
         multi.bytes += request.memory();
         // As in Redis, a transaction's commands count as input until they run.
@@ -374,10 +428,12 @@ impl Shard {
     }
 
     fn dispatch_data(&mut self, shell: &mut dyn Shell, client: &mut Client, parsed: Parsed<'_>) {
-        let Parsed { command, args, raw } = parsed;
+        let Parsed {
+            command, args, raw, ..
+        } = parsed;
         let Some(owner) = self.owner_of(command, args) else {
             if client.run.is_empty() {
-                let request = OwnedRequest::new(command, client.db, args, raw);
+                let request = parsed.owned(client.db);
                 self.begin_transaction(shell, client, Kind::Command, vec![request]);
             } else {
                 self.defer(shell, client, parsed);
@@ -389,12 +445,15 @@ impl Shard {
             self.defer(shell, client, parsed);
             return;
         }
+        if command.walks() && self.shared.shards > 1 {
+            // Keys that are lent out would be missed: the walked shard is locked for the step.
+            let request = parsed.owned(client.db);
+            self.begin_transaction(shell, client, Kind::Command, vec![request]);
+            return;
+        }
         let here = owner == self.id && client.run.is_empty() && self.may_run_now(command, args);
         if !here {
-            self.add_to_run(client, command, owner, args, raw);
-            if command.walks() {
-                self.launch(shell, client);
-            }
+            self.add_to_run(client, parsed, owner);
             return;
         }
         let silent = client.reply_mode != ReplyMode::On;
@@ -431,8 +490,7 @@ impl Shard {
         client: &mut Client,
         parsed: Parsed<'_>,
     ) {
-        let Parsed { command, args, raw } = parsed;
-        let request = OwnedRequest::new(command, client.db, args, raw);
+        let request = parsed.owned(client.db);
         if self.shared.shards > 1 || !self.locks.is_idle() {
             self.begin_transaction(shell, client, Kind::Command, vec![request]);
             return;

@@ -706,7 +706,8 @@ mod tests {
         });
         let want = format!(
             "# Replication\r\nrole:slave\r\nmaster_host:10.0.0.9\r\nmaster_port:6379\r\n\
-             master_link_status:down\r\nmaster_last_io_seconds_ago:2\r\nmaster_sync_in_progress:1\r\n\
+             master_link_status:down\r\nmaster_last_io_seconds_ago:2\r\n\
+             master_sync_in_progress:1\r\n\
              slave_read_repl_offset:80\r\nslave_repl_offset:70\r\nmaster_sync_total_bytes:200\r\n\
              master_sync_read_bytes:50\r\nmaster_sync_left_bytes:150\r\nmaster_sync_perc:25.00\r\n\
              master_sync_last_io_seconds_ago:2\r\nmaster_link_down_since_seconds:7\r\n\

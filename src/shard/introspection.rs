@@ -393,12 +393,14 @@ mod tests {
     fn command_info_has_the_shape_that_clients_parse() {
         let (mut world, conn) = world();
         let get = "*1 *10 $3 get :2 *2 +readonly +fast :1 :1 :1 *3 +@read +@string +@fast *0 \
-            *1 *6 $5 flags *2 +RO +access $12 begin_search *4 $4 type $5 index $4 spec *2 $5 index :1 \
+            *1 *6 $5 flags *2 +RO +access $12 begin_search *4 $4 type $5 index $4 spec *2 \
+            $5 index :1 \
             $9 find_keys *4 $4 type $5 range $4 spec *6 $7 lastkey :0 $7 keystep :1 $5 limit :0 *0";
         assert_eq!(world.text(conn, "COMMAND INFO get"), get);
         world.text(conn, "HELLO 3");
         let get = "*1 *10 $3 get :2 ~2 +readonly +fast :1 :1 :1 ~3 +@read +@string +@fast ~0 \
-            ~1 %3 $5 flags ~2 +RO +access $12 begin_search %2 $4 type $5 index $4 spec %1 $5 index :1 \
+            ~1 %3 $5 flags ~2 +RO +access $12 begin_search %2 $4 type $5 index $4 spec %1 \
+            $5 index :1 \
             $9 find_keys %2 $4 type $5 range $4 spec %3 $7 lastkey :0 $7 keystep :1 $5 limit :0 ~0";
         assert_eq!(world.text(conn, "COMMAND INFO get"), get);
         assert_eq!(world.text(conn, "COMMAND INFO nosuch get|x"), "*2 _ _");

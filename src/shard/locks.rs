@@ -2,13 +2,20 @@
 //!
 //! Only multi-shard transactions hold locks; a single-shard command merely waits while its key is
 //! locked or queued for. A transaction's id orders it: a request that would wait behind a *younger*
-//! conflicting one (a larger id) is refused, and its home withdraws it everywhere and comes back with a new id.
-//! So every wait is by a larger id on a smaller one, and there is no deadlock.
+//! conflicting one (a larger id) is refused, and its home withdraws it everywhere and comes back
+//! with a new id. So every wait is by a larger id on a smaller one, and there is no deadlock.
+//!
+//! A key is known here by 64 bits of its hash ([`Locks::name`]): two keys that share them are locked
+//! together, which is rare and harmless, and no key is copied for a lock.
 
 use std::collections::VecDeque;
 
 use ahash::RandomState;
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+/// A key, as locks know it.
+pub type KeyName = u64;
 
 /// Number of a transaction: unique, ascending over the whole process.
 pub type TxId = u64;
@@ -30,7 +37,7 @@ impl Mode {
 #[derive(Clone, Debug)]
 pub enum Claim {
     /// These keys; a key named twice takes the stronger mode.
-    Keys(Vec<(Box<[u8]>, Mode)>),
+    Keys(Vec<(KeyName, Mode)>),
     /// The whole shard.
     Whole(Mode),
 }
@@ -45,10 +52,41 @@ pub enum Verdict {
     Refused,
 }
 
-#[derive(Default)]
+/// Granted and waiting requests for a key, in arrival order; ids of conflicting neighbours ascend.
+/// Most locks have one, which takes no allocation.
 struct KeyLock {
-    /// Granted and waiting requests, in arrival order; ids of conflicting neighbours ascend.
-    requests: VecDeque<(TxId, Mode)>,
+    first: (TxId, Mode),
+    rest: Vec<(TxId, Mode)>,
+}
+
+impl KeyLock {
+    fn requests(&self) -> impl Iterator<Item = &(TxId, Mode)> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+
+    fn add(&mut self, id: TxId, mode: Mode) {
+        let mine = std::iter::once(&mut self.first)
+            .chain(&mut self.rest)
+            .find(|r| r.0 == id);
+        match mine {
+            Some(mine) if mode == Mode::Exclusive => mine.1 = mode,
+            Some(_) => {}
+            None => self.rest.push((id, mode)),
+        }
+    }
+
+    /// Takes a request out; false if it was the last.
+    fn remove(&mut self, id: TxId) -> bool {
+        if self.first.0 != id {
+            self.rest.retain(|request| request.0 != id);
+            return true;
+        }
+        if self.rest.is_empty() {
+            return false;
+        }
+        self.first = self.rest.remove(0);
+        true
+    }
 }
 
 struct Claimed {
@@ -58,9 +96,11 @@ struct Claimed {
 
 /// The locks of one shard.
 pub struct Locks {
-    keys: HashMap<Box<[u8]>, KeyLock, RandomState>,
+    keys: HashMap<KeyName, KeyLock, RandomState>,
     whole: VecDeque<(TxId, Mode)>,
     claims: HashMap<TxId, Claimed, RandomState>,
+    /// Claims that are not granted yet.
+    waiting: usize,
 }
 
 impl Locks {
@@ -70,7 +110,17 @@ impl Locks {
             keys: HashMap::with_hasher(state.clone()),
             whole: VecDeque::new(),
             claims: HashMap::with_hasher(state),
+            waiting: 0,
         }
+    }
+
+    /// What a key is called here.
+    pub fn name(&self, key: &[u8]) -> KeyName {
+        self.keys.hasher().hash_one(key)
+    }
+
+    fn key_lock(&self, key: &[u8]) -> Option<&KeyLock> {
+        self.keys.get(&self.name(key))
     }
 
     /// Whether nothing is locked or waited for: the test on the hot path.
@@ -99,19 +149,16 @@ impl Locks {
         } else {
             Mode::Shared
         };
-        let conflict = |requests: &VecDeque<(TxId, Mode)>| {
-            requests.iter().any(|(_, held)| held.conflicts(mode))
-        };
-        conflict(&self.whole)
+        let conflict = |(_, held): &(TxId, Mode)| held.conflicts(mode);
+        self.whole.iter().any(conflict)
             || self
-                .keys
-                .get(key)
-                .is_some_and(|lock| conflict(&lock.requests))
+                .key_lock(key)
+                .is_some_and(|lock| lock.requests().any(conflict))
     }
 
     /// Whether expiry and eviction must leave a key alone.
     pub fn holds(&self, key: &[u8]) -> bool {
-        !self.is_idle() && (!self.whole.is_empty() || self.keys.contains_key(key))
+        !self.is_idle() && (!self.whole.is_empty() || self.key_lock(key).is_some())
     }
 
     /// Whether any whole-shard lock is held or waited for: no new command is admitted.
@@ -125,22 +172,26 @@ impl Locks {
             !self.claims.contains_key(&id),
             "a transaction claims a shard once"
         );
-        if self.would_wait_on_younger(id, &claim) {
+        if self.conflicts(&claim, |other| other > id) {
             return Verdict::Refused;
         }
         match &claim {
             Claim::Whole(mode) => self.whole.push_back((id, *mode)),
             Claim::Keys(keys) => {
-                for (key, mode) in keys {
-                    let lock = self.keys.entry(key.clone()).or_default();
-                    match lock.requests.iter_mut().find(|request| request.0 == id) {
-                        Some(mine) if *mode == Mode::Exclusive => mine.1 = Mode::Exclusive,
-                        Some(_) => {}
-                        None => lock.requests.push_back((id, *mode)),
+                for &(key, mode) in keys {
+                    match self.keys.entry(key) {
+                        Entry::Occupied(mut lock) => lock.get_mut().add(id, mode),
+                        Entry::Vacant(place) => {
+                            place.insert(KeyLock {
+                                first: (id, mode),
+                                rest: Vec::new(),
+                            });
+                        }
                     }
                 }
             }
         }
+        self.waiting += 1;
         self.claims.insert(
             id,
             Claimed {
@@ -155,69 +206,44 @@ impl Locks {
         }
     }
 
-    fn would_wait_on_younger(&self, id: TxId, claim: &Claim) -> bool {
-        let younger = |requests: &VecDeque<(TxId, Mode)>, mode: Mode| {
-            requests
-                .iter()
-                .any(|(other, held)| *other > id && held.conflicts(mode))
+    /// Whether any conflicting request of a transaction for which `counts` holds is there.
+    fn conflicts(&self, claim: &Claim, counts: impl Fn(TxId) -> bool) -> bool {
+        let against = |mode: Mode| {
+            let counts = &counts;
+            move |(other, held): &(TxId, Mode)| counts(*other) && held.conflicts(mode)
         };
         match claim {
             Claim::Whole(mode) => {
-                younger(&self.whole, *mode)
+                self.whole.iter().any(against(*mode))
                     || self
                         .claims
                         .iter()
                         .any(|(other, claimed)| match &claimed.claim {
                             Claim::Keys(keys) => {
-                                *other > id && keys.iter().any(|(_, held)| held.conflicts(*mode))
+                                counts(*other) && keys.iter().any(|(_, held)| held.conflicts(*mode))
                             }
                             Claim::Whole(_) => false,
                         })
             }
             Claim::Keys(keys) => keys.iter().any(|(key, mode)| {
-                younger(&self.whole, *mode)
+                self.whole.iter().any(against(*mode))
                     || self
                         .keys
                         .get(key)
-                        .is_some_and(|lock| younger(&lock.requests, *mode))
+                        .is_some_and(|lock| lock.requests().any(against(*mode)))
             }),
         }
     }
 
     /// Grants `id` if nothing older conflicts.
     fn try_grant(&mut self, id: TxId) -> bool {
-        let clear = |requests: &VecDeque<(TxId, Mode)>, mode: Mode| {
-            !requests
-                .iter()
-                .any(|(other, held)| *other < id && held.conflicts(mode))
-        };
-        let claimed = &self.claims[&id];
-        let free = match &claimed.claim {
-            Claim::Whole(mode) => {
-                clear(&self.whole, *mode)
-                    && !self
-                        .claims
-                        .iter()
-                        .any(|(other, claimed)| match &claimed.claim {
-                            Claim::Keys(keys) => {
-                                *other < id && keys.iter().any(|(_, held)| held.conflicts(*mode))
-                            }
-                            Claim::Whole(_) => false,
-                        })
-            }
-            Claim::Keys(keys) => keys.iter().all(|(key, mode)| {
-                clear(&self.whole, *mode)
-                    && self
-                        .keys
-                        .get(key)
-                        .is_some_and(|lock| clear(&lock.requests, *mode))
-            }),
-        };
+        let free = !self.conflicts(&self.claims[&id].claim, |other| other < id);
         if free {
             self.claims
                 .get_mut(&id)
                 .expect("the claim was just looked up")
                 .granted = true;
+            self.waiting -= 1;
         }
         free
     }
@@ -230,16 +256,11 @@ impl Locks {
         } else {
             Mode::Shared
         };
-        let conflict = |requests: &VecDeque<(TxId, Mode)>| {
-            requests
-                .iter()
-                .any(|(id, held)| held.conflicts(mode) && self.claims[id].granted)
-        };
-        conflict(&self.whole)
+        let conflict = |(id, held): &(TxId, Mode)| held.conflicts(mode) && self.claims[id].granted;
+        self.whole.iter().any(conflict)
             || self
-                .keys
-                .get(key)
-                .is_some_and(|lock| conflict(&lock.requests))
+                .key_lock(key)
+                .is_some_and(|lock| lock.requests().any(conflict))
     }
 
     /// Whether a whole-shard lock is held exclusively.
@@ -260,15 +281,15 @@ impl Locks {
         let Some(claimed) = self.claims.remove(&id) else {
             return;
         };
+        self.waiting -= usize::from(!claimed.granted);
         match claimed.claim {
             Claim::Whole(_) => self.whole.retain(|request| request.0 != id),
             Claim::Keys(keys) => {
                 for (key, _) in keys {
-                    if let Some(lock) = self.keys.get_mut(&key) {
-                        lock.requests.retain(|request| request.0 != id);
-                        if lock.requests.is_empty() {
-                            self.keys.remove(&key);
-                        }
+                    if let Entry::Occupied(mut lock) = self.keys.entry(key)
+                        && !lock.get_mut().remove(id)
+                    {
+                        lock.remove();
                     }
                 }
             }
@@ -277,7 +298,7 @@ impl Locks {
 
     /// Grants what can now be granted; gives the ids, oldest first.
     pub fn grant_waiting(&mut self) -> Vec<TxId> {
-        if self.claims.is_empty() {
+        if self.waiting == 0 {
             return Vec::new();
         }
         let mut waiting: Vec<TxId> = self
@@ -301,7 +322,13 @@ mod tests {
     }
 
     fn keys(names: &[&str], mode: Mode) -> Claim {
-        Claim::Keys(names.iter().map(|n| (n.as_bytes().into(), mode)).collect())
+        let locks = locks();
+        Claim::Keys(
+            names
+                .iter()
+                .map(|n| (locks.name(n.as_bytes()), mode))
+                .collect(),
+        )
     }
 
     #[test]
@@ -385,8 +412,8 @@ mod tests {
     fn a_key_named_twice_takes_the_stronger_mode() {
         let mut locks = locks();
         let claim = Claim::Keys(vec![
-            (b"a".as_slice().into(), Mode::Shared),
-            (b"a".as_slice().into(), Mode::Exclusive),
+            (locks.name(b"a"), Mode::Shared),
+            (locks.name(b"a"), Mode::Exclusive),
         ]);
         assert_eq!(locks.claim(1, claim), Verdict::Granted);
         assert!(locks.blocks(b"a", false));

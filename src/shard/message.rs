@@ -1,5 +1,7 @@
 //! What shards say to each other. All of a tick's messages for one peer travel in one [`Envelope`].
 
+use bytes::Bytes;
+
 use crate::command::watched::Token;
 use crate::command::{Command, Part};
 use crate::keyspace::Entry;
@@ -95,6 +97,8 @@ pub struct RunItem {
     pub version: Version,
     pub no_touch: bool,
     pub command: &'static Command,
+    /// A large request with its bytes, instead of what follows.
+    pub own: Option<Box<OwnedRequest>>,
     /// Where the arguments' spans are.
     pub spans: (u32, u32),
     /// Where the verbatim request is; empty if there is none.
@@ -106,6 +110,8 @@ pub struct ReplyItem {
     pub conn: ConnId,
     pub run: u32,
     pub index: u32,
+    /// A large reply, instead of `range`.
+    pub own: Option<Vec<u8>>,
     /// The command changed something: WAIT must cover the sender's batch.
     pub wrote: bool,
     pub failed: bool,
@@ -147,8 +153,10 @@ pub enum ClaimRequest {
 
 /// What a shard lends.
 pub struct Grant {
-    /// In the order of the claim's keys. A shared key's entry is a copy.
+    /// In the order of the claim's keys.
     pub entries: Vec<Option<Entry>>,
+    /// Which of them are copies: the owner has kept its own.
+    pub copied: Vec<bool>,
     /// A watched key has changed.
     pub dirty: bool,
 }
@@ -163,15 +171,66 @@ pub struct Release {
     pub expired: Vec<(usize, Box<[u8]>)>,
 }
 
+/// From this many bytes a request or a reply moves between shards with its buffer instead of being
+/// copied from one to the next.
+pub const LARGE_BYTES_MIN: usize = 64 << 10;
+
+/// The bytes of a request.
+#[derive(Clone)]
+pub enum Data {
+    Own(Vec<u8>),
+    /// Of a large one, which is not copied.
+    Shared(Bytes),
+}
+
+impl Data {
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Data::Own(data) => data,
+            Data::Shared(data) => data,
+        }
+    }
+}
+
+impl RunItem {
+    /// The arguments; `data` and `spans` are its envelope's.
+    pub fn args<'a>(&'a self, data: &'a [u8], spans: &'a [Span]) -> Args<'a> {
+        match &self.own {
+            Some(request) => request.args(),
+            None => Args::new(
+                data,
+                &spans[self.spans.0 as usize..][..self.spans.1 as usize],
+            ),
+        }
+    }
+
+    /// The canonical bytes, if they are at hand.
+    pub fn raw<'a>(&'a self, data: &'a [u8]) -> Option<&'a [u8]> {
+        let (start, len) = self.verbatim;
+        match &self.own {
+            Some(request) => request.raw(),
+            None => (len > 0).then(|| &data[start as usize..][..len as usize]),
+        }
+    }
+}
+
 /// A request that outlives the input buffer that it came in.
 #[derive(Clone)]
 pub struct OwnedRequest {
     pub command: &'static Command,
     pub db: usize,
-    pub data: Vec<u8>,
+    pub data: Data,
     pub spans: Vec<Span>,
     /// `data` is the canonical request.
     pub verbatim: bool,
+}
+
+/// A large request, whose bytes whoever keeps it shares.
+pub struct Held {
+    pub data: Bytes,
+    pub spans: Vec<Span>,
+    /// `data` is the canonical request.
+    pub canonical: bool,
 }
 
 impl OwnedRequest {
@@ -183,25 +242,58 @@ impl OwnedRequest {
         OwnedRequest {
             command,
             db,
-            data,
+            data: Data::Own(data),
             spans,
             verbatim: raw.is_some(),
         }
     }
 
+    /// A request whose bytes are shared.
+    pub fn shared(command: &'static Command, db: usize, held: &Held) -> Self {
+        OwnedRequest {
+            command,
+            db,
+            data: Data::Shared(held.data.clone()),
+            spans: held.spans.clone(),
+            verbatim: held.canonical,
+        }
+    }
+
+    /// Bytes of the request itself.
+    pub fn len(&self) -> usize {
+        self.data.bytes().len()
+    }
+
+    /// Whether it has no bytes: all its arguments are empty.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Its bytes to be kept once more, if they are shared.
+    pub fn held(&self) -> Option<Held> {
+        let Data::Shared(data) = &self.data else {
+            return None;
+        };
+        Some(Held {
+            data: data.clone(),
+            spans: self.spans.clone(),
+            canonical: self.verbatim,
+        })
+    }
+
     /// Bytes of memory that it holds.
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + self.data.capacity() + self.spans.capacity() * size_of::<Span>()
+        size_of::<Self>() + self.len() + self.spans.capacity() * size_of::<Span>()
     }
 
     /// Its arguments.
     pub fn args(&self) -> Args<'_> {
-        Args::new(&self.data, &self.spans)
+        Args::new(self.data.bytes(), &self.spans)
     }
 
     /// Its canonical bytes, if they are at hand.
     pub fn raw(&self) -> Option<&[u8]> {
-        self.verbatim.then_some(&self.data)
+        self.verbatim.then_some(self.data.bytes())
     }
 }
 

@@ -1,13 +1,13 @@
 //! The state machine of one core: its share of the keyspace, its connections, its part in
 //! transactions.
 //!
-//! A tick (DESIGN.md, section 2) runs: ready connections, mailboxes, background slices, **publish**, then the flush of
-//! messages and replies. Publish comes before every flush, so no effect is visible outside its shard before it has
-//! its place in the merged order.
+//! A tick (DESIGN.md, section 2) runs: ready connections, mailboxes, background slices,
+//! **publish**, then the flush of messages and replies. Publish comes before every flush, so no
+//! effect is visible outside its shard before it has its place in the merged order.
 //!
-//! **Architecture invariants:** no socket, thread, clock or random source is named here; commands run
-//! synchronously; nothing of replication is known but the [`shared::Stream`] that takes batches and the
-//! [`Event`]s that the layer above handles.
+//! **Architecture invariants:** no socket, thread, clock or random source is named here; commands
+//! run synchronously; nothing of replication is known but the [`shared::Stream`] that takes batches
+//! and the [`Event`]s that the layer above handles.
 
 mod background;
 pub mod client;
@@ -135,6 +135,8 @@ pub struct Shard {
     pub published: u64,
     stream_bytes: u64,
     wrote_now: Vec<ConnId>,
+    /// Runs of this shard's connections that are under way on other shards.
+    runs_away: usize,
     /// Highest number of the upstream's stream applied in this tick, to be acknowledged.
     applied: Option<(u32, u64)>,
     sink: Reply,
@@ -187,6 +189,7 @@ impl Shard {
             published: 0,
             stream_bytes: 0,
             wrote_now: Vec::new(),
+            runs_away: 0,
             applied: None,
             sink: Reply::new(Version::Resp2),
             background: background::Background::default(),
@@ -345,8 +348,9 @@ impl Shard {
             || (self.shared.shards > 1 && !self.shared.mailboxes[self.id].is_empty())
     }
 
-    /// Whether nothing is under way here: no lock is held or asked for, no entry is lent, no command
-    /// is parked, no message waits to leave. The keyspace holds all of the shard's data then.
+    /// Whether nothing is under way here: no lock is held or asked for, no entry is lent, no
+    /// command is parked, no message waits to leave. The keyspace holds all of the shard's data
+    /// then.
     pub fn is_at_rest(&self) -> bool {
         self.locks.is_idle()
             && self.parked.is_empty()
@@ -356,6 +360,12 @@ impl Shard {
             && self.scratch.total_len() == 0
             && self.outboxes.iter().all(Vec::is_empty)
             && !self.has_work()
+    }
+
+    /// Whether connections of this shard wait for other shards' answers.
+    pub fn awaits_others(&self) -> bool {
+        self.shared.shards > 1
+            && (self.runs_away > 0 || !self.txs.is_empty() || !self.gathers.is_empty())
     }
 
     /// A connection, if it is still the one meant.

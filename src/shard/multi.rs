@@ -100,10 +100,10 @@ impl Shard {
             _ => true,
         };
         requests.iter().all(keys_here)
-            && client
-                .watched
-                .iter()
-                .all(|(_, key, _)| self.shared.owner(key) == self.id)
+            // A watched key that is locked may have changed already, at another shard's home.
+            && client.watched.iter().all(|(_, key, _)| {
+                self.shared.owner(key) == self.id && !self.locks.blocks(key, false)
+            })
     }
 
     fn exec_here(&mut self, shell: &mut dyn Shell, client: &mut Client, requests: &[OwnedRequest]) {
@@ -211,6 +211,7 @@ impl Shard {
             command: request.command,
             args: request.args(),
             raw: request.raw(),
+            held: None,
         };
         self.session_now(client, op, parsed);
         if client.reply_mode == ReplyMode::On {

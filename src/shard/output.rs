@@ -12,8 +12,8 @@ const UNLIMITED: OutputLimit = OutputLimit {
     soft_bytes: 0,
     soft_seconds: 0,
 };
-/// Replies go to the shell, and are measured against the limits, in pieces of this many bytes at the
-/// least: a tick that makes more checks in between.
+/// Replies go to the shell, and are measured against the limits, in pieces of this many bytes at
+/// the least: a tick that makes more checks in between.
 pub(super) const PIECE_BYTES: usize = 1 << 20;
 /// A closing connection whose peer takes nothing for this long ends without what it is owed.
 const CLOSING_PATIENCE_NS: u64 = 10_000_000_000;
@@ -88,8 +88,7 @@ impl Shard {
         let limits = &self.config.client_output_buffer_limit;
         match class {
             Class::Normal => limits.normal,
-            // The layer above counts what a replica is behind, against a limit that is at least
-            // the backlog: what it hands over at once may be more than this limit alone.
+            // A replica's limit is kept by its feed, which knows what the log holds for it.
             Class::Replica | Class::Upstream => UNLIMITED,
         }
     }
@@ -111,8 +110,8 @@ impl Shard {
         }
     }
 
-    /// What no new output brings about: soft limits run out, and closing connections end whose peers
-    /// take nothing.
+    /// What no new output brings about: soft limits run out, and closing connections end whose
+    /// peers take nothing.
     pub(super) fn check_lingering(&mut self, shell: &mut dyn Shell) {
         let now_ns = self.now.mono_ns;
         for conn in std::mem::take(&mut self.lingering) {

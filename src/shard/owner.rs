@@ -7,11 +7,12 @@ use crate::protocol::{Reply, Version};
 use crate::value::Kind;
 
 use super::Shard;
+use super::dispatch::LOOK_AHEAD;
 use super::locks::{Claim, Mode, TxId, Verdict};
 use super::message::{ClaimRequest, Envelope, Grant, Item, KeyRef, OwnedRequest, Release};
 use super::shell::Shell;
 
-/// A claim of some home, waiting or granted.
+/// A claim of some home that is not granted yet.
 pub(super) struct Lending {
     home: usize,
     request: ClaimRequest,
@@ -23,9 +24,18 @@ const SHARED_COPY_BYTES_MAX: usize = 16 * 1024;
 impl Shard {
     /// Handles everything another shard sent in one of its ticks.
     pub(super) fn receive(&mut self, shell: &mut dyn Shell, mut envelope: Envelope) {
-        let items = std::mem::take(&mut envelope.items);
+        let mut items = std::mem::take(&mut envelope.items).into_iter();
         let from = envelope.from as usize;
-        for item in items {
+        let mut prefetched = 0;
+        loop {
+            if prefetched == 0 {
+                prefetched = LOOK_AHEAD;
+                self.prefetch_runs(&envelope, items.as_slice());
+            }
+            prefetched -= 1;
+            let Some(item) = items.next() else {
+                break;
+            };
             match item {
                 Item::Run(item) => self.receive_run(&envelope, item),
                 Item::Reply(item) => self.receive_reply(&envelope, item, shell),
@@ -92,6 +102,15 @@ impl Shard {
         self.report_applied();
     }
 
+    /// Prefetches for the commands among the next items of an envelope.
+    fn prefetch_runs(&self, envelope: &Envelope, items: &[Item]) {
+        let next = &items[..items.len().min(LOOK_AHEAD)];
+        self.prefetch(next.iter().filter_map(|item| match item {
+            Item::Run(item) => Some((item.db as usize, item.args(&envelope.data, &envelope.spans))),
+            _ => None,
+        }));
+    }
+
     /// Tells the link's home what was applied of the stream.
     pub(super) fn report_applied(&mut self) {
         if let Some((home, upto)) = self.applied.take() {
@@ -103,22 +122,23 @@ impl Shard {
         &mut self,
         home: usize,
         tx: TxId,
-        request: ClaimRequest,
+        mut request: ClaimRequest,
         shell: &mut dyn Shell,
     ) {
+        if let ClaimRequest::Keys { keys, .. } = &mut request {
+            // Decided once: what is lent at the grant follows the lock that is held.
+            keys.iter_mut()
+                .for_each(|key| key.mode = self.lock_mode(key));
+        }
         let claim = match &request {
             ClaimRequest::Whole { mode, .. } => Claim::Whole(*mode),
-            ClaimRequest::Keys { keys, watched, .. } => Claim::Keys(
-                (keys
+            ClaimRequest::Keys { keys, watched, .. } => {
+                let named = keys.iter().map(|key| (self.locks.name(&key.key), key.mode));
+                let seen = watched
                     .iter()
-                    .map(|key| (key.key.clone(), self.lock_mode(key))))
-                .chain(
-                    watched
-                        .iter()
-                        .map(|(_, key, _)| (key.clone(), Mode::Shared)),
-                )
-                .collect(),
-            ),
+                    .map(|(_, key, _)| (self.locks.name(key), Mode::Shared));
+                Claim::Keys(named.chain(seen).collect())
+            }
         };
         match self.locks.claim(tx, claim) {
             Verdict::Refused => self.post(home, Item::Refused { tx }),
@@ -140,17 +160,17 @@ impl Shard {
             |entry: &Entry| entry.kind() == Kind::String && entry.memory() <= SHARED_COPY_BYTES_MAX;
         match self.keyspace.db(key.db).get(&key.key) {
             Some(entry) if !small(entry) => Mode::Exclusive,
+            // Lent out at this moment: it may come back as anything.
+            None if self.locks.holds(&key.key) => Mode::Exclusive,
             _ => Mode::Shared,
         }
     }
 
     /// Tells the home that its locks are held, and lends the entries.
     pub(super) fn grant(&mut self, _shell: &mut dyn Shell, tx: TxId) {
-        let Some(lending) = self.claims.get(&tx) else {
+        let Some(Lending { home, request }) = self.claims.remove(&tx) else {
             return;
         };
-        let home = lending.home;
-        let request = lending.request.clone();
         let (keys, watched, now_ms) = match &request {
             ClaimRequest::Keys {
                 keys,
@@ -171,28 +191,22 @@ impl Shard {
                         .is_some_and(|e| e.is_expired(now_ms)))
         });
         let entries = self.lend(keys);
-        self.post(
-            home,
-            Item::Grant {
-                tx,
-                grant: Box::new(Grant { entries, dirty }),
-            },
-        );
+        let copied = keys.iter().map(|key| key.mode == Mode::Shared).collect();
+        let grant = Box::new(Grant {
+            entries,
+            copied,
+            dirty,
+        });
+        self.post(home, Item::Grant { tx, grant });
     }
 
     /// Takes the entries out of the keyspace, or copies those that are only read.
     fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
-            // The same decision as when the claim was made could differ by now (the value may have
-            // grown before the grant): a copy is always right, only perhaps slower.
-            let copy = key.mode == Mode::Shared
-                && self
-                    .keyspace
-                    .db(key.db)
-                    .get(&key.key)
-                    .is_some_and(|e| e.kind() == Kind::String);
-            entries.push(if copy {
+            // Under a shared lock others read the key too, so the entry stays, whatever it has
+            // become since the claim: a copy is always right, only perhaps slower.
+            entries.push(if key.mode == Mode::Shared {
                 self.keyspace.db(key.db).get(&key.key).map(|entry| {
                     let mut copy = Entry::new(&key.key, entry.to_value(), entry.expire_at());
                     copy.set_access(entry.access());
@@ -286,6 +300,11 @@ impl Shard {
         self.applied = Some((envelope.from, item.number));
     }
 
+    /// Whether [`Shard::apply_at`] would act at once, on this shard.
+    pub fn applies_now(&self, owner: usize) -> bool {
+        owner == self.id && self.locks.is_idle() && self.parked.is_empty()
+    }
+
     /// Applies a command of the stream at its owner. True if that is this shard and it is done;
     /// otherwise the owner will report `number`.
     pub fn apply_at(
@@ -296,7 +315,7 @@ impl Shard {
         args: crate::protocol::Args<'_>,
         number: u64,
     ) -> bool {
-        if owner == self.id && self.locks.is_idle() && self.parked.is_empty() {
+        if self.applies_now(owner) {
             self.apply(command, db, args);
             return true;
         }

@@ -27,7 +27,10 @@ pub(super) struct Parked {
 
 impl Parked {
     fn args(&self) -> Args<'_> {
-        Args::new(&self.data, &self.spans)
+        match &self.item {
+            Waiting::Run(item) => item.args(&self.data, &self.spans),
+            Waiting::Apply { .. } => Args::new(&self.data, &self.spans),
+        }
     }
 
     fn command(&self) -> &'static Command {
@@ -73,8 +76,8 @@ pub(super) fn blocked(
 }
 
 impl Shard {
-    /// Whether an arriving command must wait: its key is locked or queued for, or an earlier command
-    /// of its run waits here.
+    /// Whether an arriving command must wait: its key is locked or queued for, or an earlier
+    /// command of its run waits here.
     pub(super) fn must_park(&self, from: usize, item: &RunItem, args: Args<'_>) -> bool {
         if self.locks.is_idle() && self.parked.is_empty() {
             return false;
@@ -96,11 +99,18 @@ impl Shard {
 
     /// Puts a command aside.
     pub(super) fn park(&mut self, from: usize, item: RunItem, envelope: &Envelope) {
-        let spans = &envelope.spans[item.spans.0 as usize..][..item.spans.1 as usize];
-        let args = Args::new(&envelope.data, spans);
-        let (start, len) = item.verbatim;
-        let raw = (len > 0).then(|| &envelope.data[start as usize..][..len as usize]);
-        let (mut data, mut own) = (Vec::new(), Vec::with_capacity(spans.len()));
+        if item.own.is_some() {
+            self.parked.push_back(Parked {
+                from,
+                item: Waiting::Run(item),
+                data: Vec::new(),
+                spans: Vec::new(),
+            });
+            return;
+        }
+        let args = item.args(&envelope.data, &envelope.spans);
+        let raw = item.raw(&envelope.data);
+        let (mut data, mut own) = (Vec::new(), Vec::with_capacity(args.len()));
         append_request(&mut data, &mut own, args, raw);
         let verbatim = if raw.is_some() {
             (0, data.len() as u32)
@@ -158,7 +168,7 @@ impl Shard {
             }
             match &parked.item {
                 Waiting::Run(item) => {
-                    self.run_item(parked.from, item, &parked.data, parked.args());
+                    self.run_item(parked.from, item, parked.args(), item.raw(&parked.data));
                 }
                 Waiting::Apply {
                     number,

@@ -1,9 +1,9 @@
 //! The one cross-core primitive: an unbounded queue that many cores push to and one drains.
 //!
-//! Pushing never blocks and never fails. A push is one allocation and a compare-and-swap, so callers
-//! push batches (all of a tick's messages for one peer, one sealed batch of effects), not single messages.
-//! Draining takes everything there is at once and returns it oldest first *per producer*; between
-//! producers the order is that of their compare-and-swaps.
+//! Pushing never blocks and never fails. A push is one allocation and a compare-and-swap, so
+//! callers push batches (all of a tick's messages for one peer, one sealed batch of effects), not
+//! single messages. Draining takes everything there is at once and returns it oldest first *per
+//! producer*; between producers the order is that of their compare-and-swaps.
 //!
 //! Source: R. K. Treiber, "Systems Programming: Coping with Parallelism", IBM RJ 5118, 1986 (the
 //! stack); taking the whole list at once removes its ABA problem.
@@ -24,9 +24,11 @@ pub struct Queue<T> {
     head: AtomicPtr<Node<T>>,
 }
 
-// SAFETY: nodes are owned by the queue and handed over whole; T crosses threads, so it must be Send.
+// SAFETY: nodes are owned by the queue and handed over whole; T crosses threads, so it must be
+// Send.
 unsafe impl<T: Send> Send for Queue<T> {}
-// SAFETY: all shared access goes through the atomic head; a node is reachable from one place at a time.
+// SAFETY: all shared access goes through the atomic head; a node is reachable from one place at a
+// time.
 unsafe impl<T: Send> Sync for Queue<T> {}
 
 impl<T> Default for Queue<T> {
@@ -54,8 +56,8 @@ impl<T> Queue<T> {
         loop {
             // SAFETY: the node is not yet published; we alone own it.
             unsafe { (*node).next = head };
-            // SeqCst pairs with `is_empty` after a consumer announced its sleep: one of the two sees
-            // the other. Release publishes the node's contents.
+            // SeqCst pairs with `is_empty` after a consumer announced its sleep: one of the two
+            // sees the other. Release publishes the node's contents.
             match self
                 .head
                 .compare_exchange_weak(head, node, Ordering::SeqCst, Ordering::Relaxed)

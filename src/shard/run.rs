@@ -1,19 +1,23 @@
 //! Pipelined runs: single-shard commands of one connection that execute on their owners.
 //!
-//! A run gathers the commands that follow each other in a connection's input. They run on their shards
-//! at once; replies are put back in order. A connection has one run in flight, of at most
-//! [`RUN_COMMANDS_MAX`] commands, so what it has in flight is bounded and each run sees all before it.
+//! A run gathers the commands that follow each other in a connection's input. They run on their
+//! shards at once; replies are put back in order. A connection has one run in flight, of at most
+//! [`RUN_COMMANDS_MAX`] commands, so what it has in flight is bounded and each run sees all before
+//! it.
 //!
-//! In strict pipeline order a run that writes on more than one shard becomes a transaction (without MULTI on
-//! the stream): its effects are published by the home in the order sent, before its keys are unlocked.
+//! In strict pipeline order a run that writes on more than one shard becomes a transaction (without
+//! MULTI on the stream): its effects are published by the home in the order sent, before its keys
+//! are unlocked.
 
 use crate::command::{Command, Env, Origin, Ran, run as run_command};
 use crate::protocol::{Args, Reply, Span, Version};
 
 use super::Shard;
 use super::client::{Class, Client, Waiting};
-use super::dispatch::READONLY;
-use super::message::{Envelope, Item, OwnedRequest, ReplyItem, RunItem, append_request};
+use super::dispatch::{Parsed, READONLY};
+use super::message::{
+    Envelope, Item, LARGE_BYTES_MIN, OwnedRequest, ReplyItem, RunItem, append_request,
+};
 use super::shell::{ConnId, Shell};
 use super::transaction::Kind;
 
@@ -34,8 +38,12 @@ pub struct Entry {
     pub version: Version,
     spans: (u32, u32),
     verbatim: (u32, u32),
+    /// A large request, instead of `spans` and `verbatim`.
+    own: Option<Box<OwnedRequest>>,
     /// Where its reply is in `replies`.
     reply: (usize, usize),
+    /// A large reply, instead of that.
+    own_reply: Option<Vec<u8>>,
 }
 
 /// Bytes of replies that the run which an owner last worked on has made there.
@@ -54,6 +62,8 @@ pub struct Run {
     spans: Vec<Span>,
     replies: Vec<u8>,
     missing: u32,
+    /// Bytes of large requests and replies.
+    own_bytes: usize,
 }
 
 impl Run {
@@ -64,12 +74,12 @@ impl Run {
 
     /// Whether no more should be added.
     pub fn is_full(&self) -> bool {
-        self.entries.len() >= RUN_COMMANDS_MAX || self.data.len() >= RUN_BYTES_MAX
+        self.entries.len() >= RUN_COMMANDS_MAX || self.data.len() + self.own_bytes >= RUN_BYTES_MAX
     }
 
     /// Bytes held, for CLIENT LIST.
     pub fn bytes(&self) -> usize {
-        self.data.len() + self.replies.len()
+        self.data.len() + self.replies.len() + self.own_bytes
     }
 
     fn clear(&mut self) {
@@ -79,6 +89,7 @@ impl Run {
         self.spans.clear();
         self.replies.clear();
         self.missing = 0;
+        self.own_bytes = 0;
         // A run of huge values must not pin its memory.
         self.data.shrink_to(RUN_BYTES_MAX);
         self.replies.shrink_to(RUN_BYTES_MAX);
@@ -97,18 +108,26 @@ impl Run {
             version: Version::Resp2,
             spans: (0, 0),
             verbatim: (0, 0),
+            own: None,
             reply: at,
+            own_reply: None,
         });
     }
 
-    fn args(&self, entry: &Entry) -> Args<'_> {
+    fn args<'a>(&'a self, entry: &'a Entry) -> Args<'a> {
+        if let Some(request) = &entry.own {
+            return request.args();
+        }
         Args::new(
             &self.data,
             &self.spans[entry.spans.0 as usize..][..entry.spans.1 as usize],
         )
     }
 
-    fn raw(&self, entry: &Entry) -> Option<&[u8]> {
+    fn raw<'a>(&'a self, entry: &'a Entry) -> Option<&'a [u8]> {
+        if let Some(request) = &entry.own {
+            return request.raw();
+        }
         let (start, len) = entry.verbatim;
         (len > 0).then(|| &self.data[start as usize..][..len as usize])
     }
@@ -120,33 +139,56 @@ impl Run {
             .iter()
             .filter_map(|entry| Some((entry, entry.command?)));
         commands
-            .map(|(entry, command)| {
-                OwnedRequest::new(
+            .map(|(entry, command)| match &entry.own {
+                Some(request) => OwnedRequest::clone(request),
+                None => OwnedRequest::new(
                     command,
                     entry.db as usize,
                     self.args(entry),
                     self.raw(entry),
-                )
+                ),
             })
             .collect()
     }
 }
 
+/// The message of one command of a run, without its bytes.
+fn run_item(
+    conn: ConnId,
+    run: u32,
+    index: usize,
+    entry: &Entry,
+    command: &'static Command,
+) -> RunItem {
+    RunItem {
+        conn,
+        run,
+        index: index as u32,
+        db: entry.db,
+        version: entry.version,
+        no_touch: entry.no_touch,
+        command,
+        own: None,
+        spans: (0, 0),
+        verbatim: (0, 0),
+    }
+}
+
 impl Shard {
     /// Adds a command to the client's run.
-    pub(super) fn add_to_run(
-        &mut self,
-        client: &mut Client,
-        command: &'static Command,
-        owner: usize,
-        args: Args<'_>,
-        raw: Option<&[u8]>,
-    ) {
+    pub(super) fn add_to_run(&mut self, client: &mut Client, parsed: Parsed<'_>, owner: usize) {
+        let Parsed {
+            command, args, raw, ..
+        } = parsed;
         let silent = client.reply_mode != super::client::ReplyMode::On;
         let run = &mut client.run;
         let (first, start) = (run.spans.len() as u32, run.data.len() as u32);
-        append_request(&mut run.data, &mut run.spans, args, raw);
-        let verbatim = if raw.is_some() {
+        let own = parsed.held.map(|_| Box::new(parsed.owned(client.db)));
+        match &own {
+            Some(request) => run.own_bytes += request.len(),
+            None => append_request(&mut run.data, &mut run.spans, args, raw),
+        }
+        let verbatim = if raw.is_some() && own.is_none() {
             (start, run.data.len() as u32 - start)
         } else {
             (0, 0)
@@ -160,7 +202,9 @@ impl Shard {
             version: client.reply.version(),
             spans: (first, args.len() as u32),
             verbatim,
+            own,
             reply: (0, 0),
+            own_reply: None,
         });
     }
 
@@ -172,6 +216,7 @@ impl Shard {
             return;
         }
         client.waiting = Waiting::Run;
+        self.runs_away += 1;
         client.run.missing = client
             .run
             .entries
@@ -179,11 +224,17 @@ impl Shard {
             .filter(|e| e.command.is_some())
             .count() as u32;
         for index in 0..client.run.entries.len() {
+            let own = client.run.entries[index].own.take();
             let entry = &client.run.entries[index];
             let Some(command) = entry.command else {
                 continue;
             };
             let owner = entry.owner as usize;
+            if own.is_some() {
+                let item = run_item(client.conn, client.run.number, index, entry, command);
+                self.post(owner, Item::Run(RunItem { own, ..item }));
+                continue;
+            }
             let (args, raw) = (client.run.args(entry), client.run.raw(entry));
             let envelope = self.outbox(owner);
             let (first, start) = (envelope.spans.len() as u32, envelope.data.len() as u32);
@@ -192,19 +243,14 @@ impl Shard {
                 Some(raw) => (start, raw.len() as u32),
                 None => (0, 0),
             };
+            let item = run_item(client.conn, client.run.number, index, entry, command);
             envelope.items.push(Item::Run(RunItem {
-                conn: client.conn,
-                run: client.run.number,
-                index: index as u32,
-                db: entry.db,
-                version: entry.version,
-                no_touch: entry.no_touch,
-                command,
                 spans: (first, args.len() as u32),
                 verbatim,
+                ..item
             }));
         }
-        self.complete_run(client);
+        self.complete_run(shell, client);
     }
 
     fn writes_on_several(&self, run: &Run) -> bool {
@@ -221,19 +267,22 @@ impl Shard {
     /// Owner's side: a command arrives.
     pub(super) fn receive_run(&mut self, envelope: &Envelope, item: RunItem) {
         let from = envelope.from as usize;
-        let spans = &envelope.spans[item.spans.0 as usize..][..item.spans.1 as usize];
-        let args = Args::new(&envelope.data, spans);
+        let args = item.args(&envelope.data, &envelope.spans);
         if self.must_park(from, &item, args) {
             self.park(from, item, envelope);
         } else {
-            self.run_item(from, &item, &envelope.data, args);
+            self.run_item(from, &item, args, item.raw(&envelope.data));
         }
     }
 
     /// Owner's side: runs a command and queues its reply.
-    pub(super) fn run_item(&mut self, from: usize, item: &RunItem, data: &[u8], args: Args<'_>) {
-        let (start, len) = item.verbatim;
-        let raw = (len > 0).then(|| &data[start as usize..][..len as usize]);
+    pub(super) fn run_item(
+        &mut self,
+        from: usize,
+        item: &RunItem,
+        args: Args<'_>,
+        raw: Option<&[u8]>,
+    ) {
         let buffer = std::mem::take(&mut self.outbox(from).data);
         let at = buffer.len();
         let mut reply = Reply::with_buffer(buffer, item.version);
@@ -248,15 +297,22 @@ impl Shard {
             raw,
         );
         let overrun = reply.overrun();
-        let data = reply.take();
-        self.run_spent.bytes += data.len() - at;
-        let range = (at as u32, (data.len() - at) as u32);
+        let mut data = reply.take();
+        let len = data.len() - at;
+        self.run_spent.bytes += len;
+        let own = match len >= LARGE_BYTES_MIN {
+            true if at == 0 => Some(std::mem::take(&mut data)),
+            true => Some(data.split_off(at)),
+            false => None,
+        };
+        let range = (at as u32, (data.len().max(at) - at) as u32);
         let envelope = self.outbox(from);
         envelope.data = data;
         envelope.items.push(Item::Reply(ReplyItem {
             conn: item.conn,
             run: item.run,
             index: item.index,
+            own,
             wrote: done.dirty > 0,
             failed: done.failed,
             overrun,
@@ -264,8 +320,9 @@ impl Shard {
         }));
     }
 
-    /// How many more bytes of replies the run of `item` may make on this shard, if there is a limit:
-    /// its client's output limit, so that a run never makes replies that the home would only drop.
+    /// How many more bytes of replies the run of `item` may make on this shard, if there is a
+    /// limit: its client's output limit, so that a run never makes replies that the home would only
+    /// drop.
     fn run_room(&mut self, from: usize, item: &RunItem) -> Option<usize> {
         let limit = self.reply_bytes_max(Class::Normal);
         if limit == 0 {
@@ -318,7 +375,8 @@ impl Shard {
     }
 
     /// As [`Shard::execute`], within a unit that the caller has opened.
-    #[allow(clippy::too_many_arguments)] // each is an input of one command; a struct would only rename them
+    // Each is an input of one command; a struct would only rename them.
+    #[allow(clippy::too_many_arguments)]
     pub(super) fn execute_in_unit(
         &mut self,
         reply: &mut Reply,
@@ -385,7 +443,7 @@ impl Shard {
     pub(super) fn receive_reply(
         &mut self,
         envelope: &Envelope,
-        item: ReplyItem,
+        mut item: ReplyItem,
         shell: &mut dyn Shell,
     ) {
         let Some(mut client) = self.take_client(item.conn) else {
@@ -402,24 +460,38 @@ impl Shard {
             let run = &mut client.run;
             let at = run.replies.len();
             run.replies.extend_from_slice(bytes);
-            run.entries[item.index as usize].reply = (at, bytes.len());
+            let entry = &mut run.entries[item.index as usize];
+            entry.reply = (at, bytes.len());
+            entry.own_reply = item.own.take();
+            run.own_bytes += entry.own_reply.as_ref().map_or(0, Vec::len);
             run.missing -= 1;
-            self.complete_run(&mut client);
+            self.complete_run(shell, &mut client);
         }
         self.put_client(shell, client);
     }
 
     /// Puts the replies out, in order, once all are there.
-    fn complete_run(&mut self, client: &mut Client) {
+    fn complete_run(&mut self, shell: &mut dyn Shell, client: &mut Client) {
         if client.run.missing > 0 {
             return;
         }
-        for entry in client.run.entries.iter().filter(|entry| !entry.silent) {
-            let (start, len) = entry.reply;
+        for index in 0..client.run.entries.len() {
+            let entry = &mut client.run.entries[index];
+            if entry.silent {
+                continue;
+            }
+            if let Some(own) = entry.own_reply.take() {
+                // Not behind what is there, but as a piece of its own: nothing is copied.
+                self.hand_over(shell, client);
+                client.reply.append(own);
+                continue;
+            }
+            let (start, len) = client.run.entries[index].reply;
             client.reply.raw(&client.run.replies[start..][..len]);
         }
         client.run.clear();
         client.waiting = Waiting::No;
+        self.runs_away -= 1;
         self.list_output(client);
         self.list_ready(client);
     }

@@ -213,7 +213,8 @@ mod tests {
         let conn = world.connect(0);
         assert_eq!(
             world.text(conn, "CONFIG SET maxclients 77 port 1"),
-            "-ERR CONFIG SET failed (possibly related to argument 'port') - can't set immutable config"
+            "-ERR CONFIG SET failed (possibly related to argument 'port') - \
+             can't set immutable config"
         );
         assert_eq!(world.text(conn, "CONFIG SET maxclients 77"), "+OK");
         for shard in &world.shards {

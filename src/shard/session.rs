@@ -7,7 +7,7 @@ use super::client::{Client, Waiting};
 use super::clients;
 use super::dispatch::Parsed;
 use super::gather::{Answer, Question, ShardFigures};
-use super::message::{Item, OwnedRequest};
+use super::message::Item;
 use super::shell::{ConnId, Shell};
 use super::{Event, Shard};
 
@@ -115,10 +115,6 @@ impl Shard {
             | SessionOp::ClientNoEvict
             | SessionOp::ClientNoTouch
             | SessionOp::ClientHelp => self.client_command(client, op, args),
-            SessionOp::ClientUnpause => {
-                self.client_unpause();
-                self.answer(client, Reply::ok);
-            }
             SessionOp::ClientKill | SessionOp::ClientList | SessionOp::ClientUnblock => {
                 self.client_command_here(client, op, args);
             }
@@ -126,16 +122,6 @@ impl Shard {
             SessionOp::Discard => self.discard(client),
             SessionOp::Unwatch => {
                 self.unwatch(client);
-                self.answer(client, Reply::ok);
-            }
-            SessionOp::Info => {
-                let sections = info_sections(args);
-                let figures = vec![self.figures()];
-                let text = self.info_text(&sections, &figures);
-                self.answer(client, |reply| reply.verbatim("txt", text.as_bytes()));
-            }
-            SessionOp::ConfigResetStat => {
-                self.reset_stats();
                 self.answer(client, Reply::ok);
             }
             SessionOp::Time
@@ -156,10 +142,47 @@ impl Shard {
             SessionOp::DebugSetActiveExpire
             | SessionOp::DebugJmap
             | SessionOp::DebugError
+            | SessionOp::DebugPanic
             | SessionOp::DebugHelp => self.debug_command(client, op, args),
+            SessionOp::ClientUnpause
+            | SessionOp::Info
+            | SessionOp::ConfigResetStat
+            | SessionOp::ReplicaOf
+            | SessionOp::DebugSleep
+            | SessionOp::Wait
+            | SessionOp::Exec
+            | SessionOp::Watch
+            | SessionOp::Psync
+            | SessionOp::Sync
+            | SessionOp::ReplConf
+            | SessionOp::Shutdown
+            | SessionOp::DebugPopulate
+            | SessionOp::DebugObject
+            | SessionOp::DebugDigestValue => self.session_out_of_place(client, op, parsed),
+        }
+    }
+
+    /// What commands do within EXEC that elsewhere ask all shards, wait for somebody or take over
+    /// the connection.
+    fn session_out_of_place(&mut self, client: &mut Client, op: SessionOp, parsed: Parsed<'_>) {
+        match op {
+            SessionOp::ClientUnpause => {
+                self.client_unpause();
+                self.answer(client, Reply::ok);
+            }
+            SessionOp::Info => {
+                let sections = info_sections(parsed.args);
+                let figures = vec![self.figures()];
+                let text = self.info_text(&sections, &figures);
+                self.answer(client, |reply| reply.verbatim("txt", text.as_bytes()));
+            }
+            SessionOp::ConfigResetStat => {
+                self.reset_stats();
+                self.answer(client, Reply::ok);
+            }
             SessionOp::ReplicaOf => {
                 // Within EXEC, as Sentinel sends it: it takes effect after the transaction.
-                let request = OwnedRequest::new(parsed.command, client.db, args, parsed.raw);
+                let request = parsed.owned(client.db);
                 self.events.push(Event::Command {
                     conn: client.conn,
                     op,
@@ -174,15 +197,7 @@ impl Shard {
                 let good = self.shared.stream.view().good_replicas;
                 self.answer(client, |reply| reply.integer(i64::from(good)));
             }
-            SessionOp::Exec
-            | SessionOp::Watch
-            | SessionOp::Psync
-            | SessionOp::Sync
-            | SessionOp::ReplConf
-            | SessionOp::Shutdown
-            | SessionOp::DebugPopulate
-            | SessionOp::DebugObject
-            | SessionOp::DebugDigestValue => {
+            _ => {
                 self.answer(client, |reply| {
                     reply.error("ERR Command not allowed inside a transaction");
                 });
@@ -192,7 +207,7 @@ impl Shard {
 
     /// Leaves a command to the layer above; the client waits for its answer.
     fn hand_up(&mut self, client: &mut Client, op: SessionOp, parsed: Parsed<'_>) {
-        let request = OwnedRequest::new(parsed.command, client.db, parsed.args, parsed.raw);
+        let request = parsed.owned(client.db);
         client.waiting = Waiting::Upper {
             unblockable: op == SessionOp::Wait,
         };

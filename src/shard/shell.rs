@@ -1,4 +1,5 @@
-//! What the core asks of whatever drives it: the network shell in production, the simulator in tests.
+//! What the core asks of whatever drives it: the network shell in production, the simulator in
+//! tests.
 
 use bytes::Bytes;
 

@@ -322,7 +322,8 @@ fn a_clients_line_has_redis_fields_in_redis_order() {
         .split(' ')
         .filter_map(|word| Some(word.split_once('=')?.0))
         .collect();
-    let want = "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free argv-mem \
+    let want = "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free \
+        argv-mem \
         multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver";
     assert_eq!(names.join(" "), want);
     for field in [

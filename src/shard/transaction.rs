@@ -1,16 +1,18 @@
 //! The home's side of a transaction over several shards.
 //!
-//! 1. **Claim.** Every shard involved is asked for its locks. An owner that grants *lends* the entries:
-//!    it takes them out of its table and sends them along, eight bytes each (small strings that are only
-//!    read are copied, so that readers share).
-//! 2. **Run.** When all have granted, the home puts the entries into its scratch keyspace and runs the ordinary
-//!    command code on it, in order, at one timestamp. Effects go into the home's own batch as one
-//!    contiguous unit.
-//! 3. **Release.** The entries go back with the unlock, in messages that leave after the batch was published.
+//! 1. **Claim.** Every shard involved is asked for its locks. An owner that grants *lends* the
+//!    entries: it takes them out of its table and sends them along, eight bytes each (small strings
+//!    that are only read are copied, so that readers share).
+//! 2. **Run.** When all have granted, the home puts the entries into its scratch keyspace and runs
+//!    the ordinary command code on it, in order, at one timestamp. Effects go into the home's own
+//!    batch as one contiguous unit.
+//! 3. **Release.** The entries go back with the unlock, in messages that leave after the batch was
+//!    published.
 //!
-//! If a shard refuses (see [`super::locks`]), everything is withdrawn and the claim begins anew under a new id.
-//! A command without a complete key list locks whole shards; then entries are fetched command by
-//! command, and commands that run everywhere send their parts out under the lock.
+//! If a shard refuses (see [`super::locks`]), everything is withdrawn and the claim begins anew
+//! under a new id. A command without a complete key list locks whole shards; then entries are
+//! fetched command by command, and commands that run everywhere send their parts out under the
+//! lock.
 
 use hashbrown::HashMap;
 
@@ -49,6 +51,8 @@ struct Share {
     refused: bool,
     /// Lent entries, in the order of `keys`.
     entries: Vec<Option<Entry>>,
+    /// Which of them are copies, to be dropped and not returned.
+    copied: Vec<bool>,
     /// Which of them were there when the commands began to run.
     present: Vec<bool>,
     /// Copies that expired under a reader: the owner deletes the key itself.
@@ -182,8 +186,8 @@ impl Shard {
         client.waiting = Waiting::Transaction(id);
     }
 
-    /// Begins a transaction of the layer above: a unit of the upstream's stream, or a barrier. Gives the
-    /// token that its events carry.
+    /// Begins a transaction of the layer above: a unit of the upstream's stream, or a barrier.
+    /// Gives the token that its events carry.
     pub fn begin_upper(
         &mut self,
         shell: &mut dyn Shell,
@@ -201,6 +205,13 @@ impl Shard {
 
     fn fill_shares(&mut self, tx: &mut Tx) {
         if tx.whole.is_some() {
+            if let (Kind::Command, [request]) = (tx.kind, tx.requests.as_slice())
+                && request.command.walks()
+            {
+                let shard = table::cursor_shard(request.args(), self.shared.shards);
+                share_of(&mut tx.shares, shard);
+                return;
+            }
             for shard in 0..self.shared.shards {
                 share_of(&mut tx.shares, shard);
             }
@@ -280,6 +291,7 @@ impl Shard {
             .expect("it was asked");
         share.granted = true;
         share.entries = grant.entries;
+        share.copied = grant.copied;
         tx.dirty |= grant.dirty;
         self.one_answered(shell, id);
     }
@@ -343,12 +355,15 @@ impl Shard {
                 expired,
                 ..Release::default()
             };
-            for (key, entry) in share.keys.iter().zip(share.entries.drain(..)) {
-                if let Some(entry) = entry
-                    && !is_copy(key, &entry)
-                {
-                    release.entries.push((key.db, entry));
-                }
+            let lent = share
+                .keys
+                .iter()
+                .zip(share.entries.drain(..))
+                .zip(&share.copied);
+            for ((key, entry), copied) in lent {
+                release
+                    .entries
+                    .extend(entry.filter(|_| !copied).map(|entry| (key.db, entry)));
             }
             release.touched.extend(
                 touched
@@ -466,7 +481,8 @@ impl Shard {
             for (at, (key, slot)) in slots {
                 let before = std::mem::replace(&mut share.present[at], false);
                 *slot = self.scratch.db_mut(key.db).remove(&key.key);
-                if before && slot.is_none() && key.mode == Mode::Shared {
+                let copied = share.copied.get(at).copied().unwrap_or(false);
+                if before && slot.is_none() && copied {
                     // A reader saw the copy expire; the owner still has the key.
                     share.expired.push((key.db, key.key.clone()));
                 }
@@ -676,8 +692,8 @@ impl Shard {
         self.step_whole(shell, id, tx);
     }
 
-    /// Makes the reply of a command that ran everywhere, and its effect, in the unit that the caller
-    /// has opened. Whether it wrote.
+    /// Makes the reply of a command that ran everywhere, and its effect, in the unit that the
+    /// caller has opened. Whether it wrote.
     pub(super) fn merge_parts(
         &mut self,
         request: &OwnedRequest,
@@ -784,13 +800,9 @@ fn share_of(shares: &mut Vec<Share>, shard: usize) -> &mut Share {
         granted: false,
         refused: false,
         entries: Vec::new(),
+        copied: Vec::new(),
         present: Vec::new(),
         expired: Vec::new(),
     });
     shares.last_mut().expect("one was pushed")
-}
-
-/// Entries that were copied to a reader are dropped, not returned.
-fn is_copy(key: &KeyRef, entry: &Entry) -> bool {
-    key.mode == Mode::Shared && entry.kind() == crate::value::Kind::String
 }

@@ -507,6 +507,9 @@ impl Clone for Fields {
 #[derive(Clone)]
 struct Field(Box<[u8]>);
 
+// A slot of the table is an optional field, and must not be larger than one.
+const _: () = assert!(size_of::<Option<Field>>() == size_of::<Field>());
+
 impl Field {
     fn new(field: &[u8], value: &[u8]) -> Self {
         let len_bytes = (field.len() | 1).ilog2() as usize / 7 + 1;

@@ -2,33 +2,33 @@
 //!
 //! A plain hash table doubles as a whole, which at 100 million keys stops a shard for seconds.
 //! Here a *directory*, indexed by the top bits of the hash, leads to *segments* of at most 1024
-//! buckets, each a `hashbrown::HashTable`. A full segment splits in two by the next bit of the
-//! hash; a nearly empty one merges with its buddy. The directory alone is ever doubled or halved,
-//! and it holds four bytes per slot (Fagin et al., "Extendible Hashing", 1979).
+//! slots, each a small table of open addressing (`slots.rs`). A full segment splits in two by the
+//! next bit of the hash; a nearly empty one merges with its buddy. The directory alone is ever
+//! doubled or halved, and it holds four bytes per segment (Fagin et al., "Extendible Hashing",
+//! 1979).
 //!
 //! ```text
-//!    hash  63 ........ 36 35 34 33 ..... 24 23 ... 17 16 15 ............ 0
-//!          |-- prefix --|       |- bucket -| |- tag -|   |- caller's order -|
+//!    hash  63 ........ 36 35 ........ 16 15 ... 10 9 ........ 0
+//!          |-- prefix --|                          |- slot ---|
+//!                                        |---- low bits ------|
 //!
-//!    prefix   up to 28 bits, the directory's index
-//!    bucket   position within a segment        tag   hashbrown's seven control bits
-//!    order    the caller's 16 bits: order of a scan within a segment (`Entry` stores them)
+//!    prefix     up to 28 bits, the directory's index
+//!    slot       where in its segment the search for an element begins
+//!    low bits   tell elements apart before they are touched; `Entry` stores them. They are also
+//!               the caller's order of a scan within a segment
 //! ```
-//!
-//! The prefix is the same for a whole segment, so what hashbrown gets is the hash rotated such
-//! that it draws its bucket and its control bits from below the prefix.
 
-use hashbrown::HashTable;
-use hashbrown::hash_table;
+mod slots;
+
+pub use slots::{ElementsMut, IntoElements};
+
+use slots::{Probe, Slots};
 use std::{iter, mem, vec};
 
-/// Buckets of a full-grown segment.
+/// Slots of a full-grown segment.
 const BUCKETS_MAX: usize = 1024;
-/// Elements that such a segment holds: hashbrown fills seven eighths.
-const SEGMENT_LEN_MAX: usize = BUCKETS_MAX / 8 * 7;
-/// A segment that has no room left because of removed elements' tombstones is rebuilt in its
-/// size if it holds fewer than this, and split otherwise.
-const SPLIT_LEN_MIN: usize = SEGMENT_LEN_MAX / 4 * 3;
+/// Elements that such a segment holds.
+const SEGMENT_LEN_MAX: usize = slots::room(BUCKETS_MAX);
 /// Two buddies that together hold no more than this merge. Far below half a segment, so that a
 /// table which swings around one size does not split and merge in turn.
 const MERGE_LEN_MAX: usize = SEGMENT_LEN_MAX / 4;
@@ -55,6 +55,15 @@ pub trait Note<T>: Default {
     fn added(&mut self, _element: &T) {}
     /// `element` left the segment.
     fn removed(&mut self, _element: &T) {}
+
+    /// Whether elements store the 16 low bits of their hash. They must then do so from before
+    /// they come into the table until they leave it.
+    const STORES_LOW_BITS: bool = false;
+
+    /// Bits 0 to 15 of the element's hash, if elements store them; not called otherwise.
+    fn low_bits(_element: &T) -> u16 {
+        0
+    }
 }
 
 impl<T> Note<T> for () {}
@@ -74,7 +83,7 @@ pub struct Table<T, N = ()> {
 }
 
 struct Segment<T, N> {
-    table: HashTable<T>,
+    table: Slots<T, N>,
     /// Hash bits that all elements here have in common.
     depth: u32,
     note: N,
@@ -98,7 +107,9 @@ pub struct Occupied<'a, T, N> {
 
 /// A free place found by [`Table::entry`].
 pub struct Vacant<'a, T, N> {
-    place: hash_table::VacantEntry<'a, T>,
+    table: &'a mut Slots<T, N>,
+    slot: usize,
+    hash: u64,
     note: &'a mut N,
     len: &'a mut usize,
 }
@@ -108,7 +119,7 @@ impl<'a, T, N: Note<T>> Vacant<'a, T, N> {
     pub fn insert(self, element: T) -> &'a mut T {
         self.note.added(&element);
         *self.len += 1;
-        self.place.insert(element).into_mut()
+        self.table.fill(self.slot, self.hash, element)
     }
 }
 
@@ -143,13 +154,20 @@ impl<T, N: Note<T>> Table<T, N> {
     /// The element with this hash that `eq` accepts.
     pub fn find(&self, hash: u64, eq: impl FnMut(&T) -> bool) -> Option<&T> {
         let index = self.segment_index(hash)?;
-        self.segments.get(index).table.find(inner(hash), eq)
+        self.segments.get(index).table.find(hash, eq)
+    }
+
+    /// Where a look-up of this hash begins, for the caller to prefetch; `None` if the table is
+    /// empty.
+    pub fn home_slot(&self, hash: u64) -> Option<&Option<T>> {
+        let index = self.segment_index(hash)?;
+        self.segments.get(index).table.home_slot(hash)
     }
 
     /// As [`Table::find`]. The element's hash must stay what it is.
     pub fn find_mut(&mut self, hash: u64, eq: impl FnMut(&T) -> bool) -> Option<&mut T> {
         let index = self.segment_index(hash)?;
-        self.segments.get_mut(index).table.find_mut(inner(hash), eq)
+        self.segments.get_mut(index).table.find_mut(hash, eq)
     }
 
     /// As [`Table::find_mut`], with the note of the segment that holds the element.
@@ -160,7 +178,7 @@ impl<T, N: Note<T>> Table<T, N> {
     ) -> Option<Occupied<'_, T, N>> {
         let index = self.segment_index(hash)?;
         let segment = self.segments.get_mut(index);
-        let element = segment.table.find_mut(inner(hash), eq)?;
+        let element = segment.table.find_mut(hash, eq)?;
         Some(Occupied {
             element,
             note: &mut segment.note,
@@ -179,19 +197,22 @@ impl<T, N: Note<T>> Table<T, N> {
         let index = self.segment_with_room(hash, &hasher);
         let segment = self.segments.get_mut(index);
         let note = &mut segment.note;
-        match segment
-            .table
-            .entry(inner(hash), eq, |element| inner(hasher(element)))
-        {
-            hash_table::Entry::Occupied(place) => Slot::Occupied(Occupied {
-                element: place.into_mut(),
-                note,
-            }),
-            hash_table::Entry::Vacant(place) => Slot::Vacant(Vacant {
-                place,
+        match segment.table.probe(hash, eq) {
+            Some(Probe::Found(slot)) => {
+                let element = segment.table.get_bucket_mut(slot);
+                Slot::Occupied(Occupied {
+                    element: element.expect("an element was just found in this slot"),
+                    note,
+                })
+            }
+            Some(Probe::Free(slot)) => Slot::Vacant(Vacant {
+                table: &mut segment.table,
+                slot,
+                hash,
                 note,
                 len: &mut self.len,
             }),
+            None => unreachable!("a segment with room has slots"),
         }
     }
 
@@ -201,10 +222,7 @@ impl<T, N: Note<T>> Table<T, N> {
         let segment = self.segments.get_mut(index);
         segment.note.added(&element);
         self.len += 1;
-        let place = segment
-            .table
-            .insert_unique(inner(hash), element, |e| inner(hasher(e)));
-        place.into_mut()
+        segment.table.insert_unique(hash, element, &hasher)
     }
 
     /// Takes out the element with this hash that `eq` accepts. The hasher serves the merge or the
@@ -217,7 +235,10 @@ impl<T, N: Note<T>> Table<T, N> {
     ) -> Option<T> {
         let index = self.segment_index(hash)?;
         let segment = self.segments.get_mut(index);
-        let (element, _) = segment.table.find_entry(inner(hash), eq).ok()?.remove();
+        let Probe::Found(slot) = segment.table.probe(hash, eq)? else {
+            return None;
+        };
+        let element = segment.table.take(slot, &hasher)?;
         segment.note.removed(&element);
         self.len -= 1;
         if segment.table.len() <= MERGE_LEN_MAX {
@@ -291,11 +312,11 @@ impl<T, N: Note<T>> Table<T, N> {
 /// The segments of a table taken apart: an iterator over their elements for each.
 pub struct IntoSegments<T, N = ()>(iter::Flatten<vec::IntoIter<Vec<Segment<T, N>>>>);
 
-impl<T, N> Iterator for IntoSegments<T, N> {
-    type Item = hash_table::IntoIter<T>;
+impl<T, N: Note<T>> Iterator for IntoSegments<T, N> {
+    type Item = IntoElements<T>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.next().map(|segment| segment.table.into_iter())
+        self.0.next().map(|segment| segment.table.into_elements())
     }
 }
 
@@ -328,7 +349,7 @@ impl<T, N: Note<T>> Table<T, N> {
         let mut cursor = Cursor::decode(cursor);
         let mut picked = Vec::new();
         let mut left = count.max(1);
-        for _ in 0..SCAN_SEGMENTS_MAX + count / SPLIT_LEN_MIN {
+        for _ in 0..SCAN_SEGMENTS_MAX + count / (SEGMENT_LEN_MAX / 2) {
             let Some(index) = self.index_at(cursor.position) else {
                 return 0;
             };
@@ -403,7 +424,7 @@ impl<T, N: Note<T>> Table<T, N> {
     pub fn visit(
         &mut self,
         position: u32,
-        f: impl FnOnce(&mut N, hash_table::IterMut<'_, T>),
+        f: impl FnOnce(&mut N, ElementsMut<'_, T>),
     ) -> Option<u32> {
         let index = self.index_at(position)?;
         let segment = self.segments.get_mut(index);
@@ -442,7 +463,7 @@ impl<T, N: Note<T>> Table<T, N> {
     fn segment_with_room(&mut self, hash: u64, hasher: &impl Fn(&T) -> u64) -> usize {
         if self.directory.is_empty() {
             let segment = Segment {
-                table: HashTable::new(),
+                table: Slots::default(),
                 depth: 0,
                 note: N::default(),
             };
@@ -453,22 +474,16 @@ impl<T, N: Note<T>> Table<T, N> {
         loop {
             let index = self.directory[self.slot(hash)] as usize;
             let segment = self.segments.get_mut(index);
-            let (len, buckets) = (segment.table.len(), segment.table.num_buckets());
-            if len < segment.table.capacity() {
+            if segment.table.has_room() {
                 return index;
             }
             let depth = segment.depth;
-            if buckets < BUCKETS_MAX {
-                segment.table.reserve(1, |element| inner(hasher(element)));
-            } else if len < SPLIT_LEN_MIN {
-                segment.table = rebuilt(mem::take(&mut segment.table), hasher);
-            } else if self.may_split(depth) {
+            if segment.table.num_buckets() >= BUCKETS_MAX && self.may_split(depth) {
                 self.split(index, hash, hasher);
             } else {
-                // Equal or nearly equal hashes: no split would help, so this segment alone
-                // outgrows its size.
-                let segment = self.segments.get_mut(index);
-                segment.table.reserve(1, |element| inner(hasher(element)));
+                // It is small; or its hashes are equal or nearly so and no split would help, so
+                // this segment alone outgrows its size.
+                self.segments.get_mut(index).table.grow(hasher);
             }
         }
     }
@@ -487,13 +502,13 @@ impl<T, N: Note<T>> Table<T, N> {
         let low = self.segments.get_mut(index);
         let depth = low.depth;
         let old = mem::take(&mut low.table);
-        let mut halves = [full_grown::<T>(), full_grown::<T>()];
+        let mut halves = [(); 2].map(|()| Slots::with_room(0, BUCKETS_MAX));
         let mut notes = [N::default(), N::default()];
-        for element in old {
+        for element in old.into_elements() {
             let hash = hasher(&element);
             let half = (hash >> (u64::BITS - 1 - depth)) as usize & 1;
             notes[half].added(&element);
-            halves[half].insert_unique(inner(hash), element, |e| inner(hasher(e)));
+            halves[half].insert_unique(hash, element, hasher);
         }
         let [low_table, high_table] = halves;
         let [low_note, high_note] = notes;
@@ -536,7 +551,7 @@ impl<T, N: Note<T>> Table<T, N> {
         }
         let table = &mut self.segments.get_mut(index).table;
         if table.num_buckets() > 16 && len < table.num_buckets() / 8 {
-            table.shrink_to(len * 2, |element| inner(hasher(element)));
+            table.shrink_to(len * 2, hasher);
         }
     }
 
@@ -546,15 +561,12 @@ impl<T, N: Note<T>> Table<T, N> {
         let moved = mem::take(&mut buddy.table);
         buddy.note = N::default();
         let segment = self.segments.get_mut(index);
-        segment
-            .table
-            .reserve(moved.len(), |element| inner(hasher(element)));
-        for element in moved {
+        segment.table.reserve(moved.len(), hasher);
+        for element in moved.into_elements() {
             segment.note.added(&element);
-            let hash = inner(hasher(&element));
             segment
                 .table
-                .insert_unique(hash, element, |e| inner(hasher(e)));
+                .insert_unique(hasher(&element), element, hasher);
         }
         segment.depth -= 1;
         let depth = segment.depth;
@@ -586,24 +598,6 @@ impl<T, N: Note<T>> Table<T, N> {
             None => self.segments.push(segment),
         }
     }
-}
-
-/// What hashbrown gets of a hash; see the diagram at the top.
-const fn inner(hash: u64) -> u64 {
-    hash.rotate_left(40)
-}
-
-fn full_grown<T>() -> HashTable<T> {
-    HashTable::with_capacity(SEGMENT_LEN_MAX)
-}
-
-/// The same elements without the tombstones of removed ones.
-fn rebuilt<T>(old: HashTable<T>, hasher: &impl Fn(&T) -> u64) -> HashTable<T> {
-    let mut new = full_grown();
-    for element in old {
-        new.insert_unique(inner(hasher(&element)), element, |e| inner(hasher(e)));
-    }
-    new
 }
 
 /// Position of a hash: its prefix at the greatest depth.
@@ -673,20 +667,20 @@ impl Cursor {
     }
 }
 
-/// Collects (order, bucket) of the elements from `order_min` on.
-fn pick<T>(
-    table: &HashTable<T>,
+/// Collects (order, slot) of the elements from `order_min` on.
+fn pick<T, N: Note<T>>(
+    table: &Slots<T, N>,
     order_min: u16,
     order: impl Fn(&T) -> u16,
     picked: &mut Vec<(u16, u32)>,
 ) {
     picked.clear();
     picked.reserve(table.len());
-    for bucket in table.iter_buckets() {
-        if let Some(element) = table.get_bucket(bucket) {
+    for slot in 0..table.num_buckets() {
+        if let Some(element) = table.get_bucket(slot) {
             let order = order(element);
             if order >= order_min {
-                picked.push((order, bucket as u32));
+                picked.push((order, slot as u32));
             }
         }
     }

@@ -6,6 +6,7 @@ mod support;
 
 mod limits;
 mod malformed;
+mod owed;
 mod sockets;
 
 use support::resp::Value;

@@ -56,7 +56,7 @@ pub fn stand_in() -> bool {
 
 impl Server {
     /// Banyan with the given number of shards and further arguments. `BANYAN_SHARDS` sets another
-    /// number and `BANYAN_IO` the driver (`uring` or `epoll`), so that a whole suite runs over them.
+    /// number and `BANYAN_IO` the driver (`uring` or `epoll`), so that a suite runs over them.
     pub fn banyan(shards: usize, args: &[&str]) -> Server {
         let mut all = Vec::new();
         let asked = std::env::var("BANYAN_SHARDS").ok();
@@ -166,17 +166,20 @@ impl Server {
 
     /// Resident memory in bytes.
     pub fn resident(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// The most resident memory so far, in bytes.
+    pub fn peak_resident(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    fn status(&self, field: &str) -> u64 {
         let path = format!("/proc/{}/status", self.pid());
         let status = fs::read_to_string(path).expect("the status of a running server");
-        let line = status
-            .lines()
-            .find(|l| l.starts_with("VmRSS:"))
-            .expect("VmRSS");
-        let kib: u64 = line
-            .split_whitespace()
-            .nth(1)
-            .and_then(|n| n.parse().ok())
-            .expect("KiB");
+        let line = status.lines().find(|line| line.starts_with(field));
+        let word = line.and_then(|line| line.split_whitespace().nth(1));
+        let kib: u64 = word.and_then(|n| n.parse().ok()).expect("KiB");
         kib * 1024
     }
 
@@ -303,13 +306,13 @@ fn spawn(kind: Kind, port: u16, dir: &Path, args: &[String]) -> Child {
 
 /// A port that no other test uses: a lock file holds it, because two servers that listen with
 /// SO_REUSEPORT would not even notice each other.
-struct Port {
-    number: u16,
+pub struct Port {
+    pub number: u16,
     _lock: File,
 }
 
 impl Port {
-    fn reserve() -> Port {
+    pub fn reserve() -> Port {
         // Below the range from which the kernel takes the ports of outgoing connections.
         const FIRST: usize = 12_000;
         const COUNT: usize = 20_000;

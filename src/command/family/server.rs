@@ -356,6 +356,13 @@ static DEBUG_SUBCOMMANDS: &[Command] = &[
         ("Lists the subcommands.", "5.0.0", "O(1)"),
     ),
     row(
+        ("panic", "debug|panic"),
+        2,
+        SessionOp::DebugPanic,
+        DEBUG_FLAGS,
+        ("Ends the server by a panic.", "3.2.0", "O(1)"),
+    ),
+    row(
         ("populate", "debug|populate"),
         -3,
         SessionOp::DebugPopulate,

@@ -5,6 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const SEED: HashSeed = HashSeed([1, 2, 3, 4]);
 
+/// Small enough for tables that tests can fill.
+const LIMITS: HashLimits = HashLimits {
+    entries_max: 128,
+    value_len_max: 64,
+};
+
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
 fn hash_of(fields: usize) -> Hash {
@@ -13,7 +19,7 @@ fn hash_of(fields: usize) -> Hash {
         hash.set(
             format!("field:{index}").as_bytes(),
             b"value",
-            &HashLimits::default(),
+            &LIMITS,
             &SEED,
         );
     }
@@ -42,10 +48,10 @@ fn the_hundred_and_twenty_ninth_field_converts_and_nothing_converts_back() {
     let mut hash = hash_of(128);
     assert_eq!(hash.encoding(), "listpack");
     // Not a new field: stays.
-    assert!(!hash.set(b"field:0", b"other", &HashLimits::default(), &SEED));
+    assert!(!hash.set(b"field:0", b"other", &LIMITS, &SEED));
     assert_eq!(hash.encoding(), "listpack");
     let mut expected = contents(&hash);
-    assert!(hash.set(b"one more", b"1", &HashLimits::default(), &SEED));
+    assert!(hash.set(b"one more", b"1", &LIMITS, &SEED));
     expected.insert(b"one more".to_vec(), b"1".to_vec());
     assert_eq!(hash.encoding(), "hashtable");
     assert_eq!(contents(&hash), expected);
@@ -57,7 +63,7 @@ fn the_hundred_and_twenty_ninth_field_converts_and_nothing_converts_back() {
 
 #[test]
 fn a_field_or_value_of_sixty_five_bytes_converts() {
-    let limits = HashLimits::default();
+    let limits = LIMITS;
     let (fits, long) = ([b'x'; 64], [b'x'; 65]);
     let mut hash = Hash::new();
     hash.set(&fits, &fits, &limits, &SEED);
@@ -76,7 +82,7 @@ fn a_field_or_value_of_sixty_five_bytes_converts() {
 fn prepare_looks_at_the_new_arguments_only() {
     let prepared = |start: usize, args: &[&[u8]]| {
         let mut hash = hash_of(start);
-        hash.prepare(args.iter().copied(), &HashLimits::default(), &SEED);
+        hash.prepare(args.iter().copied(), &LIMITS, &SEED);
         (hash.encoding(), hash.len())
     };
     assert_eq!(prepared(128, &[b"f", b"v"]), ("listpack", 128));
@@ -105,9 +111,9 @@ fn a_listpack_that_would_pass_a_gibibyte_is_left_before_it_is_filled() {
 #[test]
 fn a_small_hash_lists_its_fields_in_the_order_of_insertion() {
     let mut hash = hash_of(3);
-    hash.set(b"field:0", b"new", &HashLimits::default(), &SEED);
+    hash.set(b"field:0", b"new", &LIMITS, &SEED);
     hash.delete(b"field:1");
-    hash.set(b"field:1", b"7", &HashLimits::default(), &SEED);
+    hash.set(b"field:1", b"7", &LIMITS, &SEED);
     let fields: Vec<_> = hash.iter().map(|(field, _)| field.to_vec()).collect();
     assert_eq!(fields, [b"field:0", b"field:2", b"field:1"]);
     assert_eq!(hash.get(b"field:1"), Some(Element::Int(7)));
@@ -123,7 +129,7 @@ fn a_listpack_from_outside_must_be_pairs_without_duplicates() {
     };
     let limits = HashLimits {
         entries_max: 2,
-        ..HashLimits::default()
+        ..LIMITS
     };
     assert_eq!(from(&[], &limits).err(), Some(HashError::Empty));
     assert_eq!(from(&[b"a"], &limits).err(), Some(HashError::Odd));
@@ -145,9 +151,9 @@ fn an_integer_stored_as_a_string_by_another_writer_is_the_same_field() {
     // The listpack holds "7" with a string's first byte.
     let bytes = b"\x0c\0\0\0\x02\0\x817\x02\x01\x01\xff".to_vec();
     let listpack = Listpack::from_bytes(bytes).unwrap();
-    let mut hash = Hash::from_listpack(listpack, &HashLimits::default(), &SEED).unwrap();
+    let mut hash = Hash::from_listpack(listpack, &LIMITS, &SEED).unwrap();
     assert_eq!(hash.get(b"7"), Some(Element::Int(1)));
-    assert!(!hash.set(b"7", b"2", &HashLimits::default(), &SEED));
+    assert!(!hash.set(b"7", b"2", &LIMITS, &SEED));
 }
 
 #[test]
@@ -197,7 +203,7 @@ fn distinct_draws_end_even_if_the_random_numbers_are_constant() {
 
 #[test]
 fn a_scan_gives_every_field_that_stays_while_others_come_and_go() {
-    let limits = HashLimits::default();
+    let limits = LIMITS;
     let mut hash = hash_of(5000);
     let (mut seen, mut cursor, mut steps) = (BTreeSet::new(), 0, 0);
     loop {
@@ -241,7 +247,7 @@ fn memory_follows_what_is_added_and_removed() {
     let mut hash = hash_of(1000);
     let before = hash.memory();
     assert!(before > 1000 * 16);
-    hash.set(b"field:1", &[b'x'; 10_000], &HashLimits::default(), &SEED);
+    hash.set(b"field:1", &[b'x'; 10_000], &LIMITS, &SEED);
     assert_eq!(hash.clone().memory(), hash.memory());
     assert!(hash.memory() >= before + 10_000 - 16);
     hash.delete(b"field:1");
