@@ -113,7 +113,7 @@ impl Applier {
     }
 
     /// Database selected at the end of the last whole unit.
-    pub fn db(&self) -> usize {
+    pub fn whole_db(&self) -> usize {
         self.whole_db
     }
 

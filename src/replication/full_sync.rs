@@ -183,7 +183,7 @@ impl Node {
             merged.db = None;
         }
         let own = merged.db.map(|db| db as usize);
-        let db = (self.link.as_ref()).map_or(own, |link| Some(link.applier.db()));
+        let db = (self.link.as_ref()).map_or(own, |link| Some(link.applier.whole_db()));
         (merged.replid.clone(), merged.end(), db)
     }
 

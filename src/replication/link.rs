@@ -595,7 +595,7 @@ impl Node {
     /// Ends the link for good (REPLICAOF elsewhere, promotion).
     pub(super) fn drop_link(&mut self, shell: &mut dyn Shell) {
         let Some(link) = self.link.take() else { return };
-        self.last_link_db = Some(link.applier.db());
+        self.last_link_db = Some(link.applier.whole_db());
         if let Some(conn) = link.conn {
             self.shard.disconnect(shell, conn, false);
         }

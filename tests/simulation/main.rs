@@ -16,18 +16,25 @@ mod world;
 
 use scenario::{Plan, Report, run};
 
-const PLAN: Plan = Plan {
-    commands: 2_000,
-    faults: 10,
-};
+/// What every seed does at least; `BANYAN_COMMANDS` and `BANYAN_FAULTS` change it.
+fn plan() -> Plan {
+    let number = |name: &str, default: usize| {
+        let text = std::env::var(name).ok();
+        text.map_or(default, |text| text.parse().expect("it is a number"))
+    };
+    Plan {
+        commands: number("BANYAN_COMMANDS", 2_000),
+        faults: number("BANYAN_FAULTS", 10),
+    }
+}
 
 fn run_all(seeds: impl Iterator<Item = u64>) {
     let started = std::time::Instant::now();
     let (mut count, mut checks, mut full, mut partial, mut failovers) = (0, 0, 0, 0, 0);
     for seed in seeds {
         println!("seed {seed}");
-        let report = run(seed, PLAN, false);
-        assert!(report.commands >= PLAN.commands && report.faults >= PLAN.faults);
+        let report = run(seed, plan(), false);
+        assert!(report.commands >= plan().commands && report.faults >= plan().faults);
         count += 1;
         checks += report.checks;
         full += report.full_syncs;
@@ -64,7 +71,7 @@ fn a_tree_under_faults_stays_a_prefix_of_its_primary_226_to_300() {
 #[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in [1001, 1002, 1003] {
-        let reports: [Report; 2] = std::array::from_fn(|_| run(seed, PLAN, false));
+        let reports: [Report; 2] = std::array::from_fn(|_| run(seed, plan(), false));
         assert_eq!(reports[0], reports[1], "seed {seed} is not reproducible");
     }
 }
@@ -76,7 +83,7 @@ fn one_seed() {
     let chosen = seed
         .as_ref()
         .map(|seed| seed.parse().expect("BANYAN_SEED is a number"));
-    let report = run(chosen.unwrap_or(1), PLAN, seed.is_some());
+    let report = run(chosen.unwrap_or(1), plan(), seed.is_some());
     println!("{report:?}");
 }
 
@@ -94,6 +101,11 @@ fn many_seeds() {
 /// Bugs that a seed has found; each failed before its fix.
 mod found {
     use super::*;
+
+    const PLAN: Plan = Plan {
+        commands: 2_000,
+        faults: 10,
+    };
 
     fn seed(seed: u64) {
         run(seed, PLAN, false);

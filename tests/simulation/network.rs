@@ -1,5 +1,4 @@
-//! Byte streams between processes and clients: cut at random, delayed, in order within a
-//! connection.
+//! Byte streams between processes and clients: cut at random, delayed, in order within a wire.
 
 use std::collections::{BTreeMap, VecDeque};
 

@@ -348,10 +348,17 @@ impl Process {
         for (shard, wake) in running.wakes.iter().enumerate() {
             let waits = !running.shared.mailboxes[shard].is_empty();
             let id = self.id;
-            assert!(!waits || wake.now, "shard {shard} of process {id} was not woken");
+            assert!(
+                !waits || wake.now,
+                "shard {shard} of process {id} was not woken"
+            );
         }
         let unmerged = running.log.has_unmerged();
-        assert!(!unmerged || running.wakes[0].now, "nobody merges in process {}", self.id);
+        assert!(
+            !unmerged || running.wakes[0].now,
+            "nobody merges in process {}",
+            self.id
+        );
     }
 
     /// Shards whose tick is due; otherwise when one is.
@@ -433,7 +440,9 @@ impl Process {
         }
         let running = self.running.as_mut().expect("only what runs is called");
         running.wakes[shard].now = true;
-        self.with(shard, around, |node, shell| node.received(shell, conn, data));
+        self.with(shard, around, |node, shell| {
+            node.received(shell, conn, data)
+        });
     }
 
     /// The peer is gone.
@@ -466,9 +475,8 @@ impl Process {
         let Some(running) = &self.running else {
             return false;
         };
-        let rests = |shard: &Shard| {
-            shard.is_at_rest() && running.shared.mailboxes[shard.id].is_empty()
-        };
+        let rests =
+            |shard: &Shard| shard.is_at_rest() && running.shared.mailboxes[shard.id].is_empty();
         running.nodes.iter().all(|node| rests(&node.shard)) && !running.log.has_unmerged()
     }
 
@@ -484,9 +492,25 @@ impl Process {
         let merged = running.log.lock();
         out.insert("shards at rest", format!("{rests:?}"));
         out.insert("replid", merged.replid.clone());
-        out.insert("end", format!("{}, from {}, limit {}", merged.end(), merged.first(), merged.limit));
-        out.insert("settled", format!("{:?}", running.nodes[0].settled_offset()));
-        let limits = running.shared.config.get().client_output_buffer_limit.replica;
+        out.insert(
+            "end",
+            format!(
+                "{}, from {}, limit {}",
+                merged.end(),
+                merged.first(),
+                merged.limit
+            ),
+        );
+        out.insert(
+            "settled",
+            format!("{:?}", running.nodes[0].settled_offset()),
+        );
+        let limits = running
+            .shared
+            .config
+            .get()
+            .client_output_buffer_limit
+            .replica;
         out.insert("limits", format!("{limits:?}"));
         out.insert("upstream", format!("{:?}", merged.upstream));
         out.insert("replicas", format!("{:?}", merged.replicas));

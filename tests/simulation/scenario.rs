@@ -226,7 +226,7 @@ impl Scenario {
         world.crash(process, back);
     }
 
-    /// The primary dies, or is made a replica; the replica that is furthest, or any, takes its place.
+    /// The primary dies, or is made a replica; the furthest replica, or any, takes its place.
     fn replace_primary(&mut self, dies: bool) {
         let Some(old) = self.world.primary.filter(|_| !self.admin_is_busy()) else {
             return;
@@ -258,6 +258,7 @@ impl Scenario {
         if dies {
             world.crash(old, back);
         } else {
+            world.histories.forget_reads();
             // It follows its own replica until that is promoted.
             let port = PORT + successor as u16;
             self.jobs
@@ -341,7 +342,10 @@ impl Scenario {
             self.step();
         }
         let digests = &self.world.digests;
-        assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+        assert!(
+            digests.iter().all(|digest| *digest == digests[0]),
+            "{digests:?}"
+        );
     }
 
     fn is_settled(&self) -> bool {

@@ -50,6 +50,8 @@ pub struct Histories {
     pub first: Vec<Option<i64>>,
     /// Operations of each key that were judged and forgotten.
     before: Vec<usize>,
+    /// Reads sent before this may have been answered by what was no primary any more.
+    reads_count_from: u64,
     clock: u64,
     unique: i64,
 }
@@ -108,9 +110,13 @@ impl Histories {
     /// The reply to an operation.
     fn end(&mut self, op: OpRef, reply: &Value) {
         let end = self.tick();
+        let reads_count_from = self.reads_count_from;
         let Some(op) = self.find(op) else {
             return;
         };
+        if matches!(op.kind, Kind::Read(_)) && op.call < reads_count_from {
+            return;
+        }
         let seen = integer(reply);
         op.end = end;
         op.kind = match (op.kind, reply) {
@@ -124,6 +130,11 @@ impl Histories {
             (Kind::Add(delta, _), _) => Kind::Add(delta, seen),
             (write, _) => write,
         };
+    }
+
+    /// The primary is about to be made a replica: reads under way may be answered by the replica.
+    pub fn forget_reads(&mut self) {
+        self.reads_count_from = self.tick();
     }
 
     fn cancel(&mut self, op: OpRef) {
@@ -563,7 +574,10 @@ impl<'a> Batch<'a> {
         if self.heavy && self.rng.one_in(3) {
             let (key, len) = (self.rng.below(120), self.rng.range(1_000, 9_000) as usize);
             let (name, text) = if self.rng.one_in(4) {
-                (format!("h:{key}"), format!("f{} {}", len % 9, "h".repeat(len)))
+                (
+                    format!("h:{key}"),
+                    format!("f{} {}", len % 9, "h".repeat(len)),
+                )
             } else {
                 (format!("b:{key}"), "b".repeat(len))
             };

@@ -30,6 +30,8 @@ pub struct Client {
     due_us: u64,
     since_us: u64,
     watched: Option<(usize, usize, i64, i64)>,
+    /// The primary's replication id when it last sent something.
+    lineage: String,
     pub job: Option<(usize, String)>,
 }
 
@@ -155,6 +157,7 @@ impl World {
             due_us: self.now_us,
             since_us: self.now_us,
             watched: None,
+            lineage: String::new(),
             job: None,
         });
     }
@@ -174,12 +177,18 @@ impl World {
         let (strict, now_us) = (self.strict, self.now_us);
         self.processes[process].start(strict, now_us, &mut self.rng);
         let upstream = self.processes[process].upstream;
-        self.note(|| format!("process {process} starts, follows {upstream:?}"), &[1, process as u64]);
+        self.note(
+            || format!("process {process} starts, follows {upstream:?}"),
+            &[1, process as u64],
+        );
     }
 
     /// All its state is lost, all its connections end.
     pub fn crash(&mut self, process: usize, restart_us: u64) {
-        self.note(|| format!("process {process} crashes"), &[2, process as u64]);
+        self.note(
+            || format!("process {process} crashes"),
+            &[2, process as u64],
+        );
         self.witness(process);
         let mine = |end: &End| matches!(end, End::Shard { process: p, .. } if *p == process);
         let wires: Vec<Wire> = (self.network.wires())
@@ -188,7 +197,8 @@ impl World {
             .collect();
         self.processes[process].running = None;
         self.processes[process].restart_us = restart_us;
-        self.connecting.retain(|connecting| connecting.process != process);
+        self.connecting
+            .retain(|connecting| connecting.process != process);
         for wire in wires {
             self.cut(wire);
         }
@@ -252,7 +262,10 @@ impl World {
         self.due.clear();
         self.moves.clear();
         let mut next = u64::MAX;
-        let (mut due, mut moves) = (std::mem::take(&mut self.due), std::mem::take(&mut self.moves));
+        let (mut due, mut moves) = (
+            std::mem::take(&mut self.due),
+            std::mem::take(&mut self.moves),
+        );
         for process in &self.processes {
             next = next.min(process.due(self.now_us, &mut due));
         }
@@ -261,10 +274,20 @@ impl World {
         next = next.min(self.network.moves(now_us, frozen, &mut moves));
         let connecting = |c: &&Connecting| c.due_us <= now_us;
         let connects = self.connecting.iter().filter(connecting).count();
-        let later = self.connecting.iter().map(|c| c.due_us).filter(|due| *due > now_us);
+        let later = self
+            .connecting
+            .iter()
+            .map(|c| c.due_us)
+            .filter(|due| *due > now_us);
         next = next.min(later.min().unwrap_or(u64::MAX));
-        let clients: Vec<usize> = (0..self.clients.len()).filter(|at| self.is_due(*at)).collect();
-        let waiting = self.clients.iter().map(|c| c.due_us).filter(|due| *due > now_us);
+        let clients: Vec<usize> = (0..self.clients.len())
+            .filter(|at| self.is_due(*at))
+            .collect();
+        let waiting = self
+            .clients
+            .iter()
+            .map(|c| c.due_us)
+            .filter(|due| *due > now_us);
         next = next.min(waiting.min().unwrap_or(u64::MAX));
         let restart = (0..self.processes.len())
             .find(|at| processes[*at].running.is_none() && processes[*at].restart_us <= now_us);
@@ -281,9 +304,17 @@ impl World {
             self.now_us += self.rng.range(0, 12);
             if pick < due.len() {
                 self.tick(due[pick]);
-            } else if ({ pick -= due.len(); pick }) < moves.len() {
+            } else if ({
+                pick -= due.len();
+                pick
+            }) < moves.len()
+            {
                 self.network_step(moves[pick]);
-            } else if ({ pick -= moves.len(); pick }) < connects {
+            } else if ({
+                pick -= moves.len();
+                pick
+            }) < connects
+            {
                 self.connect_step(pick);
             } else {
                 self.client_step(clients[pick - connects]);
@@ -294,7 +325,10 @@ impl World {
     }
 
     fn tick(&mut self, (process, shard): (usize, usize)) {
-        self.note(|| format!("tick {process}.{shard}"), &[4, process as u64, shard as u64]);
+        self.note(
+            || format!("tick {process}.{shard}"),
+            &[4, process as u64, shard as u64],
+        );
         let (it, mut around) = self.at(process);
         it.tick(shard, &mut around);
         self.follow_log(process);
@@ -305,14 +339,23 @@ impl World {
 
     /// Reads what is new in the primary's stream.
     fn follow_log(&mut self, process: usize) {
-        let running = self.processes[process].running.as_ref().expect("it just ticked");
-        let is_replica = running.shared.is_replica.load(std::sync::atomic::Ordering::Relaxed);
+        let running = self.processes[process]
+            .running
+            .as_ref()
+            .expect("it just ticked");
+        let is_replica = running
+            .shared
+            .is_replica
+            .load(std::sync::atomic::Ordering::Relaxed);
         // In the tick in which it became a replica it may have written before.
         let was_primary = std::mem::replace(&mut self.processes[process].was_primary, !is_replica);
         if is_replica && !was_primary {
             return;
         }
-        let running = self.processes[process].running.as_ref().expect("it just ticked");
+        let running = self.processes[process]
+            .running
+            .as_ref()
+            .expect("it just ticked");
         let mut merged = running.log.lock();
         if is_replica {
             merged.unpin(TAP);
@@ -344,7 +387,10 @@ impl World {
         }
         drop(merged);
         if grown > 0 {
-            self.note(|| format!("the stream of {process} grows to {end}"), &[5, end]);
+            self.note(
+                || format!("the stream of {process} grows to {end}"),
+                &[5, end],
+            );
         }
     }
 
@@ -355,7 +401,10 @@ impl World {
             return false;
         }
         let running = it.running.as_ref().expect("what rests runs");
-        let is_replica = running.shared.is_replica.load(std::sync::atomic::Ordering::Relaxed);
+        let is_replica = running
+            .shared
+            .is_replica
+            .load(std::sync::atomic::Ordering::Relaxed);
         let merged = running.log.lock();
         let offset = match (is_replica, running.nodes[0].settled_offset()) {
             (false, _) => Some(merged.end()),
@@ -368,9 +417,14 @@ impl World {
         drop(merged);
         let data = it.dataset();
         let Some(lineage) = self.lineages.get(&replid) else {
-            self.fail(&format!("process {process} has a history that no primary wrote: {replid}"));
+            self.fail(&format!(
+                "process {process} has a history that no primary wrote: {replid}"
+            ));
         };
-        let difference = match self.processes[process].cursor.seek(&replid, lineage, offset) {
+        let difference = match self.processes[process]
+            .cursor
+            .seek(&replid, lineage, offset)
+        {
             Ok(model) if *model == data => None,
             Ok(model) => Some(data.difference(model)),
             Err(reason) => Some(reason),
@@ -390,7 +444,12 @@ impl World {
             Move::Take(wire, side) => {
                 let (from, closed) = self.network.take(wire, side, now_us, &mut self.rng);
                 self.note(|| format!("wire {wire} takes from {from:?}"), &[6, wire]);
-                if let End::Shard { process, shard, conn } = from {
+                if let End::Shard {
+                    process,
+                    shard,
+                    conn,
+                } = from
+                {
                     let (process, mut around) = self.at(process);
                     if closed {
                         process.ended(shard, conn, &mut around);
@@ -402,9 +461,16 @@ impl World {
             Move::Give(wire, side) => {
                 let (to, bytes) = self.network.give(wire, side, &mut self.rng);
                 let len = bytes.len();
-                self.note(|| format!("wire {wire} gives {len} to {to:?}"), &[7, wire, len as u64]);
+                self.note(
+                    || format!("wire {wire} gives {len} to {to:?}"),
+                    &[7, wire, len as u64],
+                );
                 match to {
-                    End::Shard { process, shard, conn } => {
+                    End::Shard {
+                        process,
+                        shard,
+                        conn,
+                    } => {
                         let (process, mut around) = self.at(process);
                         process.received(shard, conn, &bytes, &mut around);
                     }
@@ -420,15 +486,29 @@ impl World {
         let now_us = self.now_us;
         let mut due = (0..self.connecting.len()).filter(|at| self.connecting[*at].due_us <= now_us);
         let at = due.nth(pick).expect("it was counted");
-        let Connecting { process, shard, conn, port, incarnation, .. } = self.connecting.remove(at);
+        let Connecting {
+            process,
+            shard,
+            conn,
+            port,
+            incarnation,
+            ..
+        } = self.connecting.remove(at);
         if self.processes[process].incarnation != incarnation {
             return;
         }
         let target = usize::from(port - PORT);
         let up = self.processes[target].running.is_some();
         let reachable = up && !self.network.is_partitioned(process, target);
-        self.note(|| format!("{process} connects to {target}: {reachable}"), &[8, process as u64]);
-        let from = End::Shard { process, shard, conn };
+        self.note(
+            || format!("{process} connects to {target}: {reachable}"),
+            &[8, process as u64],
+        );
+        let from = End::Shard {
+            process,
+            shard,
+            conn,
+        };
         let wire = reachable.then(|| {
             let (target, mut around) = self.at(target);
             target.accept(from, &mut around)
@@ -444,7 +524,9 @@ impl World {
             Role::Writer => self.primary.is_some() && !self.quiet,
             Role::Observer => !self.quiet,
         };
-        client.due_us <= self.now_us && client.pending.is_empty() && (work || client.watched.is_some())
+        client.due_us <= self.now_us
+            && client.pending.is_empty()
+            && (work || client.watched.is_some())
     }
 
     fn client_step(&mut self, at: usize) {
@@ -471,7 +553,10 @@ impl World {
                 let wire = process.accept(End::Client(at), &mut around);
                 self.clients[at].wire = Some(wire);
                 self.clients[at].due_us = now_us;
-                self.note(|| format!("client {at} connects to {target}"), &[9, at as u64, wire]);
+                self.note(
+                    || format!("client {at} connects to {target}"),
+                    &[9, at as u64, wire],
+                );
             }
             return;
         }
@@ -480,7 +565,11 @@ impl World {
 
     fn client_sends(&mut self, at: usize) {
         let now_ms = clock(self.now_us).unix_ms;
-        let writers = self.clients.iter().filter(|c| c.role == Role::Writer).count();
+        let writers = self
+            .clients
+            .iter()
+            .filter(|c| c.role == Role::Writer)
+            .count();
         let client = &mut self.clients[at];
         let mut batch = Batch::new(&mut self.rng, &mut self.histories, at, now_ms);
         (batch.flushes, batch.heavy) = (self.flushes, self.heavy);
@@ -499,12 +588,16 @@ impl World {
         assert_eq!(checks.len(), text.len(), "each command has one check");
         self.commands += text.len();
         client.since_us = self.now_us;
+        client.lineage.clone_from(&self.lineage);
         let shown = text.join("; ");
         client.pending = checks.into_iter().zip(text).collect();
         let wire = client.wire.expect("it is connected");
         self.network.send(wire, 0, &bytes);
         let len = bytes.len() as u64;
-        self.note(|| format!("client {at} sends {shown}"), &[10, at as u64, len]);
+        self.note(
+            || format!("client {at} sends {shown}"),
+            &[10, at as u64, len],
+        );
     }
 
     fn client_received(&mut self, at: usize, wire: Wire, bytes: &[u8]) {
@@ -512,16 +605,27 @@ impl World {
             return;
         }
         self.clients[at].parser.push(bytes);
-        while let Some(reply) = self.clients[at].parser.next().expect("servers send replies") {
+        while let Some(reply) = self.clients[at]
+            .parser
+            .next()
+            .expect("servers send replies")
+        {
             let Some((check, text)) = self.clients[at].pending.pop_front() else {
-                self.fail(&format!("client {at} gets a reply that it never asked for: {reply:?}"));
+                self.fail(&format!(
+                    "client {at} gets a reply that it never asked for: {reply:?}"
+                ));
             };
-            self.note(|| format!("client {at}: {text} -> {}", show(&reply)), &[11, at as u64]);
+            self.note(
+                || format!("client {at}: {text} -> {}", show(&reply)),
+                &[11, at as u64],
+            );
             match judge(&check, &reply, &mut self.histories) {
                 Err(reason) => self.fail(&format!("client {at}, {text}: {reason}")),
                 Ok(Outcome::Fine) => {}
                 Ok(Outcome::Watched(a, b, x, y)) => self.clients[at].watched = Some((a, b, x, y)),
-                Ok(Outcome::Waited(key, value, count)) => self.check_wait(key, value, count),
+                Ok(Outcome::Waited(key, value, count)) => {
+                    self.check_wait(at, (key, value), count);
+                }
                 Ok(Outcome::Done(reply)) => {
                     let job = self.clients[at].job.take();
                     let (process, command) = job.expect("an admin has a job");
@@ -544,8 +648,12 @@ impl World {
     }
 
     /// WAIT's answer: so many replicas have the write.
-    fn check_wait(&self, key: usize, value: i64, count: i64) {
-        let (Some(primary), Some(lineage)) = (self.primary, self.lineages.get(&self.lineage)) else {
+    fn check_wait(&self, at: usize, (key, value): (usize, i64), count: i64) {
+        if self.clients[at].lineage != self.lineage {
+            return;
+        }
+        let (Some(primary), Some(lineage)) = (self.primary, self.lineages.get(&self.lineage))
+        else {
             return;
         };
         let (name, value) = (history_key(key), value.to_string());
@@ -556,7 +664,9 @@ impl World {
             .filter(|process| process.upstream == Some(primary))
             .filter_map(|process| self.reached(process.id));
         let all = children.chain(self.witnesses.iter().cloned());
-        let reached = all.filter(|(id, at)| *id == self.lineage && *at >= offset).count();
+        let reached = all
+            .filter(|(id, at)| *id == self.lineage && *at >= offset)
+            .count();
         if (reached as i64) < count {
             self.fail(&format!(
                 "WAIT for {name}={value} says {count}, {reached} replicas have it at {offset}"
@@ -572,7 +682,10 @@ impl World {
                     for op in ops {
                         println!("{op:?}");
                     }
-                    self.fail(&format!("the history of {} is not linearizable", history_key(key)));
+                    self.fail(&format!(
+                        "the history of {} is not linearizable",
+                        history_key(key)
+                    ));
                 }
             }
         }
