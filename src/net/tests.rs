@@ -1,5 +1,7 @@
 //! Both drivers, driven over real sockets; most tests run over each kind.
 
+// Silence on a socket is what these tests wait for: there is nothing to poll.
+#![allow(clippy::disallowed_methods)]
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};

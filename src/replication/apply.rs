@@ -297,7 +297,7 @@ impl Node {
     fn end_command(&mut self, shell: &mut dyn Shell, parsed: Parsed, end: u64) {
         let Some(link) = &mut self.link else { return };
         match parsed {
-            Parsed::Inside => return,
+            Parsed::Inside => {}
             Parsed::Nothing => {
                 link.applier.end_unit(end);
                 link.applier.push_unit(end, None);

@@ -159,7 +159,7 @@ impl Node {
         drop(merged);
         let replicas = u32::try_from(number(1).unwrap_or(0).max(0)).unwrap_or(u32::MAX);
         let timeout_ms = number(2).unwrap_or(0) as u64;
-        self.to_coordinator(Message::Wait {
+        self.tell_coordinator(Message::Wait {
             conn,
             offset,
             replicas,

@@ -67,7 +67,7 @@ pub(super) fn pin_token(home: usize, conn: ConnId) -> u64 {
 impl Node {
     /// REPLCONF.
     pub(super) fn replconf(&mut self, conn: ConnId, args: Args<'_>) {
-        if args.len() % 2 == 0 {
+        if args.len().is_multiple_of(2) {
             self.shard
                 .resume_client(conn, |client| client.reply.error("ERR syntax error"));
             return;
@@ -151,7 +151,7 @@ impl Node {
         if feed.state == State::AwaitsAck {
             self.go_online(conn);
         }
-        self.to_coordinator(Message::Ack { conn, offset });
+        self.tell_coordinator(Message::Ack { conn, offset });
     }
 
     /// PSYNC and SYNC.
@@ -202,7 +202,7 @@ impl Node {
         }
         let request = feed.request.clone();
         self.become_replica_client(conn);
-        self.to_coordinator(Message::WantSync { conn, request });
+        self.tell_coordinator(Message::WantSync { conn, request });
     }
 
     fn peer_ip(&self, conn: ConnId) -> String {
@@ -259,7 +259,7 @@ impl Node {
         });
         self.become_replica_client(conn);
         tracing::info!(ip = %info.ip, port = info.port, offset, "replica resumes partially");
-        self.to_coordinator(Message::Online { conn, info });
+        self.tell_coordinator(Message::Online { conn, info });
         true
     }
 
@@ -305,7 +305,7 @@ impl Node {
         }
         let owed = std::mem::take(&mut feed.owed);
         for _ in 0..owed {
-            self.to_coordinator(Message::Took { conn });
+            self.tell_coordinator(Message::Took { conn });
         }
     }
 
@@ -329,7 +329,7 @@ impl Node {
         feed.state = State::Online;
         let info: ReplicaInfo = feed.request.info.clone();
         tracing::info!(ip = %info.ip, port = info.port, "replica is online");
-        self.to_coordinator(Message::Online { conn, info });
+        self.tell_coordinator(Message::Online { conn, info });
     }
 
     /// Closes every replica of this shard: history has changed.
@@ -351,7 +351,7 @@ impl Node {
         if let Slot::Occupied(feed) = self.feeds.entry(conn) {
             feed.remove();
             self.log.merge().unpin(pin_token(self.shard.id, conn));
-            self.to_coordinator(Message::Gone { conn });
+            self.tell_coordinator(Message::Gone { conn });
         }
         if self.feeds.is_empty() {
             let listens = &self.log.listeners[self.shard.id];

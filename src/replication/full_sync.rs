@@ -243,7 +243,7 @@ impl Node {
         let mut line = b"$EOF:".to_vec();
         line.extend_from_slice(&mark);
         line.extend_from_slice(b"\r\n");
-        self.to_eof_members(&Bytes::from(line));
+        self.send_to_eof_members(&Bytes::from(line));
         self.send_fragment(Bytes::from(head));
         if self.coordinator.sync.members.is_empty() {
             // All who waited are gone.
@@ -258,7 +258,7 @@ impl Node {
         }
     }
 
-    fn to_eof_members(&mut self, bytes: &Bytes) {
+    fn send_to_eof_members(&mut self, bytes: &Bytes) {
         let mut targets = Vec::new();
         for member in self
             .coordinator
@@ -287,7 +287,7 @@ impl Node {
         if let Some(whole) = &mut sync.whole {
             whole.push(bytes.clone());
         }
-        self.to_eof_members(&bytes);
+        self.send_to_eof_members(&bytes);
     }
 
     /// A part of a shard's snapshot arrives.
@@ -353,7 +353,7 @@ impl Node {
         let mark = sync.mark;
         let tail = Bytes::from(tail);
         self.send_fragment(tail);
-        self.to_eof_members(&Bytes::copy_from_slice(&mark));
+        self.send_to_eof_members(&Bytes::copy_from_slice(&mark));
         self.send_whole();
         let sync = &mut self.coordinator.sync;
         tracing::info!(
@@ -508,7 +508,7 @@ impl Node {
         if !bytes.is_empty() || last {
             self.fragments.credits -= 1;
             let epoch = self.fragments.epoch;
-            self.to_coordinator(Message::Fragment { epoch, bytes, last });
+            self.tell_coordinator(Message::Fragment { epoch, bytes, last });
         }
         !last && self.fragments.credits > 0
     }

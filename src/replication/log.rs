@@ -315,7 +315,7 @@ impl Merged {
         let known = replid == self.replid
             || (replid == self.replid2
                 && self.second_offset >= 0
-                && offset + 1 <= self.second_offset as u64);
+                && offset < self.second_offset as u64);
         known && self.enabled && offset <= self.end && offset + 1 >= self.first()
     }
 

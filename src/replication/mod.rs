@@ -220,12 +220,12 @@ impl Node {
                 }
                 Event::Applied { from, upto } => self.link_applied(from as usize, upto),
                 Event::Unblocked { conn, error } => {
-                    self.to_coordinator(Message::WaitOver {
+                    self.tell_coordinator(Message::WaitOver {
                         conn,
                         error: Some(error),
                     });
                 }
-                Event::FlushedAll => self.to_coordinator(Message::Flushed),
+                Event::FlushedAll => self.tell_coordinator(Message::Flushed),
             }
         }
     }
@@ -258,7 +258,7 @@ impl Node {
         match class {
             Class::Replica => self.feed_closed(conn),
             Class::Upstream => {}
-            Class::Normal => self.to_coordinator(Message::WaitOver { conn, error: None }),
+            Class::Normal => self.tell_coordinator(Message::WaitOver { conn, error: None }),
         }
     }
 
@@ -272,7 +272,7 @@ impl Node {
         }
     }
 
-    fn to_coordinator(&mut self, message: Message) {
+    fn tell_coordinator(&mut self, message: Message) {
         self.to(COORDINATOR, message);
     }
 

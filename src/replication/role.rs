@@ -53,7 +53,7 @@ impl Node {
             Some((String::from_utf8_lossy(&args[1]).into_owned(), port))
         };
         let conn = waits.then_some(conn);
-        self.to_coordinator(Message::ReplicaOf { conn, target });
+        self.tell_coordinator(Message::ReplicaOf { conn, target });
     }
 
     /// REPLICAOF at the coordinator. Changes queue: one barrier at a time.
@@ -259,6 +259,6 @@ impl Node {
                 self.dying.push(old);
             }
         }
-        self.to_coordinator(Message::Prepared);
+        self.tell_coordinator(Message::Prepared);
     }
 }

@@ -31,6 +31,7 @@ pub mod queue;
 pub mod run;
 mod server;
 mod session;
+mod share;
 pub mod shared;
 pub mod shell;
 pub mod stats;

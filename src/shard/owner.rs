@@ -36,70 +36,80 @@ impl Shard {
             let Some(item) = items.next() else {
                 break;
             };
-            match item {
-                Item::Run(item) => self.receive_run(&envelope, item),
-                Item::Reply(item) => self.receive_reply(&envelope, item, shell),
-                Item::Claim { tx, claim } => self.receive_claim(from, tx, *claim, shell),
-                Item::Grant { tx, grant } => self.receive_grant(from, tx, *grant, shell),
-                Item::Refused { tx } => self.receive_refusal(from, tx, shell),
-                Item::Withdraw { tx } => self.receive_withdraw(from, tx, shell),
-                Item::Release { tx, release } => {
-                    self.take_back(*release);
-                    self.unlock_for(tx, shell);
-                }
-                Item::Return { tx: _, release } => self.take_back(*release),
-                Item::Fetch { tx, keys } => {
-                    let entries = self.lend(&keys);
-                    self.post(from, Item::Fetched { tx, entries });
-                }
-                Item::Fetched { tx, entries } => self.receive_fetched(from, tx, entries, shell),
-                Item::Part { tx, request } => {
-                    let part = self.run_part(&request);
-                    self.post(from, Item::PartDone { tx, part });
-                }
-                Item::PartDone { tx, part } => self.receive_part(tx, part, shell),
-                Item::Watch { conn, db, key } => {
-                    let token = self.watch_here(db, &key);
-                    self.post(
-                        from,
-                        Item::Watching {
-                            conn,
-                            db,
-                            key,
-                            token,
-                        },
-                    );
-                }
-                Item::Watching {
-                    conn,
-                    db,
-                    key,
-                    token,
-                } => {
-                    self.receive_watching(conn, db, key, token, shell);
-                }
-                Item::Unwatch { db, key } => self.data.watched.remove(db, &key),
-                Item::Ask { token, question } => {
-                    let answer = Box::new(self.answer_question(*question, shell));
-                    self.post(from, Item::Answer { token, answer });
-                }
-                Item::Answer { token, answer } => self.receive_answer(token, *answer, shell),
-                Item::Apply(item) => self.receive_apply(&envelope, &item),
-                Item::Applied { upto } => {
-                    self.events.push(super::Event::Applied {
-                        from: from as u32,
-                        upto,
-                    });
-                }
-                Item::Upper(body) => {
-                    self.events.push(super::Event::Message {
-                        from: from as u32,
-                        body,
-                    });
-                }
-            }
+            self.receive_item(shell, &envelope, from, item);
         }
         self.report_applied();
+    }
+
+    fn receive_item(
+        &mut self,
+        shell: &mut dyn Shell,
+        envelope: &Envelope,
+        from: usize,
+        item: Item,
+    ) {
+        match item {
+            Item::Run(item) => self.receive_run(envelope, item),
+            Item::Reply(item) => self.receive_reply(envelope, item, shell),
+            Item::Claim { tx, claim } => self.receive_claim(from, tx, *claim, shell),
+            Item::Grant { tx, grant } => self.receive_grant(from, tx, *grant, shell),
+            Item::Refused { tx } => self.receive_refusal(from, tx, shell),
+            Item::Withdraw { tx } => self.receive_withdraw(from, tx, shell),
+            Item::Release { tx, release } => {
+                self.take_back(*release);
+                self.unlock_for(tx, shell);
+            }
+            Item::Return { tx: _, release } => self.take_back(*release),
+            Item::Fetch { tx, keys } => {
+                let entries = self.lend(&keys);
+                self.post(from, Item::Fetched { tx, entries });
+            }
+            Item::Fetched { tx, entries } => self.receive_fetched(from, tx, entries, shell),
+            Item::Part { tx, request } => {
+                let part = self.run_part(&request);
+                self.post(from, Item::PartDone { tx, part });
+            }
+            Item::PartDone { tx, part } => self.receive_part(tx, part, shell),
+            Item::Watch { conn, db, key } => {
+                let token = self.watch_here(db, &key);
+                self.post(
+                    from,
+                    Item::Watching {
+                        conn,
+                        db,
+                        key,
+                        token,
+                    },
+                );
+            }
+            Item::Watching {
+                conn,
+                db,
+                key,
+                token,
+            } => {
+                self.receive_watching(conn, db, key, token, shell);
+            }
+            Item::Unwatch { db, key } => self.data.watched.remove(db, &key),
+            Item::Ask { token, question } => {
+                let answer = Box::new(self.answer_question(*question, shell));
+                self.post(from, Item::Answer { token, answer });
+            }
+            Item::Answer { token, answer } => self.receive_answer(token, *answer, shell),
+            Item::Apply(item) => self.receive_apply(envelope, &item),
+            Item::Applied { upto } => {
+                self.events.push(super::Event::Applied {
+                    from: from as u32,
+                    upto,
+                });
+            }
+            Item::Upper(body) => {
+                self.events.push(super::Event::Message {
+                    from: from as u32,
+                    body,
+                });
+            }
+        }
     }
 
     /// Prefetches for the commands among the next items of an envelope.

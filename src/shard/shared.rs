@@ -106,6 +106,11 @@ impl SharedConfig {
     }
 }
 
+/// Writes the configuration to its file.
+pub type Rewriter = Box<dyn Fn(&Config) -> Result<(), String> + Send>;
+/// Reads the allocated, resident and peak resident bytes.
+pub type MemoryProbe = fn() -> (u64, u64, u64);
+
 /// State of the whole process that every shard can see.
 pub struct Shared {
     pub shards: usize,
@@ -135,7 +140,7 @@ pub struct Shared {
     /// Names, pid and the like, for INFO.
     pub process: Process,
     /// File that CONFIG REWRITE writes through the shell; set by it.
-    pub rewriter: Mutex<Option<Box<dyn Fn(&Config) -> Result<(), String> + Send>>>,
+    pub rewriter: Mutex<Option<Rewriter>>,
 }
 
 /// Facts of the process, given by the shell at start.
@@ -153,7 +158,7 @@ pub struct Process {
     /// Seed of every hash in the process.
     pub seed: [u64; 4],
     /// Reads the allocator's and the system's figures: (allocated, resident, peak resident) bytes.
-    pub memory: Option<fn() -> (u64, u64, u64)>,
+    pub memory: Option<MemoryProbe>,
     /// Memory of the machine, bytes.
     pub total_memory_bytes: u64,
     /// Seconds of CPU used: (system, user).

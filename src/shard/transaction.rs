@@ -14,8 +14,6 @@
 //! fetched command by command, and commands that run everywhere send their parts out under the
 //! lock.
 
-use hashbrown::HashMap;
-
 use crate::command::table::{self, Run as Runs};
 use crate::command::{Effects, Env, Outcome, Part, run as run_command};
 use crate::keyspace::Entry;
@@ -23,7 +21,8 @@ use crate::protocol::Reply;
 
 use super::client::{Client, Waiting};
 use super::locks::{Mode, TxId};
-use super::message::{ClaimRequest, Item, KeyRef, OwnedRequest, Release};
+use super::message::{ClaimRequest, Item, OwnedRequest, Release};
+use super::share::{KEYS_SEARCHED_MAX, KeyPlaces, Share, for_each_key, share_of};
 use super::shell::{ConnId, Shell};
 use super::{Event, Shard};
 
@@ -40,23 +39,6 @@ pub enum Kind {
     Apply,
     /// The layer above holds all shards and does its work itself.
     Barrier,
-}
-
-/// One shard's share.
-struct Share {
-    shard: usize,
-    keys: Vec<KeyRef>,
-    watched: Vec<(usize, Box<[u8]>, crate::command::watched::Token)>,
-    granted: bool,
-    refused: bool,
-    /// Lent entries, in the order of `keys`.
-    entries: Vec<Option<Entry>>,
-    /// Which of them are copies, to be dropped and not returned.
-    copied: Vec<bool>,
-    /// Which of them were there when the commands began to run.
-    present: Vec<bool>,
-    /// Copies that expired under a reader: the owner deletes the key itself.
-    expired: Vec<(usize, Box<[u8]>)>,
 }
 
 /// A transaction under way.
@@ -111,52 +93,6 @@ impl Tx {
             no_touch: false,
             effects: Effects::default(),
         }
-    }
-}
-
-/// Up to this many arguments, a key named twice is found by looking at all of them.
-const KEYS_SEARCHED_MAX: usize = 64;
-
-/// Finds keys that a transaction names more than once: by an index where they may be many, for a
-/// million keys may come in one command.
-struct KeyPlaces(Option<HashMap<(usize, Box<[u8]>), usize, ahash::RandomState>>);
-
-impl KeyPlaces {
-    /// Adds a key to its share, or makes the lock that it has there as strong as needed.
-    fn add(&mut self, share: &mut Share, db: usize, key: &[u8], mode: Mode) {
-        let keys = &mut share.keys;
-        let place = match &mut self.0 {
-            Some(places) => *places.entry((db, key.into())).or_insert(keys.len()),
-            None => {
-                let same = |known: &KeyRef| known.db == db && *known.key == *key;
-                keys.iter().position(same).unwrap_or(keys.len())
-            }
-        };
-        match keys.get_mut(place) {
-            Some(known) if mode == Mode::Exclusive => known.mode = mode,
-            Some(_) => {}
-            None => keys.push(KeyRef {
-                db,
-                key: key.into(),
-                mode,
-            }),
-        }
-    }
-}
-
-/// Calls `f` with every (database, key) that a request may touch.
-fn for_each_key(request: &OwnedRequest, databases: usize, mut f: impl FnMut(usize, &[u8])) {
-    let args = request.args();
-    request.command.for_each_key(args, |at| {
-        if let Some(key) = args.get(at) {
-            f(request.db, key);
-        }
-    });
-    if let Some((at, db)) = table::other_database(request.command, args)
-        && db < databases
-        && let Some(key) = args.get(at)
-    {
-        f(db, key);
     }
 }
 
@@ -235,7 +171,7 @@ impl Shard {
     fn key_places(&self, requests: &[OwnedRequest]) -> KeyPlaces {
         let arguments: usize = requests.iter().map(|request| request.args().len()).sum();
         let state = self.txs.hasher().clone();
-        KeyPlaces((arguments > KEYS_SEARCHED_MAX).then(|| HashMap::with_hasher(state)))
+        KeyPlaces::new((arguments > KEYS_SEARCHED_MAX).then_some(state))
     }
 
     /// Asks every shard for its locks, under a new id.
@@ -787,22 +723,4 @@ fn whole_mode(requests: &[OwnedRequest]) -> Option<Mode> {
     } else {
         Mode::Exclusive
     })
-}
-
-fn share_of(shares: &mut Vec<Share>, shard: usize) -> &mut Share {
-    if let Some(at) = shares.iter().position(|share| share.shard == shard) {
-        return &mut shares[at];
-    }
-    shares.push(Share {
-        shard,
-        keys: Vec::new(),
-        watched: Vec::new(),
-        granted: false,
-        refused: false,
-        entries: Vec::new(),
-        copied: Vec::new(),
-        present: Vec::new(),
-        expired: Vec::new(),
-    });
-    shares.last_mut().expect("one was pushed")
 }

@@ -57,9 +57,9 @@ fn gaps_close<N: Note<u64>>() {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
             let choice = random >> 33;
-            if model.len() < 12 && choice % 2 == 0 {
+            if model.len() < 12 && choice.is_multiple_of(2) {
                 // Unique by its upper bits; few homes, the last ones among them.
-                let element = n << 16 | (14 + choice / 2 % 6) % 16;
+                let element = (n << 16) | ((14 + choice / 2 % 6) % 16);
                 insert(&mut slots, element);
                 model.push(element);
             } else if !model.is_empty() {

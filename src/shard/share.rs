@@ -1,0 +1,103 @@
+//! What a transaction has with one shard: the keys it names there, and the entries lent to it.
+
+use hashbrown::HashMap;
+
+use crate::command::table;
+use crate::keyspace::Entry;
+
+use super::locks::Mode;
+use super::message::{KeyRef, OwnedRequest};
+
+/// One shard's share.
+pub(super) struct Share {
+    pub shard: usize,
+    pub keys: Vec<KeyRef>,
+    pub watched: Vec<(usize, Box<[u8]>, crate::command::watched::Token)>,
+    pub granted: bool,
+    pub refused: bool,
+    /// Lent entries, in the order of `keys`.
+    pub entries: Vec<Option<Entry>>,
+    /// Which of them are copies, to be dropped and not returned.
+    pub copied: Vec<bool>,
+    /// Which of them were there when the commands began to run.
+    pub present: Vec<bool>,
+    /// Copies that expired under a reader: the owner deletes the key itself.
+    pub expired: Vec<(usize, Box<[u8]>)>,
+}
+
+/// Up to this many arguments, a key named twice is found by looking at all of them.
+pub(super) const KEYS_SEARCHED_MAX: usize = 64;
+
+/// Finds keys that a transaction names more than once: by an index where they may be many, for a
+/// million keys may come in one command.
+pub(super) struct KeyPlaces(Option<PlaceIndex>);
+
+/// Position in its share of each (database, key).
+type PlaceIndex = HashMap<(usize, Box<[u8]>), usize, ahash::RandomState>;
+
+impl KeyPlaces {
+    /// With a hasher, an index is kept.
+    pub fn new(hasher: Option<ahash::RandomState>) -> Self {
+        KeyPlaces(hasher.map(HashMap::with_hasher))
+    }
+
+    /// Adds a key to its share, or makes the lock that it has there as strong as needed.
+    pub fn add(&mut self, share: &mut Share, db: usize, key: &[u8], mode: Mode) {
+        let keys = &mut share.keys;
+        let place = match &mut self.0 {
+            Some(places) => *places.entry((db, key.into())).or_insert(keys.len()),
+            None => {
+                let same = |known: &KeyRef| known.db == db && *known.key == *key;
+                keys.iter().position(same).unwrap_or(keys.len())
+            }
+        };
+        match keys.get_mut(place) {
+            Some(known) if mode == Mode::Exclusive => known.mode = mode,
+            Some(_) => {}
+            None => keys.push(KeyRef {
+                db,
+                key: key.into(),
+                mode,
+            }),
+        }
+    }
+}
+
+/// Calls `f` with every (database, key) that a request may touch.
+pub(super) fn for_each_key(
+    request: &OwnedRequest,
+    databases: usize,
+    mut f: impl FnMut(usize, &[u8]),
+) {
+    let args = request.args();
+    request.command.for_each_key(args, |at| {
+        if let Some(key) = args.get(at) {
+            f(request.db, key);
+        }
+    });
+    if let Some((at, db)) = table::other_database(request.command, args)
+        && db < databases
+        && let Some(key) = args.get(at)
+    {
+        f(db, key);
+    }
+}
+
+/// The share of a shard, made if it is not there yet.
+pub(super) fn share_of(shares: &mut Vec<Share>, shard: usize) -> &mut Share {
+    if let Some(at) = shares.iter().position(|share| share.shard == shard) {
+        return &mut shares[at];
+    }
+    shares.push(Share {
+        shard,
+        keys: Vec::new(),
+        watched: Vec::new(),
+        granted: false,
+        refused: false,
+        entries: Vec::new(),
+        copied: Vec::new(),
+        present: Vec::new(),
+        expired: Vec::new(),
+    });
+    shares.last_mut().expect("one was pushed")
+}
