@@ -600,7 +600,7 @@ impl Node {
             self.shard.disconnect(shell, conn, false);
         }
         if matches!(link.state, State::Snapshot | State::Adopting) {
-            // A dataset that still waits for its barrier is the dropped upstream's: nobody wants it.
+            // A dataset that waits for its barrier is the dropped upstream's: nobody wants it.
             self.role_queue
                 .retain(|barrier| !matches!(barrier.change, Change::Adopt { .. }));
             for shard in 0..self.shard.shared.shards {

@@ -12,8 +12,8 @@ use super::shell::{ConnId, Shell};
 use super::transaction::Kind;
 
 /// EXEC of writes on a read-only replica.
-pub(super) const ABORTED_READONLY: &str = "EXECABORT Transaction discarded because of: READONLY You \
-can't write against a read only replica.";
+pub(super) const ABORTED_READONLY: &str = "EXECABORT Transaction discarded because of: READONLY \
+You can't write against a read only replica.";
 
 impl Shard {
     pub(super) fn multi(&mut self, client: &mut Client) {
