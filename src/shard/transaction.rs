@@ -351,26 +351,18 @@ impl Shard {
         }
     }
 
-    /// Refuses a transaction that was let in before the process became a read-only replica.
+    /// Refuses what was let in before this became a read-only replica (a pipeline: one by one).
     fn refuses_writes_of(&mut self, tx: &mut Tx) -> bool {
         let origin = self.origin();
-        let refused = tx
-            .requests
-            .iter()
-            .map(|request| request.command)
-            .find(|command| self.refuses_write(command, origin));
-        match (tx.kind, refused) {
-            (Kind::Command, Some(command)) => {
+        let mut commands = tx.requests.iter().map(|request| request.command);
+        match commands.find(|command| self.refuses_write(command, origin)) {
+            Some(command) if tx.kind == Kind::Command => {
                 self.refuse_write(&mut tx.reply, command);
-                true
             }
-            (Kind::Exec, Some(_)) => {
-                tx.reply.error(super::multi::ABORTED_READONLY);
-                true
-            }
-            // A pipeline's commands are judged one by one.
-            _ => false,
+            Some(_) if tx.kind == Kind::Exec => tx.reply.error(super::multi::ABORTED_READONLY),
+            _ => return false,
         }
+        true
     }
 
     /// All entries are here: runs every command in one go.
