@@ -51,6 +51,28 @@
 //! needed to wait for input. So one system call per turn submits the replies *and* waits. That
 //! the kernel behaves so is tested when a ring is made; where it does not, sends are ordinary.
 //!
+//! # A segment without control bytes
+//!
+//! *Designed*: a segment of the table is a `hashbrown::HashTable`. *Built*: open addressing over
+//! the bare eight-byte entries (`value/table/slots.rs`).
+//!
+//! An entry carries 16 bits of its hash in its own word, so a look-up needs no control bytes: one
+//! cache miss in the table instead of two. And the slot of a hash is known without reading
+//! anything, so it can be prefetched for a whole batch of commands before the first is looked
+//! up, and the entries after that. GET with a pipeline of 100 over a million keys took about half
+//! of the user time of the table before, measured in alternating runs.
+//!
+//! # A turn for the others
+//!
+//! *Added*: a shard whose connections wait for other shards offers its core up to three times
+//! (`sched_yield`) before it sleeps. With a core for each shard that returns at once; with more
+//! shards than cores it is cheaper than a sleep and the wake-up from it.
+//!
+//! # Locks by name
+//!
+//! *Designed*: locks per key. *Built*: per 64 bits of the key's hash. Two keys that share them
+//! are locked together, which is harmless, and no key is copied for a lock.
+//!
 //! # Epochs and effects
 //!
 //! - The snapshot epoch of an entry has 16 bits, which fit the header beside form and size
@@ -83,5 +105,3 @@
 //!   *Built*: glommio hosts the thread and has no I/O of its own yet; the driver blocks in its
 //!   own ring.
 //! - Zero-copy sends for feeds and large values. *Built*: Ordinary sends.
-//! - Pipelined batches run in two passes, hash and prefetch, then execute. *Built*: One pass.
-//!   The table can prefetch; nothing calls it yet.

@@ -204,4 +204,35 @@ mod loom_tests {
             assert_eq!(of(1), [0, 1]);
         });
     }
+
+    /// What the merged stream rests on: a push that happens after another comes after it, whoever
+    /// made them. Two shards publish; the second does so because of what it heard from the first.
+    #[test]
+    fn a_push_caused_by_another_comes_after_it() {
+        use loom::sync::atomic::{AtomicBool, Ordering};
+        loom::model(|| {
+            let inbox = Arc::new(Queue::new());
+            let told = Arc::new(AtomicBool::new(false));
+            let (first_inbox, first_told) = (inbox.clone(), told.clone());
+            let first = thread::spawn(move || {
+                first_inbox.push("cause");
+                first_told.store(true, Ordering::Release);
+            });
+            let (second_inbox, second_told) = (inbox.clone(), told);
+            let second = thread::spawn(move || {
+                if second_told.load(Ordering::Acquire) {
+                    second_inbox.push("effect");
+                }
+            });
+            let mut seen = Vec::new();
+            inbox.drain(|batch| seen.push(batch));
+            first.join().unwrap();
+            second.join().unwrap();
+            inbox.drain(|batch| seen.push(batch));
+            let at = |name| seen.iter().position(|batch| *batch == name);
+            if let Some(effect) = at("effect") {
+                assert!(at("cause").unwrap() < effect);
+            }
+        });
+    }
 }
