@@ -76,8 +76,6 @@
 //!
 //! - *Large collections.* A hash above 1 MiB is saved in one go by a snapshot, and its shard
 //!   waits for that long.
-//! - *Pre-images* of a snapshot are not bounded: a replica that stalls while everything is
-//!   overwritten makes the primary hold what it has not taken.
 //! - *Eight shards on two cores* cost more per command than the bounds that we set ourselves;
 //!   see the README's table.
 //! - *COMMAND DOCS* has no arguments, and `cmdstat` no times.

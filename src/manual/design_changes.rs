@@ -98,9 +98,8 @@
 //! - FLUSHALL lets a snapshot begin anew. *Built*: Its members are disconnected and ask for a
 //!   new one.
 //! - A collection above 1 MiB is saved in slices. *Built*: It is saved at once.
-//! - Pre-images count against the replicas' output limit, past which the sync is aborted.
-//!   *Built*: They are not bounded. The retained stream is: it counts against each replica's
-//!   limit.
+//! - Pre-images and the retained stream count together against the replicas' output limit.
+//!   *Built*: Each by itself, the pre-images per shard.
 //! - The network hot path is a task beside glommio's, with an eventfd while glommio has I/O.
 //!   *Built*: glommio hosts the thread and has no I/O of its own yet; the driver blocks in its
 //!   own ring.

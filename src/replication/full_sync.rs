@@ -431,12 +431,12 @@ impl Node {
     }
 
     /// FLUSHALL, or a new dataset: what was sent so far is worthless.
-    pub(super) fn restart_sync(&mut self) {
+    pub(super) fn restart_sync(&mut self, reason: &str) {
         if !matches!(self.coordinator.sync.phase, Phase::Streaming) {
             return;
         }
         let members = std::mem::take(&mut self.coordinator.sync.members);
-        tracing::info!("the dataset was flushed: replicas in full sync begin anew");
+        tracing::info!(reason, "replicas in full sync begin anew");
         self.abort_sync();
         for Member {
             place: (home, conn),
@@ -444,6 +444,18 @@ impl Node {
         } in members
         {
             self.to(home, Message::SyncFailed { conn });
+        }
+    }
+
+    /// A shard holds too much for a snapshot that its replicas do not take.
+    pub(super) fn snapshot_overran(&mut self, epoch: u64, bytes: u64) {
+        if epoch == self.coordinator.sync.epoch {
+            tracing::warn!(
+                bytes,
+                "a full sync is given up: what was overwritten before it was saved exceeds \
+                 client-output-buffer-limit replica; raise it, or make the replicas' links faster"
+            );
+            self.restart_sync("their snapshot overran the output limit");
         }
     }
 
@@ -494,9 +506,29 @@ impl Node {
         }
     }
 
+    /// Pre-images pile up while the replicas take nothing: they count against the output limit.
+    fn check_preimages(&mut self) {
+        let limit = self
+            .shard
+            .config
+            .client_output_buffer_limit
+            .replica
+            .hard_bytes;
+        let bytes = self.shard.keyspace.preimage_bytes() as u64;
+        if limit > 0 && bytes > limit.max(self.backlog_size) {
+            let epoch = self.fragments.epoch;
+            self.abort_snapshot();
+            self.tell_coordinator(Message::Overrun { epoch, bytes });
+        }
+    }
+
     /// Serialises one fragment if there is credit. Whether there is more to do at once.
     pub(super) fn snapshot_slice(&mut self) -> bool {
-        if !self.shard.keyspace.snapshot_active() || self.fragments.credits == 0 {
+        if !self.shard.keyspace.snapshot_active() {
+            return false;
+        }
+        if self.fragments.credits == 0 {
+            self.check_preimages();
             return false;
         }
         let mut bytes = Vec::with_capacity(FRAGMENT_BYTES + FRAGMENT_BYTES / 8);

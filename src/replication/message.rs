@@ -89,6 +89,11 @@ pub enum Message {
     },
     /// Give the snapshot up.
     AbortSnapshot,
+    /// A shard holds more pre-images than the replicas' output limit allows: the snapshot ends.
+    Overrun {
+        epoch: u64,
+        bytes: u64,
+    },
     /// FLUSHALL: the snapshot under way begins anew.
     Flushed,
     /// REPLICAOF, from a client or the configuration; no target: NO ONE.

@@ -319,7 +319,8 @@ impl Node {
             Message::Fragment { epoch, bytes, last } => self.fragment(from, epoch, bytes, last),
             Message::Credit { epoch } => self.credit(epoch),
             Message::AbortSnapshot => self.abort_snapshot(),
-            Message::Flushed => self.restart_sync(),
+            Message::Flushed => self.restart_sync("the dataset was flushed"),
+            Message::Overrun { epoch, bytes } => self.snapshot_overran(epoch, bytes),
             Message::ReplicaOf { conn, target } => {
                 self.replicaof(conn.map(|conn| (from, conn)), target);
             }

@@ -138,7 +138,7 @@ impl Node {
             Change::Adopt { .. } => Step::Adopt,
         };
         match step {
-            Step::Adopt => self.restart_sync(),
+            Step::Adopt => self.restart_sync("the dataset was replaced"),
             _ => self.drop_link(shell),
         }
         for shard in 0..shards {
