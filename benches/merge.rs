@@ -1,4 +1,4 @@
-//! Merging the shards' batches into one stream: publish from one thread, merge, trim to the backlog.
+//! Merging the shards' batches into one stream: publish from one thread, merge, trim the backlog.
 
 use banyan::command::effects::Sealed;
 use banyan::replication::log::Log;
