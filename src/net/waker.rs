@@ -22,9 +22,9 @@ use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-#[cfg(loom)]
+#[cfg(banyan_loom)]
 use loom::sync::atomic::{AtomicU8, Ordering};
-#[cfg(not(loom))]
+#[cfg(not(banyan_loom))]
 use std::sync::atomic::{AtomicU8, Ordering};
 
 const AWAKE: u8 = 0;
@@ -123,7 +123,7 @@ impl Sleeper {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, banyan_loom))]
 mod loom_tests {
     use super::*;
     use loom::sync::atomic::AtomicBool;

@@ -8,10 +8,10 @@
 //! Source: R. K. Treiber, "Systems Programming: Coping with Parallelism", IBM RJ 5118, 1986 (the
 //! stack); taking the whole list at once removes its ABA problem.
 
-#[cfg(loom)]
+#[cfg(banyan_loom)]
 use loom::sync::atomic::{AtomicPtr, Ordering};
 use std::ptr;
-#[cfg(not(loom))]
+#[cfg(not(banyan_loom))]
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 struct Node<T> {
@@ -123,7 +123,7 @@ impl<T> Drop for Rest<T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(banyan_loom)))]
 mod tests {
     use super::*;
     use std::sync::Arc;
@@ -174,7 +174,7 @@ mod tests {
     }
 }
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, banyan_loom))]
 mod loom_tests {
     use super::*;
     use loom::sync::Arc;
