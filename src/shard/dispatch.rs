@@ -126,13 +126,16 @@ impl Shard {
     /// [`LOOK_AHEAD`] are left out. Entries are found through the table, so its misses come first,
     /// all of them.
     pub(super) fn prefetch<'a>(&self, requests: impl Iterator<Item = (usize, Args<'a>)>) {
+        self.prefetch_keys(requests.filter_map(|(db, args)| Some((db, args.get(1)?))));
+    }
+
+    /// As [`Shard::prefetch`], for keys with the numbers of their databases.
+    pub(super) fn prefetch_keys<'a>(&self, keys: impl Iterator<Item = (usize, &'a [u8])>) {
         let mut hashes = [(0, 0); LOOK_AHEAD];
         let mut len = 0;
-        for (index, args) in requests.take(LOOK_AHEAD) {
+        for (index, key) in keys.take(LOOK_AHEAD) {
             let db = self.keyspace.db(index);
-            if let Some(key) = args.get(1)
-                && !db.is_empty()
-            {
+            if !db.is_empty() {
                 let hash = db.hash(key);
                 db.prefetch_slot(hash);
                 hashes[len] = (index, hash);

@@ -212,6 +212,7 @@ impl Shard {
 
     /// Takes the entries out of the keyspace, or copies those that are only read.
     fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
+        self.prefetch_keys(keys.iter().map(|key| (key.db, &*key.key)));
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
             // Under a shared lock others read the key too, so the entry stays, whatever it has

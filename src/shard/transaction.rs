@@ -284,12 +284,22 @@ impl Shard {
     }
 
     fn release_all(&mut self, id: TxId, tx: &mut Tx) {
-        let touched = std::mem::take(&mut tx.touched);
-        for share in tx.shares.iter_mut().filter(|share| share.granted) {
+        // Each changed key is routed once, to the one shard that owns it.
+        let mut touched: Vec<Vec<(usize, Box<[u8]>)>> = Vec::new();
+        touched.resize_with(tx.shares.len(), Vec::new);
+        for (db, key) in std::mem::take(&mut tx.touched) {
+            let owner = self.shared.owner(&key);
+            if let Some(at) = tx.shares.iter().position(|share| share.shard == owner) {
+                touched[at].push((db, key));
+            }
+        }
+        let shares = tx.shares.iter_mut().zip(touched);
+        for (share, touched) in shares.filter(|(share, _)| share.granted) {
             let expired = std::mem::take(&mut share.expired);
             let mut release = Release {
+                entries: Vec::with_capacity(share.keys.len()),
+                touched,
                 expired,
-                ..Release::default()
             };
             let lent = share
                 .keys
@@ -297,21 +307,11 @@ impl Shard {
                 .zip(share.entries.drain(..))
                 .zip(&share.copied);
             for ((key, entry), copied) in lent {
-                release
-                    .entries
-                    .extend(entry.filter(|_| !copied).map(|entry| (key.db, entry)));
+                let lent = entry.filter(|_| !copied);
+                release.entries.extend(lent.map(|entry| (key.db, entry)));
             }
-            release.touched.extend(
-                touched
-                    .iter()
-                    .filter(|(_, key)| self.shared.owner(key) == share.shard)
-                    .cloned(),
-            );
-            let item = Item::Release {
-                tx: id,
-                release: Box::new(release),
-            };
-            self.post(share.shard, item);
+            let release = Box::new(release);
+            self.post(share.shard, Item::Release { tx: id, release });
         }
     }
 
