@@ -66,6 +66,10 @@ impl Digest {
                     self.xor(&pair.0);
                 }
             }
+            ValueRef::List(list) => match *list {},
+            ValueRef::Set(set) => match *set {},
+            ValueRef::SortedSet(set) => match *set {},
+            ValueRef::Stream(stream) => match *stream {},
         }
         if entry.expire_at().is_some() {
             self.xor(EXPIRY_MARK);

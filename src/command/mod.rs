@@ -12,6 +12,7 @@ pub mod digest;
 pub mod effects;
 pub mod error;
 pub mod family;
+pub mod notify;
 pub mod session;
 pub mod settings;
 pub mod table;
@@ -24,10 +25,9 @@ pub use error::Error;
 pub use settings::Settings;
 pub use table::{Command, Flags};
 
-use crate::keyspace::{Db, Entry, Keyspace, Previous, SetExpiry};
+use crate::keyspace::{Boxed, Db, Entry, Keyspace, Previous, SetExpiry};
 use crate::protocol::{Args, Reply};
-use crate::value::hash::Hash;
-use crate::value::{Kind, Value, ValueRef};
+use crate::value::{Kind, Value};
 use watched::Watched;
 
 /// How a data command ends: its reply was written, or this error is the reply.
@@ -86,6 +86,8 @@ pub struct DataState {
     pub stats: DataStats,
     pub rng: Rng,
     pub watched: Watched,
+    /// Events of the commands that have run, until the shard sends them.
+    pub notifications: Vec<notify::Notification>,
 }
 
 /// On whose behalf a command runs.
@@ -326,44 +328,61 @@ impl<'a> Ctx<'a> {
         }
     }
 
-    /// A hash for reading, with the reply beside it.
+    /// A collection for reading.
     ///
     /// # Errors
     /// [`Error::WrongType`] if the key holds another type.
-    pub fn find_hash_and_reply(
+    pub fn find_collection<T: Boxed>(&mut self, key: &[u8]) -> Result<Option<&T>, Error> {
+        Ok(self.find_collection_and_reply(key)?.0)
+    }
+
+    /// A collection for reading, with the reply beside it.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the key holds another type.
+    pub fn find_collection_and_reply<T: Boxed>(
         &mut self,
         key: &[u8],
-    ) -> Result<(Option<&Hash>, &mut Reply), Error> {
+    ) -> Result<(Option<&T>, &mut Reply), Error> {
         match self.find_and_reply(key) {
             (None, reply) => Ok((None, reply)),
-            (Some(entry), reply) => match entry.value() {
-                ValueRef::Hash(hash) => Ok((Some(hash), reply)),
-                _ => Err(Error::WrongType),
+            (Some(entry), reply) => match T::view(entry.value()) {
+                Some(collection) => Ok((Some(collection), reply)),
+                None => Err(Error::WrongType),
             },
         }
     }
 
-    /// A hash for reading.
+    /// A collection for writing.
     ///
     /// # Errors
     /// [`Error::WrongType`] if the key holds another type.
-    pub fn find_hash(&mut self, key: &[u8]) -> Result<Option<&Hash>, Error> {
-        match self.find(key).map(Entry::value) {
+    pub fn find_collection_mut<T: Boxed>(&mut self, key: &[u8]) -> Result<Option<&mut T>, Error> {
+        match self.find_mut(key) {
             None => Ok(None),
-            Some(ValueRef::Hash(hash)) => Ok(Some(hash)),
-            Some(_) => Err(Error::WrongType),
+            Some(entry) => entry.collection_mut().map(Some).ok_or(Error::WrongType),
         }
     }
 
-    /// A hash for writing.
+    /// Calls `f` with the collection at `key`, or with a new one, which is then stored unless `f`
+    /// left it empty. A collection that was there must not be left empty.
     ///
     /// # Errors
     /// [`Error::WrongType`] if the key holds another type.
-    pub fn find_hash_mut(&mut self, key: &[u8]) -> Result<Option<&mut Hash>, Error> {
-        match self.find_mut(key) {
-            None => Ok(None),
-            Some(entry) => entry.hash_mut().map(Some).ok_or(Error::WrongType),
+    pub fn with_collection<T: Boxed, R>(
+        &mut self,
+        key: &[u8],
+        f: impl FnOnce(&mut T) -> R,
+    ) -> Result<R, Error> {
+        if let Some(collection) = self.find_collection_mut(key)? {
+            return Ok(f(collection));
         }
+        let mut collection = Box::new(T::empty());
+        let result = f(&mut collection);
+        if !collection.is_empty() {
+            self.set_value(key, collection.wrap(), None);
+        }
+        Ok(result)
     }
 
     /// Checks the type of `key` for a write without borrowing it.
@@ -438,6 +457,23 @@ impl<'a> Ctx<'a> {
     pub fn changed_in(&mut self, db: usize, key: &[u8], n: u64) {
         self.dirty += n;
         self.state.watched.touch(db, key);
+    }
+
+    /// Notes an event of a key of the selected database, if anybody may want to know of it.
+    pub fn notify(&mut self, class: notify::Class, event: &'static str, key: &[u8]) {
+        self.notify_in(self.db, class, event, key);
+    }
+
+    /// As [`Ctx::notify`], in another database.
+    pub fn notify_in(&mut self, db: usize, class: notify::Class, event: &'static str, key: &[u8]) {
+        if self.state.settings.notify.has(class) {
+            self.state.notifications.push(notify::Notification {
+                db,
+                class,
+                event,
+                key: key.into(),
+            });
+        }
     }
 
     /// Counts changes that touch no watched key (FLUSHALL of nothing, PUBLISH …).

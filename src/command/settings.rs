@@ -19,6 +19,9 @@ pub struct Settings {
     pub lazy_server_del: bool,
     /// The eviction policy is one of least frequent use (`maxmemory-policy`).
     pub lfu: bool,
+    /// Classes of events that are noted (`notify-keyspace-events`); none unless somebody is told of
+    /// them, by key or by event.
+    pub notify: super::notify::Class,
     /// Seed of the hash functions of large values; an input of the process.
     pub seed: crate::value::HashSeed,
 }

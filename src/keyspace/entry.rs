@@ -1,8 +1,8 @@
 //! One key with its value and expiry, in one allocation; behind an 8-byte word.
 //!
-//! This is the only file of the keyspace with `unsafe` code. What it buys is memory: a 16-byte key
-//! with a 64-byte value takes 96 bytes, where separate objects for key, value and expiry take more
-//! than 150, and a key moves between cores as one word.
+//! This file and `entry/layout.rs` are the only ones of the keyspace with `unsafe` code. What it
+//! buys is memory: a 16-byte key with a 64-byte value takes 96 bytes, where separate objects for
+//! key, value and expiry take more than 150, and a key moves between cores as one word.
 //!
 //! ```text
 //!    the word      63 ........ 48 47 ....................... 3 2 1 0
@@ -17,7 +17,7 @@
 //!    value         Int      i64
 //!                  Inline   length varint, bytes         strings up to 1 KiB
 //!                  Heap     pointer, length, capacity    longer ones: appending is amortised
-//!                  Hash     pointer to the collection
+//!                  Hash, List, Set, SortedSet, Stream      pointer to the collection
 //! ```
 //!
 //! * `order`: 16 bits of the key's hash. Most comparisons with another key, and the order of a scan
@@ -28,9 +28,21 @@
 //! * varints are LEB128. Fields beyond the first eight bytes are not aligned. All are
 //!   native-endian.
 
+mod layout;
+
+pub(super) use layout::prefetch_line;
+
 use crate::value::hash::Hash;
-use crate::value::{Kind, Value, ValueRef, number};
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use crate::value::list::List;
+use crate::value::set::Set;
+use crate::value::sorted_set::SortedSet;
+use crate::value::stream::Stream;
+use crate::value::{Collection, Kind, Value, ValueRef, number};
+use layout::{
+    CACHE_LINE, class_of, class_size, layout_of, prefetch_address, read_varint, varint_size,
+    write_varint,
+};
+use std::alloc::{alloc, dealloc, handle_alloc_error};
 use std::mem::{ManuallyDrop, size_of};
 use std::ptr::{self, NonNull};
 use std::{fmt, slice};
@@ -53,12 +65,14 @@ const ACCESS: usize = 4;
 const EXPIRY: usize = 8;
 const HEADER_LEN: usize = 8;
 const EXPIRY_LEN: usize = 8;
-const ALIGN: usize = 8;
-
 const FORM_INT: u8 = 0;
 const FORM_INLINE: u8 = 1;
 const FORM_HEAP: u8 = 2;
 const FORM_HASH: u8 = 3;
+const FORM_LIST: u8 = 4;
+const FORM_SET: u8 = 5;
+const FORM_SORTED_SET: u8 = 6;
+const FORM_STREAM: u8 = 7;
 const FORM_MASK: u8 = 7;
 const FORM_RAW: u8 = 8;
 
@@ -68,8 +82,8 @@ pub struct Entry {
 }
 
 // SAFETY: the entry owns its allocation alone and hands out references only through itself. What
-// it can own in turn (`Vec<u8>`, `Hash`) is `Send`, which `assert_send` below holds the compiler
-// to.
+// it can own in turn (`Vec<u8>`, collections) is `Send`, which `assert_send` below holds the
+// compiler to.
 unsafe impl Send for Entry {}
 
 // A slot of the table is an optional entry, and must not be larger than one.
@@ -86,7 +100,39 @@ enum Payload<'a> {
     Inline(&'a [u8]),
     Heap(Vec<u8>),
     Hash(Box<Hash>),
+    List(Box<List>),
+    Set(Box<Set>),
+    SortedSet(Box<SortedSet>),
+    Stream(Box<Stream>),
 }
+
+/// A collection that an entry owns through a pointer. Only this file implements it: a form belongs
+/// to one type.
+pub trait Boxed: Collection + sealed::Form {}
+
+mod sealed {
+    /// The form of entries whose value is a pointer to this type.
+    pub trait Form {
+        const FORM: u8;
+    }
+}
+
+macro_rules! boxed {
+    ($($collection:ty = $form:expr),*) => {$(
+        impl sealed::Form for $collection {
+            const FORM: u8 = $form;
+        }
+        impl Boxed for $collection {}
+    )*};
+}
+
+boxed!(
+    Hash = FORM_HASH,
+    List = FORM_LIST,
+    Set = FORM_SET,
+    SortedSet = FORM_SORTED_SET,
+    Stream = FORM_STREAM
+);
 
 /// The three words of a `Vec<u8>`.
 #[derive(Clone, Copy)]
@@ -184,10 +230,11 @@ impl Entry {
                         .write_unaligned(HeapString::of(bytes));
                     FORM_HEAP
                 }
-                Payload::Hash(hash) => {
-                    at.cast::<*mut Hash>().write_unaligned(Box::into_raw(hash));
-                    FORM_HASH
-                }
+                Payload::Hash(hash) => put_box(at, hash),
+                Payload::List(list) => put_box(at, list),
+                Payload::Set(set) => put_box(at, set),
+                Payload::SortedSet(set) => put_box(at, set),
+                Payload::Stream(stream) => put_box(at, stream),
             };
             base.write(form | if raw { FORM_RAW } else { 0 });
         }
@@ -246,15 +293,19 @@ impl Entry {
         unsafe { self.value_at().cast::<HeapString>().read_unaligned() }
     }
 
-    fn hash_pointer(&self) -> *mut Hash {
-        debug_assert_eq!(self.form() & FORM_MASK, FORM_HASH);
+    /// The pointer to the collection.
+    ///
+    /// # Panics
+    /// If the entry holds another type.
+    fn pointer<T: Boxed>(&self) -> *mut T {
+        assert_eq!(self.form() & FORM_MASK, T::FORM, "the form tells the type");
         // SAFETY: with this form, the pointer of a leaked box was written there.
-        unsafe { self.value_at().cast::<*mut Hash>().read_unaligned() }
+        unsafe { self.value_at().cast::<*mut T>().read_unaligned() }
     }
 
     /// The value, in place.
     pub fn value(&self) -> ValueRef<'_> {
-        // SAFETY: the form says what was written there. Heap strings and hashes live until the
+        // SAFETY: the form says what was written there. Heap strings and collections live until the
         // entry drops or replaces them, for which it must be borrowed mutably.
         unsafe {
             match self.form() & FORM_MASK {
@@ -268,7 +319,11 @@ impl Entry {
                     let string = self.heap_string();
                     ValueRef::Bytes(slice::from_raw_parts(string.pointer, string.len))
                 }
-                _ => ValueRef::Hash(&*self.hash_pointer()),
+                FORM_HASH => ValueRef::Hash(&*self.pointer()),
+                FORM_LIST => ValueRef::List(&*self.pointer()),
+                FORM_SET => ValueRef::Set(&*self.pointer()),
+                FORM_SORTED_SET => ValueRef::SortedSet(&*self.pointer()),
+                _ => ValueRef::Stream(&*self.pointer()),
             }
         }
     }
@@ -293,6 +348,10 @@ impl Entry {
             ValueRef::Bytes(bytes) if self.is_raw() || bytes.len() > EMBSTR_LEN_MAX => "raw",
             ValueRef::Bytes(_) => "embstr",
             ValueRef::Hash(hash) => hash.encoding(),
+            ValueRef::List(list) => list.encoding(),
+            ValueRef::Set(set) => set.encoding(),
+            ValueRef::SortedSet(set) => set.encoding(),
+            ValueRef::Stream(stream) => stream.encoding(),
         }
     }
 
@@ -365,11 +424,14 @@ impl Entry {
     pub fn memory(&self) -> usize {
         let value = match self.form() & FORM_MASK {
             FORM_HEAP => self.heap_string().capacity,
-            FORM_HASH => match self.value() {
+            _ => match self.value() {
+                ValueRef::Int(_) | ValueRef::Bytes(_) => 0,
                 ValueRef::Hash(hash) => hash.memory(),
-                _ => 0,
+                ValueRef::List(list) => list.memory(),
+                ValueRef::Set(set) => set.memory(),
+                ValueRef::SortedSet(set) => set.memory(),
+                ValueRef::Stream(stream) => stream.memory(),
             },
-            _ => 0,
         };
         class_size(self.class()) + value
     }
@@ -380,27 +442,29 @@ impl Entry {
     /// Whether dropping the entry takes longer than a shard may stall. Touches one cache line
     /// unless it is a collection.
     pub(super) fn is_slow_to_free(&self) -> bool {
-        match self.form() & FORM_MASK {
-            FORM_HASH => self.hash_len() > FREE_AT_ONCE_MAX,
-            _ => false,
-        }
+        self.elements() > FREE_AT_ONCE_MAX
     }
 
-    fn hash_len(&self) -> usize {
+    /// Elements of a collection; 0 for a string.
+    fn elements(&self) -> usize {
         match self.value() {
+            ValueRef::Int(_) | ValueRef::Bytes(_) => 0,
             ValueRef::Hash(hash) => hash.len(),
-            _ => 0,
+            ValueRef::List(list) => list.len(),
+            ValueRef::Set(set) => set.len(),
+            ValueRef::SortedSet(set) => set.len(),
+            ValueRef::Stream(stream) => stream.len(),
         }
     }
 
-    /// The hash, to be changed in place. `None` for any other type.
-    pub fn hash_mut(&mut self) -> Option<&mut Hash> {
-        if self.form() & FORM_MASK != FORM_HASH {
+    /// The collection, to be changed in place. `None` if the entry holds another type.
+    pub fn collection_mut<T: Boxed>(&mut self) -> Option<&mut T> {
+        if self.form() & FORM_MASK != T::FORM {
             return None;
         }
         // SAFETY: the pointer is that of a box leaked into this entry, which is borrowed mutably
         // for as long as the reference lives.
-        Some(unsafe { &mut *self.hash_pointer() })
+        Some(unsafe { &mut *self.pointer() })
     }
 
     /// Changes a string through a `Vec`, after which it is `raw`: APPEND, SETRANGE. A string above
@@ -489,7 +553,7 @@ impl Entry {
                 bytes => Value::Bytes(bytes),
             },
             // SAFETY: likewise for a leaked box.
-            FORM_HASH => Value::Hash(unsafe { Box::from_raw(entry.hash_pointer()) }),
+            form if form >= FORM_HASH => unsafe { entry.take_box() },
             _ => entry.to_value(),
         };
         // SAFETY: the allocation is this entry's, made with this layout, and not used again.
@@ -526,12 +590,30 @@ impl Entry {
                 self.put_payload(self.value_start(), Payload::Int(0), false);
                 drop(string.into_vec());
             }
-        } else if owned == FORM_HASH {
-            let hash = self.hash_pointer();
+        } else if owned >= FORM_HASH {
             // SAFETY: likewise; an integer is as long as a pointer.
             unsafe {
+                let value = self.take_box();
                 self.put_payload(self.value_start(), Payload::Int(0), false);
-                drop(Box::from_raw(hash));
+                drop(value);
+            }
+        }
+    }
+
+    /// The collection as a value of its own.
+    ///
+    /// # Safety
+    /// The entry must hold a collection, and its pointer must not be used again.
+    unsafe fn take_box(&self) -> Value {
+        // SAFETY: the form says what box was leaked into this entry; by the contract of this
+        // function it becomes one again only once.
+        unsafe {
+            match self.form() & FORM_MASK {
+                FORM_HASH => Value::Hash(Box::from_raw(self.pointer())),
+                FORM_LIST => Value::List(Box::from_raw(self.pointer())),
+                FORM_SET => Value::Set(Box::from_raw(self.pointer())),
+                FORM_SORTED_SET => Value::SortedSet(Box::from_raw(self.pointer())),
+                _ => Value::Stream(Box::from_raw(self.pointer())),
             }
         }
     }
@@ -626,15 +708,20 @@ impl<'a> Payload<'a> {
                 (Self::bytes(text), raw)
             }
             Value::Hash(hash) => (Self::Hash(hash), false),
+            Value::List(list) => (Self::List(list), false),
+            Value::Set(set) => (Self::Set(set), false),
+            Value::SortedSet(set) => (Self::SortedSet(set), false),
+            Value::Stream(stream) => (Self::Stream(stream), false),
         }
     }
 
     /// Bytes that it takes in an entry's allocation.
     fn size(&self) -> usize {
         match self {
-            Self::Int(_) | Self::Hash(_) => size_of::<u64>(),
             Self::Inline(bytes) => varint_size(bytes.len()) + bytes.len(),
             Self::Heap(_) => size_of::<HeapString>(),
+            // An integer or a pointer.
+            _ => size_of::<u64>(),
         }
     }
 }
@@ -657,96 +744,17 @@ impl HeapString {
     }
 }
 
-/// Smallest size class of `size` bytes: multiples of 16 up to 128, then four per doubling.
-fn class_of(size: usize) -> u8 {
-    if size <= 128 {
-        return size.div_ceil(16).max(1) as u8;
-    }
-    let log = (size - 1).ilog2();
-    let quarter = ((size - 1) >> (log - 2)) & 3;
-    u8::try_from(9 + (log as usize - 7) * 4 + quarter).expect("fewer classes than 256")
-}
-
-/// Bytes of a size class.
-const fn class_size(class: u8) -> usize {
-    let class = class as usize;
-    if class <= 8 {
-        return class * 16;
-    }
-    let (log, quarter) = (7 + (class - 9) / 4, (class - 9) % 4);
-    (1 << log) + (quarter + 1) * (1 << (log - 2))
-}
-
-fn layout_of(class: u8) -> Layout {
-    Layout::from_size_align(class_size(class), ALIGN).expect("keys are below 2^40 bytes")
-}
-
-/// Bytes that the processor fetches at once.
-const CACHE_LINE: usize = 64;
-
-/// Asks the processor for the cache line where `at` begins, without waiting for it.
-pub(super) fn prefetch_line<T>(at: &T) {
-    prefetch_address(ptr::from_ref(at).cast());
-}
-
-#[inline]
-fn prefetch_address(address: *const u8) {
-    #[cfg(all(target_arch = "x86_64", not(miri)))]
-    // SAFETY: a prefetch changes nothing and never faults, whatever the address.
+/// Gives a box up to an entry; the form that goes with it.
+///
+/// # Safety
+/// `at` must be valid for the write of a pointer.
+unsafe fn put_box<T: Boxed>(at: *mut u8, collection: Box<T>) -> u8 {
+    // SAFETY: by the contract of this function; the write is an unaligned one.
     unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
-    }
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
-    let _ = address;
-}
-
-const fn varint_size(value: usize) -> usize {
-    if value < 0x80 {
-        return 1;
-    }
-    (usize::BITS - value.leading_zeros()).div_ceil(7) as usize
-}
-
-/// Writes LEB128 and returns its size.
-///
-/// # Safety
-/// `at` must be valid for writes of [`varint_size`] bytes.
-unsafe fn write_varint(at: *mut u8, mut value: usize) -> usize {
-    let mut size = 0;
-    loop {
-        let more = value >= 0x80;
-        let byte = (value & 0x7f) as u8 | if more { 0x80 } else { 0 };
-        // SAFETY: by the contract of this function.
-        unsafe { at.add(size).write(byte) };
-        size += 1;
-        value >>= 7;
-        if !more {
-            return size;
-        }
-    }
-}
-
-/// Reads LEB128: the value and its size.
-///
-/// # Safety
-/// At `at` there must be what [`write_varint`] wrote.
-unsafe fn read_varint(at: *const u8) -> (usize, usize) {
-    // SAFETY: by the contract of this function, here and below.
-    let first = unsafe { at.read() };
-    if first < 0x80 {
-        return (usize::from(first), 1);
-    }
-    let (mut value, mut size) = (usize::from(first & 0x7f), 1);
-    loop {
-        // SAFETY: the byte before had its continuation bit set.
-        let byte = unsafe { at.add(size).read() };
-        value |= usize::from(byte & 0x7f) << (7 * size);
-        size += 1;
-        if byte < 0x80 {
-            return (value, size);
-        }
-    }
+        at.cast::<*mut T>()
+            .write_unaligned(Box::into_raw(collection))
+    };
+    T::FORM
 }
 
 #[cfg(test)]

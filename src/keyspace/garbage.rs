@@ -3,8 +3,9 @@
 
 use super::db::EntrySegments;
 use super::entry::Entry;
-use crate::value::Value;
+use crate::value::Garbage as Elements;
 use crate::value::table::IntoElements;
+use crate::value::{Collection, Value};
 
 /// Tables and entries that wait to be freed.
 #[derive(Default)]
@@ -12,7 +13,7 @@ pub(super) struct Garbage {
     tables: Vec<EntrySegments>,
     segment: Option<IntoElements<Entry>>,
     entries: Vec<Entry>,
-    collection: Option<Box<dyn Iterator<Item = usize> + Send>>,
+    collection: Option<Elements>,
 }
 
 impl Garbage {
@@ -35,9 +36,7 @@ impl Garbage {
                     None => self.collection = None,
                 }
             } else if let Some(entry) = self.entries.pop() {
-                if let Value::Hash(hash) = entry.into_value() {
-                    self.collection = Some(hash.into_garbage());
-                }
+                self.collection = elements_of(entry.into_value());
             } else if let Some(segment) = &mut self.segment {
                 match segment.next() {
                     Some(entry) if entry.is_slow_to_free() => self.entries.push(entry),
@@ -55,4 +54,16 @@ impl Garbage {
         }
         true
     }
+}
+
+/// A collection's elements, to be freed in steps; a string is freed at once.
+fn elements_of(value: Value) -> Option<Elements> {
+    Some(match value {
+        Value::Int(_) | Value::Bytes(_) | Value::Raw(_) => return None,
+        Value::Hash(hash) => hash.into_garbage(),
+        Value::List(list) => list.into_garbage(),
+        Value::Set(set) => set.into_garbage(),
+        Value::SortedSet(set) => set.into_garbage(),
+        Value::Stream(stream) => stream.into_garbage(),
+    })
 }

@@ -10,7 +10,7 @@ mod snapshot;
 
 pub use crate::value::HashSeed as Seed;
 pub use db::{Db, Previous, SetExpiry};
-pub use entry::{Entry, INLINE_LEN_MAX};
+pub use entry::{Boxed, Entry, INLINE_LEN_MAX};
 
 use db::Entries;
 use garbage::Garbage;

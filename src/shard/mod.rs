@@ -162,6 +162,7 @@ impl Shard {
                 stats: DataStats::default(),
                 rng: Rng::new(entropy),
                 watched: Watched::new(state.clone()),
+                notifications: Vec::new(),
             },
             effects: Effects::default(),
             locks: Locks::new(state.clone()),
@@ -417,6 +418,7 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
             config.maxmemory_policy,
             MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
         ),
+        notify: crate::command::notify::Class::default(),
         seed: crate::value::HashSeed(shared.process.seed),
     }
 }

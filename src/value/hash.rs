@@ -15,9 +15,9 @@
 #[cfg(test)]
 mod tests;
 
-use super::HashSeed;
 use super::listpack::{Element, Listpack};
 use super::table::{Slot, Table};
+use super::{Collection, Garbage, HashSeed, Kind, Value, ValueRef};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -314,9 +314,8 @@ impl Hash {
         size_of::<Self>() + inside
     }
 
-    /// Takes the hash apart: every step of the iterator frees about a thousand fields at most, and
-    /// gives how many. Dropping a hash of millions of fields at once would stall its shard.
-    pub fn into_garbage(self) -> Box<dyn Iterator<Item = usize> + Send> {
+    /// See [`Collection::into_garbage`].
+    pub fn into_garbage(self) -> Garbage {
         match self.0 {
             Encoding::Listpack(listpack) => Box::new(std::iter::once(listpack.len() / 2)),
             Encoding::Table(fields) => {
@@ -335,6 +334,41 @@ impl Hash {
             field.with_bytes(|field| value.with_bytes(|value| fields.set(field, value)));
         }
         self.0 = Encoding::Table(fields);
+    }
+}
+
+impl Collection for Hash {
+    const KIND: Kind = Kind::Hash;
+
+    fn empty() -> Self {
+        Hash::new()
+    }
+
+    fn len(&self) -> usize {
+        Hash::len(self)
+    }
+
+    fn encoding(&self) -> &'static str {
+        Hash::encoding(self)
+    }
+
+    fn memory(&self) -> usize {
+        Hash::memory(self)
+    }
+
+    fn into_garbage(self) -> Garbage {
+        Hash::into_garbage(self)
+    }
+
+    fn view(value: ValueRef<'_>) -> Option<&Self> {
+        match value {
+            ValueRef::Hash(hash) => Some(hash),
+            _ => None,
+        }
+    }
+
+    fn wrap(self: Box<Self>) -> Value {
+        Value::Hash(self)
     }
 }
 

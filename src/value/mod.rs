@@ -8,9 +8,13 @@ pub mod crc16;
 pub mod crc64;
 pub mod glob;
 pub mod hash;
+pub mod list;
 pub mod listpack;
 pub mod long_double;
 pub mod number;
+pub mod set;
+pub mod sorted_set;
+pub mod stream;
 pub mod table;
 
 /// A value as it is moved into or out of a keyspace entry.
@@ -23,8 +27,16 @@ pub enum Value {
     /// A string that must report the encoding `raw` although it may be short: what APPEND and
     /// SETRANGE leave behind.
     Raw(Vec<u8>),
-    /// A hash; never empty while it is stored under a key.
+    /// A hash; like every collection but a stream never empty while it is stored under a key.
     Hash(Box<hash::Hash>),
+    /// A list.
+    List(Box<list::List>),
+    /// A set.
+    Set(Box<set::Set>),
+    /// A sorted set.
+    SortedSet(Box<sorted_set::SortedSet>),
+    /// A stream.
+    Stream(Box<stream::Stream>),
 }
 
 impl Value {
@@ -47,6 +59,10 @@ impl Value {
             Self::Int(int) => ValueRef::Int(*int),
             Self::Bytes(bytes) | Self::Raw(bytes) => ValueRef::Bytes(bytes),
             Self::Hash(hash) => ValueRef::Hash(hash),
+            Self::List(list) => ValueRef::List(list),
+            Self::Set(set) => ValueRef::Set(set),
+            Self::SortedSet(set) => ValueRef::SortedSet(set),
+            Self::Stream(stream) => ValueRef::Stream(stream),
         }
     }
 }
@@ -99,6 +115,14 @@ pub enum ValueRef<'a> {
     Bytes(&'a [u8]),
     /// A hash.
     Hash(&'a hash::Hash),
+    /// A list.
+    List(&'a list::List),
+    /// A set.
+    Set(&'a set::Set),
+    /// A sorted set.
+    SortedSet(&'a sorted_set::SortedSet),
+    /// A stream.
+    Stream(&'a stream::Stream),
 }
 
 impl ValueRef<'_> {
@@ -107,6 +131,10 @@ impl ValueRef<'_> {
         match self {
             Self::Int(_) | Self::Bytes(_) => Kind::String,
             Self::Hash(_) => Kind::Hash,
+            Self::List(_) => Kind::List,
+            Self::Set(_) => Kind::Set,
+            Self::SortedSet(_) => Kind::SortedSet,
+            Self::Stream(_) => Kind::Stream,
         }
     }
 
@@ -115,10 +143,55 @@ impl ValueRef<'_> {
         match self {
             Self::Int(int) => Value::Int(int),
             Self::Bytes(bytes) => Value::Bytes(bytes.to_vec()),
-            Self::Hash(hash) => Value::Hash(Box::new(hash.clone())),
+            Self::Hash(hash) => Value::Hash(boxed(hash)),
+            Self::List(list) => Value::List(boxed(list)),
+            Self::Set(set) => Value::Set(boxed(set)),
+            Self::SortedSet(set) => Value::SortedSet(boxed(set)),
+            Self::Stream(stream) => Value::Stream(boxed(stream)),
         }
     }
 }
+
+fn boxed<T: Clone>(value: &T) -> Box<T> {
+    Box::new(value.clone())
+}
+
+/// A type that is more than a string: what code that serves all such types needs to know of one.
+pub trait Collection: Clone + Send + Sized {
+    /// Its type.
+    const KIND: Kind;
+
+    /// A new one without elements.
+    fn empty() -> Self;
+
+    /// Number of elements.
+    fn len(&self) -> usize;
+
+    /// Whether there is no element.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The name that OBJECT ENCODING reports.
+    fn encoding(&self) -> &'static str;
+
+    /// Allocated bytes, the struct itself included, in constant time; estimates what the allocator
+    /// rounds up.
+    fn memory(&self) -> usize;
+
+    /// Takes it apart: every step of the iterator frees about a thousand elements at most, and
+    /// gives how many. Dropping millions of them at once would stall a shard.
+    fn into_garbage(self) -> Garbage;
+
+    /// The view of a value of this type, `None` if it is of another one.
+    fn view(value: ValueRef<'_>) -> Option<&Self>;
+
+    /// The value that holds this.
+    fn wrap(self: Box<Self>) -> Value;
+}
+
+/// What [`Collection::into_garbage`] gives.
+pub type Garbage = Box<dyn Iterator<Item = usize> + Send>;
 
 /// Keys of the hash function of collections.
 ///

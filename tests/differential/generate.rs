@@ -1,8 +1,6 @@
-//! The grammar of random commands.
-//!
-//! A template is a command as typed, with two kinds of holes: `[a|b|]` picks one alternative, and
-//! `$name` draws an argument (see `Generator::draw`). A name ending in `+` draws several.
+//! Random commands, drawn from the templates of `grammar`.
 
+use crate::grammar::{How, templates};
 use crate::support::random::Random;
 
 /// How the two replies to a command are compared.
@@ -74,119 +72,6 @@ pub const CLIENTS: usize = 3;
 /// Seconds, or thousands of milliseconds, by which busy machines may drift apart.
 const DRIFT: i64 = 60;
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum How {
-    Exact,
-    Unordered,
-    Seconds,
-    Millis,
-    Shape,
-    Hello,
-    Cursor,
-}
-
-const EXACT: How = How::Exact;
-
-/// Templates with their weights.
-#[rustfmt::skip]
-const TEMPLATES: &[(usize, How, &str)] = &[
-    // Strings.
-    (60, EXACT, "SET $s $v"),
-    (12, EXACT, "SET $s $v [EX $sec|PX $ms|EXAT $SEC|PXAT $MS|KEEPTTL|]"),
-    (12, EXACT, "SET $s $v [NX|XX] [GET|] [KEEPTTL|EX $sec|]"),
-    (6, EXACT, "SET $k $v [GET|NX|XX|KEEPTTL|EX 0|PX -1|EXAT $past-|NX XX|EX $sec PX $ms|KEEPTTL EX $sec]"),
-    (30, EXACT, "GET $s"),
-    (4, EXACT, "GET $k"),
-    (8, EXACT, "SETNX $s $v"),
-    (5, EXACT, "SETEX $s [$sec|0|-1|$bad] $v"),
-    (5, EXACT, "PSETEX $s [$ms|0|-1|$bad] $v"),
-    (5, EXACT, "GETSET $s $v"),
-    (6, EXACT, "GETDEL $s"),
-    (10, EXACT, "GETEX $s [|PERSIST|EX $sec|PX $ms|EXAT $SEC|PXAT $MS|EX 0|EXAT -5|PERSIST EX 50000]"),
-    (3, EXACT, "GETEX $s [EXAT|PXAT] $past"),
-    (14, EXACT, "APPEND $s $v"),
-    (10, EXACT, "STRLEN $k"),
-    (10, EXACT, "SETRANGE $s $off $v"),
-    (2, EXACT, "SETRANGE $s [-1|536870912|9223372036854775807|4294967296] $v"),
-    (12, EXACT, "GETRANGE $s $idx $idx"),
-    (3, EXACT, "SUBSTR $s $idx $idx"),
-    (20, EXACT, "[INCR|DECR] $s"),
-    (14, EXACT, "[INCRBY|DECRBY] $s $I"),
-    (14, EXACT, "INCRBYFLOAT $s $d"),
-    (16, EXACT, "MGET $k+"),
-    (12, EXACT, "MSET $kv+"),
-    (8, EXACT, "MSETNX $kv+"),
-    // Keys.
-    (14, EXACT, "[DEL|UNLINK] $k+"),
-    (10, EXACT, "[EXISTS|TOUCH] $k+"),
-    (10, EXACT, "TYPE $k"),
-    (12, EXACT, "EXPIRE $k $sec [|NX|XX|GT|LT]"),
-    (8, EXACT, "PEXPIRE $k $ms [|NX|XX|GT|LT]"),
-    (8, EXACT, "EXPIREAT $k $SEC [|NX|XX|GT|LT]"),
-    (8, EXACT, "PEXPIREAT $k $MS [|NX|XX|GT|LT]"),
-    (4, EXACT, "[EXPIRE|PEXPIRE|EXPIREAT|PEXPIREAT] $k [0|-1|$sec|$bad] [NX XX|GT LT|NX GT|foo|XX GT]"),
-    (3, EXACT, "[EXPIRE|PEXPIRE] $k [0|-1|-1000000]"),
-    (3, EXACT, "[EXPIREAT|PEXPIREAT] $k $past [|NX|XX|LT]"),
-    (3, EXACT, "[EXPIRE|PEXPIRE|EXPIREAT|PEXPIREAT] $k [9223372036854775807|-9223372036854775808|9223372036854775]"),
-    (10, How::Seconds, "[TTL|EXPIRETIME] $k"),
-    (10, How::Millis, "[PTTL|PEXPIRETIME] $k"),
-    (8, EXACT, "PERSIST $k"),
-    (10, EXACT, "[RENAME|RENAMENX] $k $k"),
-    (10, EXACT, "COPY $k $k [|REPLACE|DB $db|DB $db REPLACE|DB $bad]"),
-    (6, EXACT, "MOVE $k $db"),
-    (3, EXACT, "SWAPDB $db $db"),
-    (1, EXACT, "[FLUSHDB|FLUSHALL] [|SYNC|ASYNC|$bad]"),
-    (4, How::Shape, "RANDOMKEY"),
-    (4, How::Unordered, "KEYS $pat"),
-    (6, EXACT, "DBSIZE"),
-    (16, EXACT, "OBJECT ENCODING $k"),
-    // Valkey's small integers share one object, whose count and age say nothing of the key.
-    (4, How::Shape, "OBJECT [REFCOUNT|IDLETIME] $k"),
-    (2, EXACT, "OBJECT FREQ $k"),
-    (2, EXACT, "OBJECT [ENCODING|$bad|FREQ $k $k]"),
-    (4, How::Shape, "DUMP $k"),
-    (2, How::Shape, "MEMORY USAGE $k [|SAMPLES 0|SAMPLES 5]"),
-    (2, How::Shape, "MEMORY USAGE $k [SAMPLES|SAMPLES -1|SAMPLES $bad|$bad]"),
-    (3, EXACT, "RESTORE $k [0|-1|$ms|$bad] $v [|REPLACE|ABSTTL|IDLETIME 5|FREQ 256|IDLETIME -1|FREQ 1 IDLETIME 1]"),
-    (2, How::Cursor, "SCAN [$bad|foo] [|COUNT 0|COUNT foo|MATCH|COUNT -1]"),
-    (2, How::Cursor, "SCAN 0 [COUNT 0|COUNT foo|MATCH|COUNT -1|TYPE|FOO BAR]"),
-    // Hashes.
-    (50, EXACT, "HSET $h $fv+"),
-    (12, EXACT, "HSET $H $FV+"),
-    (8, EXACT, "HMSET $h $fv+"),
-    (8, EXACT, "HSETNX $h $f $v"),
-    (14, EXACT, "HGET $h $f"),
-    (10, EXACT, "HMGET $h $f+"),
-    (14, EXACT, "HDEL $h $f+"),
-    (6, EXACT, "HDEL $H $F"),
-    (8, EXACT, "HLEN $h"),
-    (8, EXACT, "HSTRLEN $h $f"),
-    (8, EXACT, "HEXISTS $h $f"),
-    (12, EXACT, "HINCRBY $h $f $I"),
-    (12, EXACT, "HINCRBYFLOAT $h $f $d"),
-    (4, How::Unordered, "[HKEYS|HVALS|HGETALL] $k"),
-    (3, How::Shape, "HRANDFIELD $h"),
-    (4, How::Shape, "HRANDFIELD $h [-5|-1|0|-20]"),
-    (4, How::Shape, "HRANDFIELD $h [1000|3|1] [|WITHVALUES]"),
-    (4, How::Shape, "HRANDFIELD $h -7 WITHVALUES"),
-    (2, How::Shape, "HRANDFIELD $h [$bad|9223372036854775807 WITHVALUES|-9223372036854775808 WITHVALUES|3 FOO|3 WITHVALUES FOO]"),
-    (2, How::Cursor, "HSCAN $h [foo|0 COUNT 0|0 COUNT foo|0 MATCH|0 FOO BAR]"),
-    // Connections.
-    (8, EXACT, "SELECT $db"),
-    (1, EXACT, "SELECT $bad"),
-    (4, EXACT, "PING [|$v]"),
-    (3, EXACT, "ECHO $v"),
-    (1, EXACT, "CLIENT [GETNAME|SETNAME n$i|SETNAME|SETNAME \"|UNPAUSE|UNBLOCK 999999|UNBLOCK $bad]"),
-    (1, EXACT, "CLIENT [SETINFO LIB-NAME l$i|SETINFO LIB-VER $i|SETINFO FOO x|NO-EVICT ON|NO-EVICT OFF|NO-TOUCH OFF|NO-TOUCH foo|$bad]"),
-    (1, How::Shape, "CLIENT [ID|GETNAME]"),
-    (1, How::Hello, "HELLO [|2|3]"),
-    (1, How::Hello, "HELLO [1|4|foo|2 AUTH|2 SETNAME|3 FOO]"),
-    (1, EXACT, "RESET"),
-    (1, EXACT, "UNWATCH"),
-    (1, EXACT, "[EXEC|DISCARD]"),
-    (1, EXACT, "$bad $v $v"),
-];
-
 /// Commands whose steps are built by hand below rather than by a template.
 const BY_HAND: &[&str] = &["MULTI", "WATCH"];
 
@@ -194,7 +79,7 @@ const BY_HAND: &[&str] = &["MULTI", "WATCH"];
 pub fn covered() -> std::collections::BTreeSet<String> {
     let mut names: std::collections::BTreeSet<String> =
         BY_HAND.iter().map(|n| (*n).to_owned()).collect();
-    for (_, _, template) in TEMPLATES {
+    for (_, _, template) in templates() {
         let first = template
             .split(' ')
             .next()
@@ -217,7 +102,7 @@ pub struct Generator {
 
 impl Generator {
     pub fn new(seed: u64) -> Self {
-        let total_weight = TEMPLATES.iter().map(|t| t.0).sum();
+        let total_weight = templates().map(|t| t.0).sum();
         Generator {
             random: Random::new(seed),
             total_weight,
@@ -410,8 +295,7 @@ impl Generator {
     /// One command from the templates, sometimes spoilt.
     pub fn command(&mut self) -> Command {
         let mut ticket = self.random.below(self.total_weight);
-        let (_, how, template) = TEMPLATES
-            .iter()
+        let (_, how, template) = templates()
             .find(|t| match ticket.checked_sub(t.0) {
                 Some(rest) => {
                     ticket = rest;

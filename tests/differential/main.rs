@@ -8,6 +8,7 @@ mod support;
 
 mod compare;
 mod generate;
+mod grammar;
 mod propagation;
 mod run;
 mod table;

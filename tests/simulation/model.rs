@@ -49,6 +49,7 @@ impl Model {
                                 .map(|(field, value)| (field.to_vec(), value.to_vec()))
                                 .collect(),
                         ),
+                        other => panic!("not a type of the workload: {other:?}"),
                     };
                     let item = Item {
                         value,

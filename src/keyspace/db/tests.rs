@@ -24,7 +24,7 @@ fn text(entry: &Entry) -> Vec<u8> {
     match entry.value() {
         ValueRef::Int(int) => int.to_string().into_bytes(),
         ValueRef::Bytes(bytes) => bytes.to_vec(),
-        ValueRef::Hash(_) => panic!("a string"),
+        _ => panic!("a string"),
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::keyspace::{Db, Seed, SetExpiry};
 use crate::value::codec::{Collections, Reader, kind, read_value};
-use crate::value::hash::HashLimits;
+use crate::value::hash::{Hash, HashLimits};
 use crate::value::{Value, ValueRef};
 use std::collections::BTreeMap;
 
@@ -35,6 +35,7 @@ fn describe(value: ValueRef<'_>) -> String {
             pairs.sort();
             format!("{pairs:?}")
         }
+        other => format!("{other:?}"),
     }
 }
 
@@ -121,7 +122,7 @@ fn change(keyspace: &mut Keyspace, scratch: &mut Db, keys: u64, random: &mut Ran
             if let Some(entry) = db.get_mut(&key)
                 && entry.string_mut(|text| text.push(b'+')).is_none()
             {
-                let hash = entry.hash_mut().unwrap();
+                let hash = entry.collection_mut::<Hash>().unwrap();
                 hash.set(b"new", b"value", &HashLimits::default(), &SEED);
             }
         }

@@ -24,6 +24,10 @@ pub fn type_byte(value: ValueRef<'_>) -> u8 {
         ValueRef::Int(_) | ValueRef::Bytes(_) => kind::STRING,
         ValueRef::Hash(hash) if hash.as_listpack().is_some() => kind::HASH_LISTPACK,
         ValueRef::Hash(_) => kind::HASH,
+        ValueRef::List(list) => match *list {},
+        ValueRef::Set(set) => match *set {},
+        ValueRef::SortedSet(set) => match *set {},
+        ValueRef::Stream(stream) => match *stream {},
     }
 }
 
@@ -38,6 +42,10 @@ pub fn write_value_with(out: &mut Vec<u8>, value: ValueRef<'_>, compression: Com
         ValueRef::Int(value) => write_integer(out, value),
         ValueRef::Bytes(bytes) => write_string_with(out, bytes, compression),
         ValueRef::Hash(hash) => write_hash(out, hash, compression),
+        ValueRef::List(list) => match *list {},
+        ValueRef::Set(set) => match *set {},
+        ValueRef::SortedSet(set) => match *set {},
+        ValueRef::Stream(stream) => match *stream {},
     }
 }
 

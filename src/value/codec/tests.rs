@@ -68,6 +68,7 @@ fn content(value: ValueRef<'_>) -> Vec<Vec<u8>> {
             pairs.sort();
             pairs.into_iter().flatten().collect()
         }
+        other => panic!("not a type that these tests make: {other:?}"),
     }
 }
 

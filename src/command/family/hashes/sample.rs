@@ -4,7 +4,7 @@ use super::{integer, write_element};
 use crate::command::{Ctx, Error, Outcome, Rng};
 use crate::protocol::{Args, Reply, Version};
 use crate::value::glob::glob_match;
-use crate::value::hash::Pair;
+use crate::value::hash::{Hash, Pair};
 
 /// Most fields that HRANDFIELD draws with repetition. Redis sets no limit, and a count of 2^62
 /// makes it reply until it runs out of memory.
@@ -18,7 +18,7 @@ const SCAN_COUNT_DEFAULT: usize = 10;
 pub(super) fn hrandfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let mut rng = Rng::new(ctx.state.rng.next_u64());
     if args.len() == 2 {
-        let (hash, reply) = ctx.find_hash_and_reply(&args[1])?;
+        let (hash, reply) = ctx.find_collection_and_reply::<Hash>(&args[1])?;
         match hash.and_then(|hash| hash.random(rng.next_u64())) {
             Some((field, _)) => write_element(reply, field),
             None => reply.null(),
@@ -26,7 +26,7 @@ pub(super) fn hrandfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         return Ok(());
     }
     let (count, with_values) = sample_options(args)?;
-    let (hash, reply) = ctx.find_hash_and_reply(&args[1])?;
+    let (hash, reply) = ctx.find_collection_and_reply::<Hash>(&args[1])?;
     let Some(hash) = hash.filter(|_| count != 0) else {
         reply.array(0);
         return Ok(());
@@ -134,7 +134,7 @@ impl<'a> ScanOptions<'a> {
 
 pub(super) fn hscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let mut cursor = parse_cursor(&args[2]).ok_or(Error::text("ERR invalid cursor"))?;
-    let (hash, reply) = ctx.find_hash_and_reply(&args[1])?;
+    let (hash, reply) = ctx.find_collection_and_reply::<Hash>(&args[1])?;
     reply.array(2);
     let Some(hash) = hash else {
         reply.bulk(b"0");

@@ -3,7 +3,6 @@
 use super::integer;
 use crate::command::{Ctx, Error, Outcome};
 use crate::protocol::Args;
-use crate::value::Value;
 use crate::value::hash::Hash;
 use crate::value::listpack::Element;
 use crate::value::long_double::LongDouble;
@@ -28,7 +27,7 @@ fn set_all(ctx: &mut Ctx<'_>, name: &'static str, args: Args<'_>) -> Result<i64,
     let key = &args[1];
     let (limits, seed) = (ctx.settings().hash_limits, ctx.settings().seed);
     let pairs = args.tail(2);
-    let added = with_hash(ctx, key, |hash| {
+    let added = ctx.with_collection(key, |hash: &mut Hash| {
         hash.prepare(pairs.iter(), &limits, &seed);
         let firsts = (0..pairs.len()).step_by(2);
         let new = firsts.filter(|at| hash.set(&pairs[*at], &pairs[at + 1], &limits, &seed));
@@ -40,36 +39,25 @@ fn set_all(ctx: &mut Ctx<'_>, name: &'static str, args: Args<'_>) -> Result<i64,
 
 pub(super) fn hsetnx(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let (key, field, value) = (&args[1], &args[2], &args[3]);
-    let found = ctx.find_hash_mut(key)?;
+    let found = ctx.find_collection_mut::<Hash>(key)?;
     if found.is_some_and(|hash| hash.contains(field)) {
         ctx.reply.integer(0);
         return Ok(());
     }
     let (limits, seed) = (ctx.settings().hash_limits, ctx.settings().seed);
-    with_hash(ctx, key, |hash| hash.set(field, value, &limits, &seed))?;
+    ctx.with_collection(key, |hash: &mut Hash| {
+        hash.set(field, value, &limits, &seed)
+    })?;
     ctx.changed(key, 1);
     ctx.reply.integer(1);
     Ok(())
-}
-
-/// Calls `f` with the hash at `key`, or with a new one that is then stored. `f` must leave a field
-/// in it.
-fn with_hash<R>(ctx: &mut Ctx<'_>, key: &[u8], f: impl FnOnce(&mut Hash) -> R) -> Result<R, Error> {
-    if let Some(hash) = ctx.find_hash_mut(key)? {
-        return Ok(f(hash));
-    }
-    let mut hash = Box::new(Hash::new());
-    let result = f(&mut hash);
-    assert!(!hash.is_empty(), "an empty hash is never stored");
-    ctx.set_value(key, Value::Hash(hash), None);
-    Ok(result)
 }
 
 pub(super) fn hdel(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let key = &args[1];
     let fields = args.tail(2);
     let (mut deleted, mut emptied) = (0u32, false);
-    if let Some(hash) = ctx.find_hash_mut(key)? {
+    if let Some(hash) = ctx.find_collection_mut::<Hash>(key)? {
         for field in fields.iter() {
             deleted += u32::from(hash.delete(field));
             if hash.is_empty() {
@@ -100,7 +88,7 @@ pub(super) fn hincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let mut digits = itoa::Buffer::new();
     let text = digits.format(sum).as_bytes();
     let (limits, seed) = (ctx.settings().hash_limits, ctx.settings().seed);
-    with_hash(ctx, key, |hash| hash.set(field, text, &limits, &seed))?;
+    ctx.with_collection(key, |hash: &mut Hash| hash.set(field, text, &limits, &seed))?;
     ctx.changed(key, 1);
     ctx.reply.integer(sum);
     Ok(())
@@ -126,7 +114,9 @@ pub(super) fn hincrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let mut text = Vec::new();
     sum.write(&mut text);
     let (limits, seed) = (ctx.settings().hash_limits, ctx.settings().seed);
-    with_hash(ctx, key, |hash| hash.set(field, &text, &limits, &seed))?;
+    ctx.with_collection(key, |hash: &mut Hash| {
+        hash.set(field, &text, &limits, &seed)
+    })?;
     ctx.changed(key, 1);
     // Replicas get the result, so that they need not round as we do.
     ctx.propagate_as(&[b"HSET", key, field, &text]);
@@ -140,6 +130,6 @@ fn field_of<'c>(
     key: &[u8],
     field: &[u8],
 ) -> Result<Option<Element<'c>>, Error> {
-    let hash = ctx.find_hash_mut(key)?;
+    let hash = ctx.find_collection_mut::<Hash>(key)?;
     Ok(hash.and_then(|hash| hash.get(field)))
 }

@@ -43,7 +43,7 @@ pub(super) fn getrange(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let text = match entry.map(Entry::value) {
         Some(ValueRef::Bytes(bytes)) => bytes,
         Some(ValueRef::Int(number)) => digits.format(number).as_bytes(),
-        Some(ValueRef::Hash(_)) | None => b"",
+        _ => b"",
     };
     reply.bulk(slice(text, start, end));
     Ok(())

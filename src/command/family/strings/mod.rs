@@ -300,7 +300,7 @@ fn write_string(reply: &mut Reply, value: Option<ValueRef<'_>>) {
     match value {
         Some(ValueRef::Bytes(bytes)) => reply.bulk(bytes),
         Some(ValueRef::Int(number)) => reply.bulk_integer(number),
-        Some(ValueRef::Hash(_)) | None => reply.null(),
+        _ => reply.null(),
     }
 }
 
@@ -309,7 +309,7 @@ fn string_len(value: ValueRef<'_>) -> usize {
     match value {
         ValueRef::Bytes(bytes) => bytes.len(),
         ValueRef::Int(number) => crate::value::number::i64_len(number),
-        ValueRef::Hash(_) => 0,
+        _ => 0,
     }
 }
 

@@ -32,7 +32,7 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], by: i64) -> Outcome {
             let old = match entry.value() {
                 ValueRef::Int(number) => number,
                 ValueRef::Bytes(bytes) => integer(bytes)?,
-                ValueRef::Hash(_) => return Err(Error::WrongType),
+                _ => return Err(Error::WrongType),
             };
             let sum = old.checked_add(by).ok_or(Error::Overflow)?;
             entry.set_value(Value::Int(sum));
@@ -53,7 +53,7 @@ pub(super) fn incrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let old = match ctx.find_mut(key).map(|entry| Entry::value(entry)) {
         Some(ValueRef::Int(number)) => number.into(),
         Some(ValueRef::Bytes(bytes)) => LongDouble::parse(bytes).ok_or(Error::NotFloat)?,
-        Some(ValueRef::Hash(_)) => return Err(Error::WrongType),
+        Some(_) => return Err(Error::WrongType),
         None => 0.into(),
     };
     let sum = old + LongDouble::parse(&args[2]).ok_or(Error::NotFloat)?;

@@ -1,0 +1,38 @@
+use super::{EXACT, How, Template};
+
+#[rustfmt::skip]
+pub const TEMPLATES: &[Template] = &[
+    (14, EXACT, "[DEL|UNLINK] $k+"),
+    (10, EXACT, "[EXISTS|TOUCH] $k+"),
+    (10, EXACT, "TYPE $k"),
+    (12, EXACT, "EXPIRE $k $sec [|NX|XX|GT|LT]"),
+    (8, EXACT, "PEXPIRE $k $ms [|NX|XX|GT|LT]"),
+    (8, EXACT, "EXPIREAT $k $SEC [|NX|XX|GT|LT]"),
+    (8, EXACT, "PEXPIREAT $k $MS [|NX|XX|GT|LT]"),
+    (4, EXACT, "[EXPIRE|PEXPIRE|EXPIREAT|PEXPIREAT] $k [0|-1|$sec|$bad] [NX XX|GT LT|NX GT|foo|XX GT]"),
+    (3, EXACT, "[EXPIRE|PEXPIRE] $k [0|-1|-1000000]"),
+    (3, EXACT, "[EXPIREAT|PEXPIREAT] $k $past [|NX|XX|LT]"),
+    (3, EXACT, "[EXPIRE|PEXPIRE|EXPIREAT|PEXPIREAT] $k [9223372036854775807|-9223372036854775808|9223372036854775]"),
+    (10, How::Seconds, "[TTL|EXPIRETIME] $k"),
+    (10, How::Millis, "[PTTL|PEXPIRETIME] $k"),
+    (8, EXACT, "PERSIST $k"),
+    (10, EXACT, "[RENAME|RENAMENX] $k $k"),
+    (10, EXACT, "COPY $k $k [|REPLACE|DB $db|DB $db REPLACE|DB $bad]"),
+    (6, EXACT, "MOVE $k $db"),
+    (3, EXACT, "SWAPDB $db $db"),
+    (1, EXACT, "[FLUSHDB|FLUSHALL] [|SYNC|ASYNC|$bad]"),
+    (4, How::Shape, "RANDOMKEY"),
+    (4, How::Unordered, "KEYS $pat"),
+    (6, EXACT, "DBSIZE"),
+    (16, EXACT, "OBJECT ENCODING $k"),
+    // Valkey's small integers share one object, whose count and age say nothing of the key.
+    (4, How::Shape, "OBJECT [REFCOUNT|IDLETIME] $k"),
+    (2, EXACT, "OBJECT FREQ $k"),
+    (2, EXACT, "OBJECT [ENCODING|$bad|FREQ $k $k]"),
+    (4, How::Shape, "DUMP $k"),
+    (2, How::Shape, "MEMORY USAGE $k [|SAMPLES 0|SAMPLES 5]"),
+    (2, How::Shape, "MEMORY USAGE $k [SAMPLES|SAMPLES -1|SAMPLES $bad|$bad]"),
+    (3, EXACT, "RESTORE $k [0|-1|$ms|$bad] $v [|REPLACE|ABSTTL|IDLETIME 5|FREQ 256|IDLETIME -1|FREQ 1 IDLETIME 1]"),
+    (2, How::Cursor, "SCAN [$bad|foo] [|COUNT 0|COUNT foo|MATCH|COUNT -1]"),
+    (2, How::Cursor, "SCAN 0 [COUNT 0|COUNT foo|MATCH|COUNT -1|TYPE|FOO BAR]"),
+];

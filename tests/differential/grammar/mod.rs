@@ -1,0 +1,38 @@
+//! The templates of random commands, one file per family.
+//!
+//! A template is a command as typed, with two kinds of holes: `[a|b|]` picks one alternative, and
+//! `$name` draws an argument (see `Generator::draw`). A name ending in `+` draws several.
+
+mod connection;
+mod hashes;
+mod keys;
+mod strings;
+
+/// How the replies of a template are compared; see `Check`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    Exact,
+    Unordered,
+    Seconds,
+    Millis,
+    Shape,
+    Hello,
+    Cursor,
+}
+
+const EXACT: How = How::Exact;
+
+/// Weight, comparison, command.
+pub type Template = (usize, How, &'static str);
+
+const FAMILIES: &[&[Template]] = &[
+    connection::TEMPLATES,
+    hashes::TEMPLATES,
+    keys::TEMPLATES,
+    strings::TEMPLATES,
+];
+
+/// All templates.
+pub fn templates() -> impl Iterator<Item = &'static Template> {
+    FAMILIES.iter().flat_map(|family| family.iter())
+}

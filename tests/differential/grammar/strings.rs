@@ -1,0 +1,30 @@
+use super::{EXACT, Template};
+
+#[rustfmt::skip]
+pub const TEMPLATES: &[Template] = &[
+    (60, EXACT, "SET $s $v"),
+    (12, EXACT, "SET $s $v [EX $sec|PX $ms|EXAT $SEC|PXAT $MS|KEEPTTL|]"),
+    (12, EXACT, "SET $s $v [NX|XX] [GET|] [KEEPTTL|EX $sec|]"),
+    (6, EXACT, "SET $k $v [GET|NX|XX|KEEPTTL|EX 0|PX -1|EXAT $past-|NX XX|EX $sec PX $ms|KEEPTTL EX $sec]"),
+    (30, EXACT, "GET $s"),
+    (4, EXACT, "GET $k"),
+    (8, EXACT, "SETNX $s $v"),
+    (5, EXACT, "SETEX $s [$sec|0|-1|$bad] $v"),
+    (5, EXACT, "PSETEX $s [$ms|0|-1|$bad] $v"),
+    (5, EXACT, "GETSET $s $v"),
+    (6, EXACT, "GETDEL $s"),
+    (10, EXACT, "GETEX $s [|PERSIST|EX $sec|PX $ms|EXAT $SEC|PXAT $MS|EX 0|EXAT -5|PERSIST EX 50000]"),
+    (3, EXACT, "GETEX $s [EXAT|PXAT] $past"),
+    (14, EXACT, "APPEND $s $v"),
+    (10, EXACT, "STRLEN $k"),
+    (10, EXACT, "SETRANGE $s $off $v"),
+    (2, EXACT, "SETRANGE $s [-1|536870912|9223372036854775807|4294967296] $v"),
+    (12, EXACT, "GETRANGE $s $idx $idx"),
+    (3, EXACT, "SUBSTR $s $idx $idx"),
+    (20, EXACT, "[INCR|DECR] $s"),
+    (14, EXACT, "[INCRBY|DECRBY] $s $I"),
+    (14, EXACT, "INCRBYFLOAT $s $d"),
+    (16, EXACT, "MGET $k+"),
+    (12, EXACT, "MSET $kv+"),
+    (8, EXACT, "MSETNX $kv+"),
+];
