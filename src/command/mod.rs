@@ -18,6 +18,7 @@ pub mod settings;
 pub mod table;
 #[cfg(test)]
 pub mod testing;
+pub mod wait;
 pub mod watched;
 
 pub use effects::Effects;
@@ -118,6 +119,9 @@ pub struct Ctx<'a> {
     pub no_touch: bool,
     dirty: u64,
     propagation: Propagation,
+    /// Whether the command may wait; not so within MULTI.
+    may_wait: bool,
+    wait: Option<Box<wait::Wait>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -139,6 +143,8 @@ pub struct Env<'a> {
     pub origin: Origin,
     pub shard: (u32, u32),
     pub no_touch: bool,
+    /// Whether the command may wait; not so within MULTI.
+    pub may_wait: bool,
 }
 
 impl<'a> Ctx<'a> {
@@ -154,6 +160,7 @@ impl<'a> Ctx<'a> {
             origin,
             shard,
             no_touch,
+            may_wait,
         } = env;
         Ctx {
             keyspace,
@@ -167,6 +174,8 @@ impl<'a> Ctx<'a> {
             no_touch,
             dirty: 0,
             propagation: Propagation::Verbatim,
+            may_wait,
+            wait: None,
         }
     }
 
@@ -492,6 +501,16 @@ impl<'a> Ctx<'a> {
         self.propagation = Propagation::Done;
     }
 
+    /// Ends a blocking command that found nothing: it waits, or gets the reply of its timeout where
+    /// it may not. To be called before anything is replied.
+    pub fn wait(&mut self, wait: wait::Wait) {
+        if self.may_wait {
+            self.wait = Some(Box::new(wait));
+        } else {
+            (wait.on_timeout)(self.reply);
+        }
+    }
+
     /// The options in force.
     pub fn settings(&self) -> &Settings {
         &self.state.settings
@@ -499,12 +518,14 @@ impl<'a> Ctx<'a> {
 }
 
 /// What running a command did, for the caller's statistics.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Ran {
     /// Changes counted (`rdb_changes_since_last_save`).
     pub dirty: u64,
     /// The reply is an error.
     pub failed: bool,
+    /// It has not replied, and waits.
+    pub wait: Option<Box<wait::Wait>>,
 }
 
 /// Runs one data command: its reply, its effects, its error. The caller has opened a unit.
@@ -532,5 +553,9 @@ pub fn run(
             }
         }
     }
-    Ran { dirty, failed }
+    Ran {
+        dirty,
+        failed,
+        wait: ctx.wait,
+    }
 }

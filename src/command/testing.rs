@@ -27,6 +27,8 @@ pub struct Bench {
     pub origin: Origin,
     /// What the last command counted.
     pub ran: Ran,
+    /// Whether blocking commands may wait; `ran.wait` then says on what.
+    pub may_wait: bool,
 }
 
 impl Default for Bench {
@@ -69,6 +71,7 @@ impl Bench {
             now_ms: START_MS,
             origin: Origin::Primary,
             ran: Ran::default(),
+            may_wait: false,
         }
     }
 
@@ -141,6 +144,7 @@ impl Bench {
             origin: self.origin,
             shard: (0, 1),
             no_touch: false,
+            may_wait: self.may_wait,
         }
     }
 
@@ -205,7 +209,7 @@ mod tests {
         let mut bench = Bench::new();
         assert_eq!(bench.run("SET k \"a \\x01b\""), "+OK\r\n");
         assert_eq!(bench.run("GET k"), "$4\r\na \x01b\r\n");
-        assert_eq!(bench.ran, Ran::default());
+        assert_eq!((bench.ran.dirty, bench.ran.failed), (0, false));
         assert_eq!(bench.propagated(), ["SET k a \\x01b"]);
         assert!(bench.propagated().is_empty());
         let arity = "-ERR wrong number of arguments for 'get' command\r\n";

@@ -106,6 +106,7 @@ impl Shard {
             origin: Origin::Primary,
             shard: (self.id as u32, self.shared.shards as u32),
             no_touch: true,
+            may_wait: false,
         });
         ctx.expire(db, key);
         self.sink = reply;

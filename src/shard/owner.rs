@@ -281,6 +281,7 @@ impl Shard {
             origin,
             shard: (self.id as u32, self.shared.shards as u32),
             no_touch: false,
+            may_wait: false,
         };
         match request.command.run {
             table::Run::Everywhere { part, .. } => part(&mut Ctx::new(env), request.args()),

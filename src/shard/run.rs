@@ -370,7 +370,7 @@ impl Shard {
             failed: true,
             ..Ran::default()
         };
-        self.count(command, done, &reply.bytes()[mark..]);
+        self.count(command, &done, &reply.bytes()[mark..]);
         done
     }
 
@@ -404,9 +404,10 @@ impl Shard {
             origin,
             shard: (self.id as u32, self.shared.shards as u32),
             no_touch,
+            may_wait: false,
         };
         let done = run_command(handler, env, args, raw);
-        self.count(command, done, &reply.bytes()[mark..]);
+        self.count(command, &done, &reply.bytes()[mark..]);
         done
     }
 
@@ -415,7 +416,7 @@ impl Shard {
     pub(super) fn count(
         &mut self,
         command: &'static Command,
-        done: crate::command::Ran,
+        done: &crate::command::Ran,
         reply: &[u8],
     ) {
         self.stats.total_commands += 1;

@@ -450,9 +450,10 @@ impl Shard {
             origin,
             shard: (self.id as u32, self.shared.shards as u32),
             no_touch: tx.no_touch,
+            may_wait: false,
         };
         let done = run_command(handler, env, request.args(), request.raw());
-        self.count(request.command, done, &tx.reply.bytes()[mark..]);
+        self.count(request.command, &done, &tx.reply.bytes()[mark..]);
         if done.dirty > 0
             && let Some(conn) = tx.client
         {
@@ -635,8 +636,9 @@ impl Shard {
             let done = crate::command::Ran {
                 dirty: 0,
                 failed: bytes.starts_with(b"-"),
+                wait: None,
             };
-            self.count(request.command, done, &reply.bytes()[mark..]);
+            self.count(request.command, &done, &reply.bytes()[mark..]);
             return false;
         }
         let Runs::Everywhere { merge, .. } = request.command.run else {
@@ -656,8 +658,9 @@ impl Shard {
         let done = crate::command::Ran {
             dirty: u64::from(wrote),
             failed,
+            wait: None,
         };
-        self.count(request.command, done, &reply.bytes()[mark..]);
+        self.count(request.command, &done, &reply.bytes()[mark..]);
         wrote
     }
 
