@@ -9,7 +9,7 @@
 //!
 //!    field     mix(field) mix(value)                       one of a hash
 //!    key       mix(key) mix(type:u32 big-endian)
-//!              a string: mix(value); a hash: xor(field) for each
+//!              a string: mix(value); a hash: xor(field) for each; a set: xor(member) for each
 //!              xor("!!expire!!") if it has an expiry
 //!    dataset   for each database that is not empty, in order:
 //!              mix(number:u32 big-endian), then xor(key) for each
@@ -67,7 +67,10 @@ impl Digest {
                 }
             }
             ValueRef::List(list) => match *list {},
-            ValueRef::Set(set) => match *set {},
+            ValueRef::Set(set) => {
+                set.iter()
+                    .for_each(|member| member.with_bytes(|member| self.xor(member)));
+            }
             ValueRef::SortedSet(set) => match *set {},
             ValueRef::Stream(stream) => match *stream {},
         }

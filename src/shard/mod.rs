@@ -411,6 +411,11 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
             entries_max: config.hash_max_listpack_entries as usize,
             value_len_max: config.hash_max_listpack_value as usize,
         },
+        set_limits: crate::value::set::SetLimits {
+            intset_entries_max: config.set_max_intset_entries as usize,
+            listpack_entries_max: config.set_max_listpack_entries as usize,
+            listpack_value_len_max: config.set_max_listpack_value as usize,
+        },
         lazy_expire: config.lazyfree_lazy_expire,
         lazy_user_del: config.lazyfree_lazy_user_del,
         lazy_server_del: config.lazyfree_lazy_server_del,
