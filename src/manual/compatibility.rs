@@ -36,8 +36,9 @@
 //! nothing here are accepted and named once at the start. These are accepted silently and have
 //! no effect yet: `repl-backlog-ttl` (the backlog is kept), `repl-diskless-sync-max-replicas`,
 //! `repl-diskless-load`, `repl-disable-tcp-nodelay`, `replica-lazy-flush`,
-//! `active-expire-effort`, `bind-source-addr`, `shutdown-timeout`, `lazyfree-lazy-user-flush` (flushes are always freed
-//! in the background), the `slowlog-`, `latency-` and `lfu-` directives, and those of types that
+//! `active-expire-effort`, `bind-source-addr`, `shutdown-timeout`, `lazyfree-lazy-user-flush`
+//! (flushes are always freed in the background), the `slowlog-`, `latency-` and `lfu-`
+//! directives, and those of types that
 //! are not there.
 //!
 //! A replica whose upstream sends a command that is not there logs an error, skips it, and goes

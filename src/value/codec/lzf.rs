@@ -10,12 +10,12 @@
 //!
 //! A copy may overlap its own output, which repeats a pattern.
 //!
-//! Of the many ways to compress a string the one of liblzf, as Redis builds it, is taken: a DUMP is
-//! then equal to Redis's byte for byte, and tools that compare dumps find no difference. That fixes
-//! three things beyond the format. The table of last positions has 65,536 places, found by a hash of
-//! three bytes, and a new sequence takes the place of whatever hashed there. Within a copy only the
-//! last two positions are put into it. And the room for the output is checked with liblzf's reserve,
-//! so that a string that just fits is given up where liblzf gives it up.
+//! Of the many ways to compress a string the one of liblzf, as Redis builds it, is taken: a DUMP
+//! is then equal to Redis's byte for byte, and tools that compare dumps find no difference. That
+//! fixes three things beyond the format. The table of last positions has 65,536 places, found by
+//! a hash of three bytes, and a new sequence takes the place of whatever hashed there. Within a
+//! copy only the last two positions are put into it. And the room for the output is checked with
+//! liblzf's reserve, so that a string that just fits is given up where liblzf gives it up.
 
 use super::CodecError;
 
@@ -59,8 +59,8 @@ pub fn compress(data: &[u8], len_max: usize, out: &mut Vec<u8>) -> bool {
 /// Places of the table of last positions.
 const PLACES: usize = 1 << 16;
 
-/// Where the three-byte sequences were last seen, by their place in the table. Position 0 stands for
-/// never: no copy goes back to the first byte.
+/// Where the three-byte sequences were last seen, by their place in the table. Position 0 stands
+/// for never: no copy goes back to the first byte.
 trait Seen {
     /// Remembers `at`; what was there before.
     fn replace(&mut self, place: u16, at: usize) -> usize;
