@@ -308,7 +308,7 @@ fn some_sets(random: &mut Random, limits: &SetLimits) -> Vec<(Set, Model)> {
                 let member = match kind {
                     0 => n.to_string(),
                     1 => format!("m{n}"),
-                    _ if n % 2 == 0 => n.to_string(),
+                    _ if n.is_multiple_of(2) => n.to_string(),
                     _ => format!("m{n}"),
                 };
                 set.insert(member.as_bytes(), limits, &SEED);
