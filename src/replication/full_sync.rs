@@ -166,6 +166,8 @@ impl Node {
             tx,
             missing: shards,
         };
+        (sync.open, sync.held) = (None, VecDeque::new());
+        sync.credits_due.clear();
         self.log.reset(|merged| merged.enabled = true);
         for shard in 0..shards {
             self.to(shard, Message::Prepare(Step::Cut { epoch }));
@@ -213,8 +215,6 @@ impl Node {
         sync.shards_done = 0;
         sync.mark = mark;
         sync.bytes = 0;
-        sync.credits_due.clear();
-        (sync.open, sync.held) = (None, VecDeque::new());
         sync.members = std::mem::take(&mut sync.waiting)
             .into_iter()
             .map(|Waiting { place, request }| Member {
