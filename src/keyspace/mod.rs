@@ -12,6 +12,7 @@ pub use crate::value::HashSeed as Seed;
 pub use db::{Db, Previous, SetExpiry};
 pub use entry::{Boxed, Entry, INLINE_LEN_MAX};
 
+use crate::value::codec::Compression;
 use db::Entries;
 use garbage::Garbage;
 use snapshot::{Cut, Restamp};
@@ -35,6 +36,7 @@ pub struct Keyspace {
     sliced_bytes_min: usize,
     /// Keys held for that and let go since they were last asked for.
     released: Vec<Box<[u8]>>,
+    compression: Compression,
 }
 
 /// Whether a piece of background work is finished.
@@ -61,7 +63,13 @@ impl Keyspace {
             restamp: Restamp::default(),
             sliced_bytes_min: snapshot::SLICED_BYTES_MIN,
             released: Vec::new(),
+            compression: Compression::default(),
         }
+    }
+
+    /// Sets how strings are written by the snapshots that begin from now on.
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.compression = compression;
     }
 
     /// Number of databases.

@@ -26,7 +26,7 @@ use super::db::Entries;
 use super::entry::Entry;
 use super::{Keyspace, Progress};
 use crate::value::HashSeed;
-use crate::value::codec;
+use crate::value::codec::{self, Compression};
 use large::{Found, Large, Table};
 use std::collections::VecDeque;
 use std::mem;
@@ -59,6 +59,7 @@ pub(super) struct Cut {
     preimages: VecDeque<Vec<u8>>,
     preimage_bytes: usize,
     large: Large,
+    compression: Compression,
 }
 
 /// What a step of a snapshot brought.
@@ -105,7 +106,8 @@ impl Keyspace {
         self.snapshot_active = true;
         for (number, db) in self.databases.iter_mut().enumerate() {
             db.epoch = self.epoch;
-            db.cut = (!db.is_empty()).then(|| Box::new(Cut::new(number, db.seed())));
+            let cut = || Box::new(Cut::new(number, db.seed(), self.compression));
+            db.cut = (!db.is_empty()).then(cut);
         }
     }
 
@@ -171,6 +173,7 @@ impl Keyspace {
                 entries,
                 number: cut.number,
                 epoch,
+                compression: cut.compression,
             };
             match cut.large.write(&mut table, out, budget, hold, released) {
                 Found::Nothing => {}
@@ -248,6 +251,7 @@ impl Keyspace {
                 entries,
                 number: cut.number,
                 epoch,
+                compression: cut.compression,
             };
             let released = &mut self.released;
             if cut.large.write_ahead(&mut table, budget_bytes, released) {
@@ -335,10 +339,11 @@ impl Keyspace {
 }
 
 impl Cut {
-    fn new(number: usize, seed: HashSeed) -> Self {
+    fn new(number: usize, seed: HashSeed, compression: Compression) -> Self {
         Self {
             number,
             seed,
+            compression,
             cursor: 0,
             walked: false,
             preimages: VecDeque::new(),
@@ -360,7 +365,7 @@ impl Cut {
         if before == 0 {
             write_select(fragment, self.number);
         }
-        write_record(fragment, entry);
+        write_record(fragment, entry, self.compression);
         self.preimage_bytes += fragment.len() - before;
     }
 
@@ -393,7 +398,7 @@ impl Cut {
                 if entry.epoch() != epoch && entry.memory() >= sliced_bytes_min {
                     self.large.add(self.seed.hash(entry.key()), entry.key());
                 } else if entry.epoch() != epoch {
-                    write_record(out, entry);
+                    write_record(out, entry, self.compression);
                     entry.set_epoch(epoch);
                 }
                 *budget = budget.saturating_sub(out.len() - before + LOOK_COST);
@@ -418,19 +423,19 @@ fn write_select(out: &mut Vec<u8>, number: usize) {
 }
 
 /// One key of an RDB file: expiry, type, key, value.
-fn write_record(out: &mut Vec<u8>, entry: &Entry) {
-    write_head(out, entry);
-    codec::write_value(out, entry.value());
+fn write_record(out: &mut Vec<u8>, entry: &Entry, compression: Compression) {
+    write_head(out, entry, compression);
+    codec::write_value_with(out, entry.value(), compression);
 }
 
 /// Expiry, type and key.
-fn write_head(out: &mut Vec<u8>, entry: &Entry) {
+fn write_head(out: &mut Vec<u8>, entry: &Entry, compression: Compression) {
     if let Some(at) = entry.expire_at() {
         out.push(RDB_OPCODE_EXPIRETIME_MS);
         out.extend_from_slice(&at.to_le_bytes());
     }
     out.push(codec::type_byte(entry.value()));
-    codec::write_string(out, entry.key());
+    codec::write_string_with(out, entry.key(), compression);
 }
 
 #[cfg(test)]

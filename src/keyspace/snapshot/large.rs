@@ -153,7 +153,7 @@ impl Large {
         hold: &mut dyn FnMut(&[u8]) -> bool,
         released: &mut Vec<Box<[u8]>>,
     ) -> bool {
-        let number = table.number;
+        let (number, compression) = (table.number, table.compression);
         for _ in 0..self.queue.len() {
             let Some((key, held)) = self.queue.pop_front() else {
                 return false;
@@ -171,7 +171,7 @@ impl Large {
             }
             let mut head = Vec::new();
             write_select(&mut head, number);
-            write_head(&mut head, entry);
+            write_head(&mut head, entry, compression);
             self.open = Some(Open {
                 key,
                 at: Position::default(),
@@ -192,10 +192,9 @@ impl Open {
         budget: usize,
         released: &mut Vec<Box<[u8]>>,
     ) {
-        let epoch = table.epoch;
+        let (epoch, compression) = (table.epoch, table.compression);
         let entry = table.find(&self.key);
         let entry = entry.expect("a held value is neither changed nor removed");
-        let compression = Compression::Lzf;
         if codec::write_slice(out, entry.value(), &mut self.at, budget, compression) {
             entry.set_epoch(epoch);
             self.whole = true;
@@ -211,6 +210,8 @@ pub(super) struct Table<'a> {
     pub number: usize,
     /// The snapshot's epoch.
     pub epoch: u16,
+    /// Whether strings are compressed.
+    pub compression: Compression,
 }
 
 impl Table<'_> {
