@@ -22,10 +22,14 @@ pub(super) fn write(out: &mut Vec<u8>, set: &Set, compression: Compression) {
     }
     write_len(out, set.len() as u64);
     for member in set.iter() {
-        match member {
-            Element::Int(int) => write_integer(out, int),
-            Element::Bytes(bytes) => write_string_with(out, bytes, compression),
-        }
+        write_member(out, member, compression);
+    }
+}
+
+pub(super) fn write_member(out: &mut Vec<u8>, member: Element<'_>, compression: Compression) {
+    match member {
+        Element::Int(int) => write_integer(out, int),
+        Element::Bytes(bytes) => write_string_with(out, bytes, compression),
     }
 }
 

@@ -14,7 +14,7 @@ const LIMITS: HashLimits = HashLimits {
     value_len_max: 64,
 };
 
-fn collections() -> Collections {
+pub(super) fn collections() -> Collections {
     Collections {
         hash_limits: LIMITS,
         set_limits: SetLimits::default(),
