@@ -411,6 +411,10 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
             entries_max: config.hash_max_listpack_entries as usize,
             value_len_max: config.hash_max_listpack_value as usize,
         },
+        sorted_set_limits: crate::value::sorted_set::SortedSetLimits {
+            entries_max: config.zset_max_listpack_entries as usize,
+            value_len_max: config.zset_max_listpack_value as usize,
+        },
         lazy_expire: config.lazyfree_lazy_expire,
         lazy_user_del: config.lazyfree_lazy_user_del,
         lazy_server_del: config.lazyfree_lazy_server_del,
