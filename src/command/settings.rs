@@ -14,6 +14,8 @@ pub struct Settings {
     pub hash_limits: HashLimits,
     /// Thresholds of the listpack form of sorted sets.
     pub sorted_set_limits: SortedSetLimits,
+    /// Whether DUMP compresses strings (`rdbcompression`).
+    pub compression: crate::value::codec::Compression,
     /// Deletes triggered by the server are propagated as UNLINK (`lazyfree-lazy-expire`).
     pub lazy_expire: bool,
     /// `DEL` acts as `UNLINK` (`lazyfree-lazy-user-del`).

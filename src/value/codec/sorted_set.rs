@@ -175,7 +175,12 @@ mod tests {
             ("listpack", "skiplist")
         );
         assert_eq!((small.len(), content(&small)), (6, content(&large)));
-        let dumped = |set: &SortedSet| dump(Value::SortedSet(Box::new(set.clone())).borrow());
+        let dumped = |set: &SortedSet| {
+            dump(
+                Value::SortedSet(Box::new(set.clone())).borrow(),
+                Compression::Lzf,
+            )
+        };
         assert_eq!(dumped(&small), signed(LISTPACK));
         assert_eq!(dumped(&large), signed(SKIPLIST));
         // Each becomes the other where the limits say so.
@@ -259,7 +264,10 @@ mod tests {
             match restored(&payload, entries_max) {
                 Ok(set) => {
                     values += 1;
-                    let again = dump(Value::SortedSet(Box::new(set.clone())).borrow());
+                    let again = dump(
+                        Value::SortedSet(Box::new(set.clone())).borrow(),
+                        Compression::Lzf,
+                    );
                     let again = restore(&again, &collections(entries_max))
                         .unwrap_or_else(|e| panic!("seed {seed:#x}: {payload:?}: {e}"));
                     let Value::SortedSet(again) = again else {

@@ -35,7 +35,7 @@ impl Large {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.members.len()
+        self.order.len()
     }
 
     #[inline]

@@ -74,11 +74,6 @@ pub(super) struct Members {
 }
 
 impl Members {
-    /// Number of members.
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
     /// The bytes of a member.
     #[inline]
     pub(super) fn bytes(&self, handle: Handle) -> &[u8] {
