@@ -15,6 +15,7 @@ use super::{CodecError, Collections, Compression, Reader, kind, write_len, write
 use crate::value::listpack::Listpack;
 use crate::value::number::parse_f64_lenient;
 use crate::value::sorted_set::{SortedSet, SortedSetError};
+use std::ops::Range;
 
 /// Appends the payload of a sorted set.
 pub(super) fn write(out: &mut Vec<u8>, set: &SortedSet, compression: Compression) {
@@ -22,8 +23,18 @@ pub(super) fn write(out: &mut Vec<u8>, set: &SortedSet, compression: Compression
         return write_string_with(out, listpack.bytes(), compression);
     }
     write_len(out, set.len() as u64);
-    // In the order in which Redis, and we too, put each before all others.
-    set.walk(0..set.len(), true, |member, score| {
+    write_members(out, set, 0..set.len(), compression);
+}
+
+/// Appends members of these ranks, the last first: so Redis, and we too, can put each before all
+/// others that came before it.
+pub(super) fn write_members(
+    out: &mut Vec<u8>,
+    set: &SortedSet,
+    ranks: Range<usize>,
+    compression: Compression,
+) {
+    set.walk(ranks, true, |member, score| {
         member.with_bytes(|member| write_string_with(out, member, compression));
         out.extend_from_slice(&score.to_le_bytes());
     });

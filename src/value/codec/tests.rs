@@ -13,7 +13,7 @@ const LIMITS: HashLimits = HashLimits {
     value_len_max: 64,
 };
 
-fn collections() -> Collections {
+pub(super) fn collections() -> Collections {
     Collections {
         hash_limits: LIMITS,
         sorted_set_limits: Default::default(),
