@@ -13,6 +13,7 @@ fn collections() -> Collections {
     Collections {
         hash_limits: HashLimits::default(),
         set_limits: Default::default(),
+        sorted_set_limits: Default::default(),
         seed: HashSeed([1, 2, 3, 4]),
     }
 }

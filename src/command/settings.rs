@@ -2,6 +2,7 @@
 
 use crate::value::hash::HashLimits;
 use crate::value::set::SetLimits;
+use crate::value::sorted_set::SortedSetLimits;
 
 /// Data settings, refreshed when the configuration changes.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Settings {
     pub hash_limits: HashLimits,
     /// Thresholds of the encodings of sets.
     pub set_limits: SetLimits,
+    /// Thresholds of the listpack form of sorted sets.
+    pub sorted_set_limits: SortedSetLimits,
     /// Whether DUMP compresses strings (`rdbcompression`).
     pub compression: crate::value::codec::Compression,
     /// Deletes triggered by the server are propagated as UNLINK (`lazyfree-lazy-expire`).

@@ -55,6 +55,7 @@ impl Bench {
                         ..HashLimits::default()
                     },
                     set_limits: SetLimits::default(),
+                    sorted_set_limits: Default::default(),
                     compression: Default::default(),
                     lazy_expire: false,
                     lazy_user_del: false,

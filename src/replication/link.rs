@@ -417,6 +417,7 @@ impl Node {
         Collections {
             hash_limits: settings.hash_limits,
             set_limits: settings.set_limits,
+            sorted_set_limits: settings.sorted_set_limits,
             seed: settings.seed,
         }
     }

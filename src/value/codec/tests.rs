@@ -18,6 +18,7 @@ pub(super) fn collections() -> Collections {
     Collections {
         hash_limits: LIMITS,
         set_limits: SetLimits::default(),
+        sorted_set_limits: Default::default(),
         seed: HashSeed([1, 2, 3, 4]),
     }
 }
@@ -335,7 +336,6 @@ fn the_limits_decide_the_encoding_of_a_hash() {
 fn types_that_are_not_held_are_named_if_they_are_well_formed() {
     for (payload, error) in [
         (&b"\x01\x01\x01a"[..], CodecError::Unsupported("list")),
-        (b"\x05\x01\x01a12345678", CodecError::Unsupported("zset")),
         (
             b"\x18\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01a\x01b",
             CodecError::Unsupported("hash with field TTLs"),
