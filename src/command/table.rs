@@ -113,6 +113,10 @@ pub enum KeyAccess {
     Remove,
     /// SET: overwrites, and with GET reads too.
     Set,
+    /// BITFIELD: reads and updates, or only reads if it says nothing but GET.
+    BitField,
+    /// The first key, and all further ones.
+    FirstAndRest(&'static KeyAccess, &'static KeyAccess),
     /// Two keys, each with an access of its own.
     Two(&'static KeyAccess, &'static KeyAccess),
 }
@@ -131,8 +135,8 @@ impl KeyAccess {
             KeyAccess::Overwrite => &["OW", "update"],
             KeyAccess::Create => &["OW", "insert"],
             KeyAccess::Remove => &["RM", "delete"],
-            KeyAccess::Set => &["RW", "access", "update", "variable_flags"],
-            KeyAccess::Two(first, _) => first.names(),
+            KeyAccess::Set | KeyAccess::BitField => &["RW", "access", "update", "variable_flags"],
+            KeyAccess::Two(first, _) | KeyAccess::FirstAndRest(first, _) => first.names(),
         }
     }
 }

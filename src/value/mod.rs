@@ -3,6 +3,7 @@
 //! Everything here is plain data: no I/O, no clock, no random source. Hash seeds and random numbers
 //! are inputs, so that a simulated run is reproducible. There is no `unsafe` in this folder.
 
+pub mod bits;
 pub mod codec;
 pub mod crc16;
 pub mod crc64;

@@ -377,6 +377,11 @@ impl Generator {
             "$s" => self.string_key(),
             "$h" => self.hash_key(),
             "$H" => self.big_hash_key(),
+            "$b" => number_after(b"b", self.random.below(8)),
+            "$bit" => number(match self.random.below(4) {
+                0 => self.random.between(0, 2900),
+                _ => self.random.between(0, 130),
+            }),
             "$f" => self.field(),
             "$F" => self.big_field(),
             "$v" => self.value(),
@@ -432,8 +437,9 @@ impl Generator {
     }
 
     fn key(&mut self) -> Vec<u8> {
-        match self.random.below(4) {
-            0 => self.hash_key(),
+        match self.random.below(16) {
+            0..4 => self.hash_key(),
+            4 => number_after(b"b", self.random.below(8)),
             _ => self.string_key(),
         }
     }
@@ -613,6 +619,10 @@ impl Generator {
             _ => format!("value{}", self.random.below(50)).into_bytes(),
         }
     }
+}
+
+fn number_after(head: &[u8], number: usize) -> Vec<u8> {
+    [head, number.to_string().as_bytes()].concat()
 }
 
 fn exact<const N: usize>(words: [&str; N]) -> Command {

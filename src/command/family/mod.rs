@@ -1,5 +1,6 @@
 //! The rows of the command table and the commands themselves, one file or folder per family.
 
+pub mod bitmaps;
 pub mod connection;
 pub mod databases;
 pub mod hashes;
@@ -13,6 +14,7 @@ use super::table::Command;
 
 /// All families.
 pub static ALL: &[&[Command]] = &[
+    bitmaps::COMMANDS,
     connection::COMMANDS,
     databases::COMMANDS,
     hashes::COMMANDS,

@@ -3,6 +3,7 @@
 //! A template is a command as typed, with two kinds of holes: `[a|b|]` picks one alternative, and
 //! `$name` draws an argument (see `Generator::draw`). A name ending in `+` draws several.
 
+mod bitmaps;
 mod connection;
 mod hashes;
 mod keys;
@@ -27,6 +28,7 @@ const EXACT: How = How::Exact;
 pub type Template = (usize, How, &'static str);
 
 const FAMILIES: &[&[Template]] = &[
+    bitmaps::TEMPLATES,
     connection::TEMPLATES,
     hashes::TEMPLATES,
     keys::TEMPLATES,
