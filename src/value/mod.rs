@@ -16,6 +16,7 @@ pub mod number;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;
+pub mod subsequence;
 pub mod table;
 
 /// A value as it is moved into or out of a keyspace entry.
