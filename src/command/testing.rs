@@ -53,6 +53,7 @@ impl Bench {
                         entries_max: 128,
                         ..HashLimits::default()
                     },
+                    hll_sparse_len_max: 3000,
                     compression: Default::default(),
                     lazy_expire: false,
                     lazy_user_del: false,

@@ -414,6 +414,7 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
             entries_max: config.hash_max_listpack_entries as usize,
             value_len_max: config.hash_max_listpack_value as usize,
         },
+        hll_sparse_len_max: config.hll_sparse_max_bytes as usize,
         compression: match config.rdbcompression {
             true => Compression::Lzf,
             false => Compression::None,

@@ -9,6 +9,7 @@ pub mod crc16;
 pub mod crc64;
 pub mod glob;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod listpack;
 pub mod long_double;

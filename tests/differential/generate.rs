@@ -378,6 +378,8 @@ impl Generator {
             "$h" => self.hash_key(),
             "$H" => self.big_hash_key(),
             "$b" => number_after(b"b", self.random.below(8)),
+            "$p" => number_after(b"p", self.random.below(6)),
+            "$e" => number_after(b"e", self.random.below(2000)),
             "$bit" => number(match self.random.below(4) {
                 0 => self.random.between(0, 2900),
                 _ => self.random.between(0, 130),
@@ -406,6 +408,13 @@ impl Generator {
                 .random
                 .pick(&["foo", "", "1.5", "nan", "0x10", "\r\n"])
                 .into(),
+            "$e+" => {
+                let most = if self.random.one_in(5) { 60 } else { 4 };
+                let count = 1 + self.random.below(most);
+                let element = |_| number_after(b"e", self.random.below(2000));
+                out.extend((0..count).map(element));
+                return;
+            }
             "$k+" => return self.several(out, |g, out| out.push(g.key())),
             "$f+" => return self.several(out, |g, out| out.push(g.field())),
             "$kv+" => return self.several(out, |g, out| out.extend([g.key(), g.value()])),
@@ -440,6 +449,7 @@ impl Generator {
         match self.random.below(16) {
             0..4 => self.hash_key(),
             4 => number_after(b"b", self.random.below(8)),
+            5 => number_after(b"p", self.random.below(6)),
             _ => self.string_key(),
         }
     }

@@ -4,6 +4,7 @@ pub mod bitmaps;
 pub mod connection;
 pub mod databases;
 pub mod hashes;
+pub mod hyperloglog;
 pub mod keys;
 pub mod replication;
 pub mod server;
@@ -18,6 +19,7 @@ pub static ALL: &[&[Command]] = &[
     connection::COMMANDS,
     databases::COMMANDS,
     hashes::COMMANDS,
+    hyperloglog::COMMANDS,
     keys::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,

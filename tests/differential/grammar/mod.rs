@@ -6,6 +6,7 @@
 mod bitmaps;
 mod connection;
 mod hashes;
+mod hyperloglog;
 mod keys;
 mod strings;
 
@@ -31,6 +32,7 @@ const FAMILIES: &[&[Template]] = &[
     bitmaps::TEMPLATES,
     connection::TEMPLATES,
     hashes::TEMPLATES,
+    hyperloglog::TEMPLATES,
     keys::TEMPLATES,
     strings::TEMPLATES,
 ];

@@ -1,0 +1,19 @@
+use super::{EXACT, Template};
+
+#[rustfmt::skip]
+pub const TEMPLATES: &[Template] = &[
+    (30, EXACT, "PFADD $p $e+"),
+    (3, EXACT, "PFADD $p"),
+    (1, EXACT, "PFADD $k $e"),
+    (12, EXACT, "PFCOUNT $p"),
+    (6, EXACT, "PFCOUNT $p $p [$p|]"),
+    (1, EXACT, "PFCOUNT $k [$p|]"),
+    (6, EXACT, "PFMERGE $p $p [$p|]"),
+    (2, EXACT, "PFMERGE $p [$k|]"),
+    (3, EXACT, "PFDEBUG [ENCODING|DECODE] $p"),
+    (1, EXACT, "PFDEBUG [TODENSE|GETREG|FOO|encoding] $p"),
+    (6, EXACT, "GET $p"),
+    (3, EXACT, "DEL $p"),
+    (1, EXACT, "SETRANGE $p $off [A|value]"),
+    (1, EXACT, "SETBIT $p $bit [0|1]"),
+];
