@@ -54,6 +54,7 @@ impl Bench {
                         ..HashLimits::default()
                     },
                     hll_sparse_len_max: 3000,
+                    sorted_set_limits: Default::default(),
                     compression: Default::default(),
                     lazy_expire: false,
                     lazy_user_del: false,

@@ -34,6 +34,7 @@ mod session;
 mod share;
 pub mod shared;
 pub mod shell;
+mod slicing;
 pub mod stats;
 #[cfg(test)]
 pub mod testing;
@@ -111,6 +112,7 @@ pub struct Shard {
     pub effects: Effects,
     locks: Locks,
     parked: VecDeque<parked::Parked>,
+    slicing: slicing::Slicing,
     claims: HashMap<TxId, owner::Lending, RandomState>,
     txs: HashMap<TxId, Tx, RandomState>,
     gathers: HashMap<u64, session::Gather, RandomState>,
@@ -168,6 +170,7 @@ impl Shard {
             effects: Effects::default(),
             locks: Locks::new(state.clone()),
             parked: VecDeque::new(),
+            slicing: slicing::Slicing::default(),
             claims: HashMap::with_hasher(state.clone()),
             txs: HashMap::with_hasher(state.clone()),
             gathers: HashMap::with_hasher(state.clone()),
@@ -415,6 +418,10 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
             value_len_max: config.hash_max_listpack_value as usize,
         },
         hll_sparse_len_max: config.hll_sparse_max_bytes as usize,
+        sorted_set_limits: crate::value::sorted_set::SortedSetLimits {
+            entries_max: config.zset_max_listpack_entries as usize,
+            value_len_max: config.zset_max_listpack_value as usize,
+        },
         compression: match config.rdbcompression {
             true => Compression::Lzf,
             false => Compression::None,
