@@ -54,6 +54,8 @@
 //! - **Strings above 1 MiB** are not compressed in dumps and snapshots: that would stall a shard.
 //! - **BITFIELD** whose writes all fail (`OVERFLOW FAIL`), but whose string was created or grew, is
 //!   sent to replicas. Valkey forgets it, and its replicas then differ.
+//! - **PFADD of several elements** to a corrupt string may fail after some of them. What they
+//!   changed is sent to replicas; Valkey changes it, too, and does not send it.
 //! - **PFCOUNT on a replica** leaves the cardinality in the string's header as the upstream has it.
 //! - **PFSELFTEST** makes a smaller test that does not stop the server for seconds.
 //! - **HRANDFIELD** with a negative count refuses more than 16,777,216 repetitions. Redis

@@ -69,7 +69,7 @@ fn values(value: u8, len: usize) -> u8 {
 /// Appends a run of zeros.
 pub(super) fn push_zeros(out: &mut Vec<u8>, len: usize) {
     if len > SHORT_ZEROS_MAX {
-        out.push(0x40 | (len - 1 >> 8) as u8);
+        out.push(0x40 | ((len - 1) >> 8) as u8);
     }
     out.push((len - 1) as u8);
 }

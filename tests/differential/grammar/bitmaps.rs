@@ -3,7 +3,7 @@ use super::{EXACT, Template};
 #[rustfmt::skip]
 pub const TEMPLATES: &[Template] = &[
     (20, EXACT, "SETBIT $b $bit [0|1]"),
-    (3, EXACT, "SETBIT $k $bit [0|1|2|$bad]"),
+    (3, EXACT, "SETBIT [$s|$h] $bit [0|1|2|$bad]"),
     (1, EXACT, "SETBIT $b [-1|4294967296|$bad|9223372036854775807] 1"),
     (8, EXACT, "GETBIT $b $bit"),
     (4, EXACT, "GETBIT $k [$bit|-1|4294967295|$bad]"),

@@ -14,6 +14,13 @@ pub const TEMPLATES: &[Template] = &[
     (1, EXACT, "PFDEBUG [TODENSE|GETREG|FOO|encoding] $p"),
     (6, EXACT, "GET $p"),
     (3, EXACT, "DEL $p"),
-    (1, EXACT, "SETRANGE $p $off [A|value]"),
-    (1, EXACT, "SETBIT $p $bit [0|1]"),
+    // What is corrupt gets one element at a time: of several, the first may find its register
+    // and the second not, and then only Banyan tells its replicas.
+    (4, EXACT, "PFADD q$ $e"),
+    (1, EXACT, "SETRANGE q$ $off [A|value]"),
+    (1, EXACT, "SETBIT q$ $bit [0|1]"),
+    (3, EXACT, "PFCOUNT q$ [$p|]"),
+    (1, EXACT, "PFMERGE $p q$"),
+    (1, EXACT, "PFDEBUG [DECODE|ENCODING|TODENSE] q$"),
+    (2, EXACT, "[DEL|GET] q$"),
 ];

@@ -44,7 +44,7 @@ impl Type {
         };
         let bits = crate::value::number::parse_i64(digits)?;
         let bits_max = if signed { 64 } else { 63 };
-        (1..=bits_max).contains(&bits).then(|| Type {
+        (1..=bits_max).contains(&bits).then_some(Type {
             signed,
             bits: bits as u32,
         })
