@@ -15,6 +15,8 @@ pub struct Settings {
     pub hash_limits: HashLimits,
     /// Thresholds of the encodings of sets.
     pub set_limits: SetLimits,
+    /// Bytes above which a HyperLogLog becomes dense (`hll-sparse-max-bytes`).
+    pub hll_sparse_len_max: usize,
     /// Thresholds of the listpack form of sorted sets.
     pub sorted_set_limits: SortedSetLimits,
     /// Whether DUMP compresses strings (`rdbcompression`).

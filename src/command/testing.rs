@@ -55,6 +55,7 @@ impl Bench {
                         ..HashLimits::default()
                     },
                     set_limits: SetLimits::default(),
+                    hll_sparse_len_max: 3000,
                     sorted_set_limits: Default::default(),
                     compression: Default::default(),
                     lazy_expire: false,
