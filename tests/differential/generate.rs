@@ -409,6 +409,9 @@ impl Generator {
     }
 
     fn draw(&mut self, word: &str, out: &mut Vec<Vec<u8>>) {
+        if self.draw_of_set(word, out) {
+            return;
+        }
         let number = |n: i64| n.to_string().into_bytes();
         let one = match word {
             "$k" => self.key(),
@@ -424,10 +427,6 @@ impl Generator {
             }),
             "$f" => self.field(),
             "$F" => self.big_field(),
-            "$set" => self.set_key(),
-            "$SET" => self.big_set_key(),
-            "$mem" => self.member(),
-            "$MEM" => self.big_member(),
             "$v" => self.value(),
             "$i" => number(self.random.between(0, 9)),
             "$I" => self.integer(),
@@ -450,14 +449,6 @@ impl Generator {
                 .random
                 .pick(&["foo", "", "1.5", "nan", "0x10", "\r\n"])
                 .into(),
-            "$set+" => return self.several(out, |g, out| out.push(g.set_key())),
-            "$mem+" => return self.several(out, |g, out| out.push(g.member())),
-            "$MEM+" => {
-                for _ in 0..=self.random.below(40) {
-                    out.push(self.big_member());
-                }
-                return;
-            }
             "$e+" => {
                 let most = if self.random.one_in(5) { 60 } else { 4 };
                 let count = 1 + self.random.below(most);
@@ -482,6 +473,25 @@ impl Generator {
             },
         };
         out.push(one);
+    }
+
+    /// The holes of templates of sets; whether `word` is one.
+    fn draw_of_set(&mut self, word: &str, out: &mut Vec<Vec<u8>>) -> bool {
+        match word {
+            "$set" => out.push(self.set_key()),
+            "$SET" => out.push(self.big_set_key()),
+            "$mem" => out.push(self.member()),
+            "$MEM" => out.push(self.big_member()),
+            "$set+" => self.several(out, |g, out| out.push(g.set_key())),
+            "$mem+" => self.several(out, |g, out| out.push(g.member())),
+            "$MEM+" => {
+                for _ in 0..=self.random.below(40) {
+                    out.push(self.big_member());
+                }
+            }
+            _ => return false,
+        }
+        true
     }
 
     fn several(&mut self, out: &mut Vec<Vec<u8>>, draw: fn(&mut Self, &mut Vec<Vec<u8>>)) {
