@@ -67,3 +67,21 @@ pub enum SessionOp {
     ReplConf,
     Wait,
 }
+
+impl SessionOp {
+    /// Whether every shard has a part in the command. Within EXEC the transaction waits for their
+    /// answers, between two of its commands.
+    pub fn asks_all_shards(self) -> bool {
+        matches!(
+            self,
+            SessionOp::ClientList
+                | SessionOp::ClientKill
+                | SessionOp::ClientUnblock
+                | SessionOp::ClientUnpause
+                | SessionOp::Info
+                | SessionOp::ConfigSet
+                | SessionOp::ConfigResetStat
+                | SessionOp::DebugPopulate
+        )
+    }
+}

@@ -8,9 +8,10 @@ use super::feeds::pin_token;
 use super::full_sync::FullSync;
 use super::message::{Message, ReplicaInfo};
 use crate::protocol::Reply;
-use crate::shard::client::Waiting;
+use crate::shard::client::{Client, Waiting};
 use crate::shard::shared::ReplicaView;
 use crate::shard::shell::ConnId;
+use crate::shard::upper::parse_wait;
 
 /// `REPLCONF GETACK *`: 37 bytes of stream.
 const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
@@ -128,42 +129,24 @@ impl Node {
 
     /// WAIT at the client's home.
     pub(super) fn wait_command(&mut self, conn: ConnId, args: crate::protocol::Args<'_>) {
-        let number = |at: usize| args.get(at).and_then(crate::value::number::parse_i64);
-        let error = match (number(1), number(2)) {
-            _ if self.is_replica() => Some(
-                "ERR WAIT cannot be used with replica instances. Please also note that since Redis \
-                 4.0 if a replica is configured to be writable (which is not the default) \
-                 writes to \
-                 replicas are just local and are not propagated.",
-            ),
-            (None, _) => Some("ERR value is not an integer or out of range"),
-            (_, None) => Some("ERR timeout is not an integer or out of range"),
-            (_, Some(timeout)) if timeout < 0 => Some("ERR timeout is negative"),
-            _ => None,
+        let request = match parse_wait(args, self.is_replica()) {
+            Ok(request) => request,
+            Err(text) => {
+                let answer = |client: &mut Client| client.reply.error(text);
+                return self.shard.resume_client(conn, answer);
+            }
         };
-        if let Some(text) = error {
-            self.shard
-                .resume_client(conn, |client| client.reply.error(text));
-            return;
-        }
         // The client's own writes of this tick must be in the log before we ask for their offset.
         self.shard.publish();
         let merged = self.log.merge();
-        let offset = self.shard.client(conn).map_or(0, |client| {
-            let ends = client
-                .wrote
-                .iter()
-                .map(|wrote| merged.offset_of(wrote.0, wrote.1));
-            ends.max().unwrap_or(0)
-        });
+        let client = self.shard.client(conn);
+        let offset = client.map_or(0, |client| merged.offset_of_all(&client.wrote));
         drop(merged);
-        let replicas = u32::try_from(number(1).unwrap_or(0).max(0)).unwrap_or(u32::MAX);
-        let timeout_ms = number(2).unwrap_or(0) as u64;
         self.tell_coordinator(Message::Wait {
             conn,
             offset,
-            replicas,
-            timeout_ms,
+            replicas: request.replicas,
+            timeout_ms: request.timeout_ms,
         });
     }
 

@@ -194,6 +194,13 @@ impl Stream for Log {
     fn view(&self) -> ReplicationView {
         self.merge().view()
     }
+
+    fn acked(&self, batches: &[(u32, u64)]) -> u32 {
+        let merged = self.merge();
+        let offset = merged.offset_of_all(batches);
+        let has_it = |replica: &&ReplicaView| replica.state == "online" && replica.offset >= offset;
+        merged.replicas.iter().filter(has_it).count() as u32
+    }
 }
 
 impl Merged {
@@ -284,6 +291,14 @@ impl Merged {
         let ends = &self.ends[shard as usize];
         let at = ends.partition_point(|end| end.0 < number);
         ends.get(at).map_or(self.end, |end| end.1)
+    }
+
+    /// Where the last of these batches ended; 0 if there are none.
+    pub fn offset_of_all(&self, batches: &[(u32, u64)]) -> u64 {
+        let ends = batches
+            .iter()
+            .map(|(shard, number)| self.offset_of(*shard, *number));
+        ends.max().unwrap_or(0)
     }
 
     /// The stream after `offset`, at most about `max` bytes; `None` if the backlog does not reach

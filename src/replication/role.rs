@@ -10,6 +10,7 @@ use crate::command::watched::Touch;
 use crate::protocol::Args;
 use crate::shard::shell::{ConnId, Shell};
 use crate::shard::transaction::Kind;
+use crate::shard::upper::{ALREADY_CONNECTED, parse_replicaof};
 
 /// A change that waits for, or holds, the barrier.
 pub(super) enum Change {
@@ -38,19 +39,14 @@ impl Node {
 
     /// REPLICAOF at the client's home.
     pub(super) fn replicaof_command(&mut self, conn: ConnId, args: Args<'_>, waits: bool) {
-        let target = if args[1].eq_ignore_ascii_case(b"no") && args[2].eq_ignore_ascii_case(b"one")
-        {
-            None
-        } else {
-            let port = crate::value::number::parse_i64(&args[2]);
-            let Some(port) = port.and_then(|port| u16::try_from(port).ok()) else {
+        let target = match parse_replicaof(args) {
+            Ok(target) => target.map(|upstream| (upstream.host, upstream.port)),
+            Err(text) => {
                 if waits {
-                    self.shard
-                        .resume_client(conn, |c| c.reply.error("ERR Invalid master port"));
+                    self.shard.resume_client(conn, |c| c.reply.error(text));
                 }
                 return;
-            };
-            Some((String::from_utf8_lossy(&args[1]).into_owned(), port))
+            }
         };
         let conn = waits.then_some(conn);
         self.tell_coordinator(Message::ReplicaOf { conn, target });
@@ -79,7 +75,7 @@ impl Node {
                     .as_ref()
                     .is_some_and(|l| l.host == host && l.port == port);
                 if same && self.role_queue.is_empty() {
-                    done(self, "OK Already connected to specified master");
+                    done(self, ALREADY_CONNECTED);
                     return;
                 }
                 Change::Follow { host, port }

@@ -273,69 +273,16 @@ impl Shard {
         Ok(())
     }
 
-    /// CLIENT LIST, KILL and UNBLOCK within EXEC: only this shard's connections are seen.
-    pub(super) fn client_command_here(
-        &mut self,
-        client: &mut Client,
-        op: SessionOp,
-        args: Args<'_>,
-    ) {
-        match op {
-            SessionOp::ClientList => match ListFilter::parse(args) {
-                Ok(filter) => {
-                    let mut lines = self.client_lines(&filter, None);
-                    // It is out of its slot while it is worked on.
-                    if filter.fits(client) {
-                        lines.push((client.id, self.client_line(client, 0, true)));
-                    }
-                    let text = joined(lines, filter.ids.as_deref());
-                    self.answer(client, |reply| reply.verbatim("txt", text.as_bytes()));
-                }
-                Err(text) => self.answer(client, |reply| reply.error(&text)),
-            },
-            SessionOp::ClientUnblock => match parse_unblock(args) {
-                Ok((id, error)) => {
-                    let done = self.unblock_client(id, error);
-                    self.answer(client, |reply| reply.integer(i64::from(done)));
-                }
-                Err(text) => self.answer(client, |reply| reply.error(&text)),
-            },
-            _ => self.client_kill_here(client, args),
-        }
-    }
-
-    fn client_kill_here(&mut self, client: &mut Client, args: Args<'_>) {
-        match Kill::parse(args, client.id) {
-            Ok((kill, spares_caller)) => {
-                let mut count = 0;
-                for conn in self.victims(&kill) {
-                    if let Some(mut victim) = self.take_client(conn) {
-                        self.close_client(&mut victim);
-                        self.slots[conn.index as usize] = Some(victim);
-                        count += 1;
-                    }
-                }
-                let kills_self = !spares_caller && kill.fits(client, self.now.mono_ns);
-                count += u64::from(kills_self);
-                self.answer(client, |reply| killed(reply, args.len() == 3, count));
-                if kills_self {
-                    self.close_client(client);
-                }
-            }
-            Err(text) => self.answer(client, |reply| reply.error(&text)),
-        }
-    }
-
     /// This shard's lines of CLIENT LIST, by number.
     pub(super) fn client_lines(
         &self,
         filter: &ListFilter,
-        shell: Option<&dyn Shell>,
+        shell: &dyn Shell,
     ) -> Vec<(u64, String)> {
         let clients = self.clients().filter(|client| filter.fits(client));
         clients
             .map(|client| {
-                let queued = shell.map_or(0, |shell| shell.queued(client.conn));
+                let queued = shell.queued(client.conn);
                 let waits = client.waiting != Waiting::No;
                 (client.id, self.client_line(client, queued, waits))
             })

@@ -3,6 +3,7 @@
 use crate::command::DataStats;
 
 use super::clients::{Kill, ListFilter};
+use super::locks::TxId;
 use super::stats::{KeyspaceLine, ShardStats};
 
 /// A question.
@@ -26,6 +27,8 @@ pub enum Question {
         count: u64,
         prefix: Vec<u8>,
         size: Option<usize>,
+        /// The transaction that asks.
+        tx: Option<TxId>,
     },
 }
 

@@ -16,6 +16,8 @@ pub mod connection;
 mod connection_commands;
 mod debug;
 mod dispatch;
+#[cfg(test)]
+mod exec_tests;
 pub mod gather;
 mod info;
 mod introspection;
@@ -40,6 +42,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 pub mod transaction;
+pub mod upper;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

@@ -75,13 +75,6 @@ impl Shard {
                     }
                 });
             }
-            SessionOp::ConfigSet => {
-                let result = self.set_config(client, args);
-                self.answer(client, |reply| match result {
-                    Ok(()) => reply.ok(),
-                    Err(error) => reply.error(&error.to_string()),
-                });
-            }
             SessionOp::ConfigRewrite => {
                 let result = self.rewrite_config();
                 self.answer(client, |reply| match result {
@@ -99,7 +92,7 @@ impl Shard {
         self.shared.process.started_unix_ms / 1000
     }
 
-    /// CONFIG SET outside a transaction: OK once every shard goes by the new values.
+    /// CONFIG SET: OK once every shard goes by the new values.
     pub(super) fn config_set(&mut self, client: &mut Client, args: Args<'_>) {
         match self.set_config(client, args) {
             Ok(()) => self.ask(client, Purpose::Ok, &Question::Refresh),

@@ -1,4 +1,6 @@
 //! Session commands: which function runs which, and questions that go to every shard.
+//!
+//! Within EXEC a question is one step of a transaction, which goes on when all have answered.
 
 use crate::command::session::SessionOp;
 use crate::protocol::Reply;
@@ -7,6 +9,7 @@ use super::client::{Client, Waiting};
 use super::clients;
 use super::dispatch::Parsed;
 use super::gather::{Answer, Question, ShardFigures};
+use super::locks::TxId;
 use super::message::Item;
 use super::shell::{ConnId, Shell};
 use super::{Event, Shard};
@@ -14,6 +17,8 @@ use super::{Event, Shard};
 /// A question whose answers are being collected.
 pub(super) struct Gather {
     conn: ConnId,
+    /// The client's transaction, if the question is one of its commands.
+    pub(super) exec: Option<TxId>,
     missing: usize,
     purpose: Purpose,
     lines: Vec<(u64, String)>,
@@ -56,7 +61,8 @@ impl Shard {
         }
     }
 
-    fn run_session(
+    /// As [`Shard::session`], counted by the caller.
+    pub(super) fn run_session(
         &mut self,
         shell: &mut dyn Shell,
         client: &mut Client,
@@ -115,9 +121,6 @@ impl Shard {
             | SessionOp::ClientNoEvict
             | SessionOp::ClientNoTouch
             | SessionOp::ClientHelp => self.client_command(client, op, args),
-            SessionOp::ClientKill | SessionOp::ClientList | SessionOp::ClientUnblock => {
-                self.client_command_here(client, op, args);
-            }
             SessionOp::Multi => self.multi(client),
             SessionOp::Discard => self.discard(client),
             SessionOp::Unwatch => {
@@ -128,7 +131,6 @@ impl Shard {
             | SessionOp::Role
             | SessionOp::LastSave
             | SessionOp::ConfigGet
-            | SessionOp::ConfigSet
             | SessionOp::ConfigRewrite
             | SessionOp::ConfigHelp => self.server_command(client, op, args),
             SessionOp::Command
@@ -144,64 +146,28 @@ impl Shard {
             | SessionOp::DebugError
             | SessionOp::DebugPanic
             | SessionOp::DebugHelp => self.debug_command(client, op, args),
-            SessionOp::ClientUnpause
+            SessionOp::ReplicaOf => self.replicaof_in_exec(client, parsed),
+            SessionOp::Wait => self.wait_in_exec(client, args),
+            // A transaction is one moment: nobody could tell that it slept.
+            SessionOp::DebugSleep => self.answer(client, Reply::ok),
+            SessionOp::ClientKill
+            | SessionOp::ClientList
+            | SessionOp::ClientUnblock
+            | SessionOp::ClientUnpause
             | SessionOp::Info
+            | SessionOp::ConfigSet
             | SessionOp::ConfigResetStat
-            | SessionOp::ReplicaOf
-            | SessionOp::DebugSleep
-            | SessionOp::Wait
-            | SessionOp::Exec
+            | SessionOp::DebugPopulate => unreachable!("{op:?} asks every shard"),
+            SessionOp::Exec
             | SessionOp::Watch
             | SessionOp::Psync
             | SessionOp::Sync
             | SessionOp::ReplConf
             | SessionOp::Shutdown
-            | SessionOp::DebugPopulate
             | SessionOp::DebugObject
-            | SessionOp::DebugDigestValue => self.session_out_of_place(client, op, parsed),
-        }
-    }
-
-    /// What commands do within EXEC that elsewhere ask all shards, wait for somebody or take over
-    /// the connection.
-    fn session_out_of_place(&mut self, client: &mut Client, op: SessionOp, parsed: Parsed<'_>) {
-        match op {
-            SessionOp::ClientUnpause => {
-                self.client_unpause();
-                self.answer(client, Reply::ok);
-            }
-            SessionOp::Info => {
-                let sections = info_sections(parsed.args);
-                let figures = vec![self.figures()];
-                let text = self.info_text(&sections, &figures);
-                self.answer(client, |reply| reply.verbatim("txt", text.as_bytes()));
-            }
-            SessionOp::ConfigResetStat => {
-                self.reset_stats();
-                self.answer(client, Reply::ok);
-            }
-            SessionOp::ReplicaOf => {
-                // Within EXEC, as Sentinel sends it: it takes effect after the transaction.
-                let request = parsed.owned(client.db);
-                self.events.push(Event::Command {
-                    conn: client.conn,
-                    op,
-                    request,
-                });
-                self.answer(client, Reply::ok);
-            }
-            // A transaction is one moment: nobody could tell that it slept.
-            SessionOp::DebugSleep => self.answer(client, Reply::ok),
-            SessionOp::Wait => {
-                // Within a transaction WAIT never blocks.
-                let good = self.shared.stream.view().good_replicas;
-                self.answer(client, |reply| reply.integer(i64::from(good)));
-            }
-            _ => {
-                self.answer(client, |reply| {
-                    reply.error("ERR Command not allowed inside a transaction");
-                });
-            }
+            | SessionOp::DebugDigestValue => self.answer(client, |reply| {
+                reply.error("ERR Command not allowed inside a transaction");
+            }),
         }
     }
 
@@ -223,6 +189,7 @@ impl Shard {
         let token = self.token();
         let gather = Gather {
             conn: client.conn,
+            exec: None,
             missing: self.shared.shards,
             purpose,
             lines: Vec::new(),
@@ -257,44 +224,58 @@ impl Shard {
         if gather.missing > 0 {
             return;
         }
-        let mut gather = self.gathers.remove(&token).expect("it was just here");
+        let gather = self.gathers.remove(&token).expect("it was just here");
         let Some(mut client) = self.take_client(gather.conn) else {
+            if let Some(id) = gather.exec {
+                self.answered_in_exec(shell, id);
+            }
             return;
         };
+        if let Some(id) = gather.exec {
+            self.conclude_in_exec(&mut client, id, gather);
+            self.put_client(shell, client);
+            self.answered_in_exec(shell, id);
+            return;
+        }
         client.waiting = Waiting::No;
+        self.conclude(&mut client, gather);
+        self.list_ready(&client);
+        self.put_client(shell, client);
+    }
+
+    /// All have answered: the reply.
+    pub(super) fn conclude(&mut self, client: &mut Client, mut gather: Gather) {
         match gather.purpose {
-            Purpose::Ok => self.answer(&mut client, Reply::ok),
+            Purpose::Ok => self.answer(client, Reply::ok),
             Purpose::Flag => {
-                self.answer(&mut client, |reply| reply.integer(gather.count as i64));
+                self.answer(client, |reply| reply.integer(gather.count as i64));
             }
             Purpose::Lines(order) => {
                 let text = clients::joined(gather.lines, order.as_deref());
-                self.answer(&mut client, |reply| reply.verbatim("txt", text.as_bytes()));
+                self.answer(client, |reply| reply.verbatim("txt", text.as_bytes()));
             }
             Purpose::Killed {
                 old_form,
                 kills_self,
             } => {
                 let count = gather.count + u64::from(kills_self);
-                self.answer(&mut client, |reply| clients::killed(reply, old_form, count));
+                self.answer(client, |reply| clients::killed(reply, old_form, count));
                 if kills_self {
-                    self.close_client(&mut client);
+                    self.close_client(client);
                 }
             }
             Purpose::Info(sections) => {
                 gather.figures.sort_by_key(|figures| figures.shard);
                 let text = self.info_text(&sections, &gather.figures);
-                self.answer(&mut client, |reply| reply.verbatim("txt", text.as_bytes()));
+                self.answer(client, |reply| reply.verbatim("txt", text.as_bytes()));
             }
         }
-        self.list_ready(&client);
-        self.put_client(shell, client);
     }
 
     /// Answers another shard's question, or our own.
     pub(super) fn answer_question(&mut self, question: Question, shell: &mut dyn Shell) -> Answer {
         match question {
-            Question::ClientList(filter) => Answer::Lines(self.client_lines(&filter, Some(shell))),
+            Question::ClientList(filter) => Answer::Lines(self.client_lines(&filter, shell)),
             Question::ClientKill(kill) => Answer::Count(self.kill_clients(&kill, shell)),
             Question::ClientUnblock { id, error } => {
                 Answer::Count(u64::from(self.unblock_client(id, error)))
@@ -314,8 +295,9 @@ impl Shard {
                 count,
                 prefix,
                 size,
+                tx,
             } => {
-                self.populate(db, count, &prefix, size);
+                self.populate(db, count, (&prefix, size), tx);
                 Answer::Done
             }
         }

@@ -18,6 +18,8 @@ pub trait Stream: Send + Sync {
     fn publish(&self, shard: u32, number: u64, sealed: Sealed);
     /// Replication as INFO, ROLE and the write checks show it, read through the merge.
     fn view(&self) -> ReplicationView;
+    /// How many online replicas have acknowledged these batches, given by shard and number.
+    fn acked(&self, batches: &[(u32, u64)]) -> u32;
 }
 
 /// A replica as INFO and ROLE show it.

@@ -99,6 +99,15 @@ impl Stream for FakeStream {
     fn view(&self) -> ReplicationView {
         self.view.lock().unwrap().clone()
     }
+
+    fn acked(&self, batches: &[(u32, u64)]) -> u32 {
+        // Offsets of this stream count batches.
+        let offset = batches.iter().map(|batch| batch.1).max().unwrap_or(0);
+        let view = self.view.lock().unwrap();
+        (view.replicas.iter())
+            .filter(|replica| replica.offset >= offset)
+            .count() as u32
+    }
 }
 
 /// Shards, their shells and the stream.
