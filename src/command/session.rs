@@ -69,9 +69,9 @@ pub enum SessionOp {
 }
 
 impl SessionOp {
-    /// Whether every shard has a part in the command. Within EXEC the transaction waits for their
-    /// answers, between two of its commands.
-    pub fn asks_all_shards(self) -> bool {
+    /// Whether the reply takes the answers of other shards, or of whoever writes files. Within
+    /// EXEC the transaction waits for them, between two of its commands.
+    pub fn waits_for_answers(self) -> bool {
         matches!(
             self,
             SessionOp::ClientList
@@ -81,6 +81,7 @@ impl SessionOp {
                 | SessionOp::Info
                 | SessionOp::ConfigSet
                 | SessionOp::ConfigResetStat
+                | SessionOp::ConfigRewrite
                 | SessionOp::DebugPopulate
         )
     }

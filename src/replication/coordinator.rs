@@ -7,9 +7,10 @@ use super::Node;
 use super::feeds::pin_token;
 use super::full_sync::FullSync;
 use super::message::{Message, ReplicaInfo};
+use super::shutdown::Stopping;
 use crate::protocol::Reply;
 use crate::shard::client::{Client, Waiting};
-use crate::shard::shared::ReplicaView;
+use crate::shard::shared::{Pause, ReplicaView};
 use crate::shard::shell::ConnId;
 use crate::shard::upper::parse_wait;
 
@@ -45,6 +46,9 @@ pub(super) struct Coordinator {
     /// A GETACK is due, once for all that wait.
     ask: bool,
     pub sync: FullSync,
+    pub stopping: Option<Stopping>,
+    /// Since when there has been no replica, as far as that matters to the backlog.
+    alone_since_ms: Option<u64>,
     next_ping_ms: u64,
     next_second_ms: u64,
 }
@@ -254,8 +258,12 @@ impl Node {
         if !self.coordinator.waiters.is_empty() {
             self.answer_waiters();
         }
-        if std::mem::take(&mut self.coordinator.ask) && !self.is_replica() {
-            self.log.append_own(GETACK);
+        let paused = self.is_paused();
+        if self.coordinator.ask && !paused {
+            self.coordinator.ask = false;
+            if !self.is_replica() {
+                self.log.append_own(GETACK);
+            }
         }
         if now_ms >= self.coordinator.next_second_ms {
             self.coordinator.next_second_ms = now_ms + 1000;
@@ -263,11 +271,11 @@ impl Node {
                 self.refresh_view();
                 self.drop_silent_replicas();
             }
+            self.expire_backlog();
         }
         if now_ms >= self.coordinator.next_ping_ms {
             let period_s = u64::from(self.shard.config.repl_ping_replica_period.max(1));
             self.coordinator.next_ping_ms = now_ms + period_s * 1000;
-            let paused = self.is_paused();
             if !self.coordinator.replicas.is_empty() && !self.is_replica() && !paused {
                 self.log.append_own(PING);
             }
@@ -275,12 +283,22 @@ impl Node {
     }
 
     fn is_paused(&self) -> bool {
-        let until = self
-            .shard
-            .shared
-            .pause_until_ms
-            .load(std::sync::atomic::Ordering::Relaxed);
-        until > self.shard.now.unix_ms
+        self.shard.shared.pause(self.shard.now.unix_ms) != Pause::No
+    }
+
+    /// A primary without replicas for `repl-backlog-ttl` gives its backlog up.
+    fn expire_backlog(&mut self) {
+        let now_ms = self.shard.now.unix_ms;
+        let ttl_ms = self.shard.config.repl_backlog_ttl.saturating_mul(1000);
+        let needed = !self.coordinator.replicas.is_empty() || self.is_replica();
+        if needed || ttl_ms == 0 || !self.log.lock().enabled {
+            self.coordinator.alone_since_ms = None;
+            return;
+        }
+        let since_ms = *self.coordinator.alone_since_ms.get_or_insert(now_ms);
+        if now_ms.saturating_sub(since_ms) > ttl_ms {
+            self.forget_history();
+        }
     }
 
     /// Replicas that have not acknowledged for repl-timeout are closed.
@@ -304,6 +322,9 @@ impl Node {
         next = next.min(self.coordinator.next_ping_ms);
         for waiter in &self.coordinator.waiters {
             next = next.min(waiter.until_ms);
+        }
+        if let Some(stopping) = &self.coordinator.stopping {
+            next = next.min(stopping.due_ms());
         }
         if let Some(at) = self.coordinator.sync.due_ms() {
             next = next.min(at);

@@ -354,6 +354,18 @@ impl Merged {
         self.ends.iter_mut().for_each(VecDeque::clear);
     }
 
+    /// Frees the backlog; nothing more is recorded, so nothing can be continued any more. The
+    /// offset stays.
+    pub fn forget(&mut self, replid: ReplId) {
+        self.restart(replid, self.end);
+        self.enabled = false;
+    }
+
+    /// Whether a replica or a full sync under way needs what is held.
+    pub fn is_pinned(&self) -> bool {
+        !self.pins.is_empty()
+    }
+
     /// Our history goes on under a new id from here (promotion, or the upstream changed its own).
     pub fn shift(&mut self, replid: ReplId) {
         self.replid2 = std::mem::replace(&mut self.replid, replid);

@@ -18,6 +18,8 @@ pub(super) enum Change {
     Follow { host: String, port: u16 },
     /// Be a primary.
     Promote,
+    /// Give the backlog up: nobody has listened for long.
+    Forget,
     /// The link has received a whole dataset.
     Adopt { replid: String, offset: u64 },
 }
@@ -90,6 +92,18 @@ impl Node {
         });
     }
 
+    /// Gives the backlog up, under a barrier, if nothing else is to change.
+    pub(super) fn forget_history(&mut self) {
+        if self.role_queue.is_empty() {
+            self.role_queue.push_back(RoleBarrier {
+                change: Change::Forget,
+                clients: Vec::new(),
+                tx: None,
+                missing: 0,
+            });
+        }
+    }
+
     /// Whether no other barrier of ours is under way.
     pub(super) fn barrier_is_free(&self) -> bool {
         self.role_queue.is_empty()
@@ -128,9 +142,13 @@ impl Node {
             .expect("a barrier of ours is granted");
         assert_eq!(first.tx, Some(tx), "changes are carried out one at a time");
         first.missing = shards;
+        if matches!(first.change, Change::Forget) {
+            self.forget();
+        }
+        let first = self.role_queue.front().expect("it was just there");
         let step = match &first.change {
             Change::Follow { .. } => Step::Record(false),
-            Change::Promote => Step::Record(self.log.lock().enabled),
+            Change::Promote | Change::Forget => Step::Record(self.log.lock().enabled),
             Change::Adopt { .. } => Step::Adopt,
         };
         match step {
@@ -156,6 +174,8 @@ impl Node {
         match barrier.change {
             Change::Follow { host, port } => self.follow(host, port),
             Change::Promote => self.promote(),
+            // Done when the barrier was granted.
+            Change::Forget => {}
             Change::Adopt { replid, offset } => self.adopt(replid, offset),
         }
         self.shard.release_barrier(tx);
@@ -186,6 +206,19 @@ impl Node {
             self.drop_all_replicas();
         }
         self.update_upstream_view();
+    }
+
+    /// Frees the backlog and takes another id, since from here on nothing is recorded. Not if a
+    /// replica came meanwhile: then it needs both.
+    fn forget(&mut self) {
+        let id = self.fresh_id();
+        let needed = !self.coordinator.replicas.is_empty();
+        self.log.reset(|merged| {
+            if !needed && !merged.is_pinned() {
+                merged.forget(id);
+                tracing::info!("the backlog is freed after repl-backlog-ttl without replicas");
+            }
+        });
     }
 
     fn promote(&mut self) {

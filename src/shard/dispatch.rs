@@ -14,6 +14,7 @@ use super::client::{Class, Client, ReplyMode, Waiting};
 use super::message::{Held, LARGE_BYTES_MIN, OwnedRequest};
 use super::output::PIECE_BYTES;
 use super::parked::blocked;
+use super::shared::Pause;
 use super::shell::{ConnId, Shell};
 use super::transaction::Kind;
 
@@ -400,12 +401,13 @@ impl Shard {
     }
 
     fn is_paused(&self, client: &Client, command: &Command) -> bool {
-        let until = self.shared.pause_until_ms.load(Ordering::Relaxed);
-        until > self.now.unix_ms
-            && client.class == Class::Normal
+        let held = match self.shared.pause(self.now.unix_ms) {
+            Pause::No => return false,
+            Pause::Writes => client.pause_applies(command),
+            Pause::All => true,
+        };
+        held && client.class == Class::Normal
             && !matches!(command.run, Runs::Session(SessionOp::ClientUnpause))
-            && (!self.shared.pause_writes_only.load(Ordering::Relaxed)
-                || client.pause_applies(command))
     }
 
     /// The shard that holds all of a command's keys; `None` if they are on several.

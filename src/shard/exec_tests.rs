@@ -41,7 +41,10 @@ fn a_client_that_kills_itself_within_exec_gets_the_whole_reply_first() {
             conn,
             "CLIENT KILL ID 1 SKIPME no\nINFO cluster\nPING",
         );
-        assert!(text.starts_with(":3 ") || text.starts_with("*3 :1 $"), "{text}");
+        assert!(
+            text.starts_with(":3 ") || text.starts_with("*3 :1 $"),
+            "{text}"
+        );
         assert!(text.ends_with("+PONG"), "{text}");
         assert_eq!(world.closed, [conn]);
     }
@@ -80,9 +83,15 @@ fn errors_of_questions_within_exec_are_those_outside() {
     let conn = world.connect(1);
     for (command, want) in [
         ("CLIENT LIST TYPE x", "-ERR Unknown client type 'x'"),
-        ("CLIENT KILL ID 0", "-ERR client-id should be greater than 0"),
+        (
+            "CLIENT KILL ID 0",
+            "-ERR client-id should be greater than 0",
+        ),
         ("CLIENT UNBLOCK 7", ":0"),
-        ("DEBUG POPULATE -1", "-ERR value is out of range, must be positive"),
+        (
+            "DEBUG POPULATE -1",
+            "-ERR value is out of range, must be positive",
+        ),
         (
             "CONFIG SET nosuch 1",
             "-ERR Unknown option or number of arguments for CONFIG SET - 'nosuch'",

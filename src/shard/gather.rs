@@ -21,6 +21,9 @@ pub enum Question {
     ResetStats,
     /// Look at the shared state again (CLIENT UNPAUSE, CONFIG SET).
     Refresh,
+    /// Answer when no command of a client is under way that began before the pause in force, this
+    /// client's apart (CLIENT PAUSE).
+    Settle { caller: u64 },
     /// DEBUG POPULATE: this shard's part of keys `prefix:0..count`.
     Populate {
         db: usize,
@@ -39,6 +42,8 @@ pub enum Answer {
     Lines(Vec<(u64, String)>),
     Count(u64),
     Stats(Box<ShardFigures>),
+    /// Of whoever writes the configuration's file.
+    Rewritten(Result<(), String>),
 }
 
 /// One shard's part of INFO.

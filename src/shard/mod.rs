@@ -29,9 +29,11 @@ mod multi;
 pub mod output;
 mod owner;
 mod parked;
+#[cfg(test)]
+mod pause_tests;
 pub mod queue;
 pub mod run;
-mod server;
+pub mod server;
 mod session;
 mod share;
 pub mod shared;
@@ -59,7 +61,7 @@ use crate::protocol::{Limits, Reply, Version};
 use client::Client;
 use locks::{Locks, TxId};
 use message::{Envelope, Item, OwnedRequest};
-use shared::Shared;
+use shared::{Pause, Shared};
 use shell::{ConnId, Now, Shell};
 use stats::ShardStats;
 use transaction::Tx;
@@ -125,6 +127,9 @@ pub struct Shard {
     /// Connections over a soft limit, or closing: see `output.rs`.
     lingering: Vec<ConnId>,
     paused_clients: Vec<ConnId>,
+    /// What was paused when this tick began.
+    pause: Pause,
+    settling: Vec<clients::Settling>,
     sleepers: Vec<ConnId>,
     outboxes: Vec<Vec<Envelope>>,
     pub events: Vec<Event>,
@@ -181,6 +186,8 @@ impl Shard {
             lingering: Vec::new(),
             run_spent: run::Spent::default(),
             paused_clients: Vec::new(),
+            pause: Pause::No,
+            settling: Vec::new(),
             sleepers: Vec::new(),
             outboxes: (0..shared.shards).map(|_| Vec::new()).collect(),
             events: Vec::new(),
@@ -231,6 +238,7 @@ impl Shard {
         let clock = (now.unix_ms / 1000) as u32;
         self.keyspace.set_clock(clock);
         self.scratch.set_clock(clock);
+        self.pause = self.shared.pause(now.unix_ms);
         self.refresh_config();
     }
 
@@ -282,6 +290,9 @@ impl Shard {
 
     /// Publishes the tick's effects, then lets everything out: messages first, then replies.
     pub fn end_tick(&mut self, shell: &mut dyn Shell) {
+        if !self.settling.is_empty() {
+            self.check_settling();
+        }
         self.drain_own_messages(shell);
         self.publish();
         self.flush_messages(shell);
@@ -362,6 +373,7 @@ impl Shard {
             && self.claims.is_empty()
             && self.txs.is_empty()
             && self.gathers.is_empty()
+            && self.settling.is_empty()
             && self.scratch.total_len() == 0
             && self.outboxes.iter().all(Vec::is_empty)
             && !self.has_work()
@@ -388,6 +400,16 @@ impl Shard {
     /// All connections of this shard.
     pub fn clients(&self) -> impl Iterator<Item = &Client> {
         self.slots.iter().filter_map(|slot| slot.as_deref())
+    }
+
+    /// On whose behalf ordinary clients' commands that only read run: during a pause they delete
+    /// no expired key.
+    #[inline]
+    pub(super) fn reading_origin(&self, origin: Origin) -> Origin {
+        match self.pause {
+            Pause::No => origin,
+            Pause::Writes | Pause::All => Origin::Replica,
+        }
     }
 
     /// On whose behalf ordinary clients' commands run.

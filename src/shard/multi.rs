@@ -107,7 +107,7 @@ impl Shard {
                             })))
             }
             Runs::Everywhere { .. } => self.shared.shards == 1 && self.locks.is_idle(),
-            Runs::Session(op) => !op.asks_all_shards(),
+            Runs::Session(op) => !op.waits_for_answers(),
             Runs::Container => true,
         };
         requests.iter().all(keys_here)
@@ -164,7 +164,10 @@ impl Shard {
     ) -> bool {
         match request.command.run {
             Runs::Data(_) => {
-                let origin = self.origin();
+                let origin = match request.command.writes() {
+                    true => self.origin(),
+                    false => self.reading_origin(self.origin()),
+                };
                 let done = self.execute_in_unit(
                     reply,
                     request.command,
@@ -243,9 +246,11 @@ impl Shard {
             raw: request.raw(),
             held: None,
         };
-        self.catching(client, reply, |shard, client| match op.asks_all_shards() {
-            true => shard.run_session(shell, client, op, parsed),
-            false => shard.session_now(client, op, parsed),
+        self.catching(client, reply, |shard, client| {
+            match op.waits_for_answers() {
+                true => shard.run_session(shell, client, op, parsed),
+                false => shard.session_now(client, op, parsed),
+            }
         });
         if self.stats.total_error_replies > errors {
             self.stats.commands[number].failed += 1;

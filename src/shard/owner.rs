@@ -8,6 +8,7 @@ use crate::value::Kind;
 
 use super::Shard;
 use super::dispatch::LOOK_AHEAD;
+use super::gather::Question;
 use super::locks::{Claim, Mode, TxId, Verdict};
 use super::message::{ClaimRequest, Envelope, Grant, Item, KeyRef, OwnedRequest, Release};
 use super::shell::Shell;
@@ -92,6 +93,9 @@ impl Shard {
             }
             Item::Unwatch { db, key } => self.data.watched.remove(db, &key),
             Item::Ask { token, question } => {
+                if let Question::Settle { caller } = *question {
+                    return self.settle(from, token, caller);
+                }
                 let answer = Box::new(self.answer_question(*question, shell));
                 self.post(from, Item::Answer { token, answer });
             }

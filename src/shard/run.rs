@@ -350,6 +350,10 @@ impl Shard {
         if self.refuses_write(command, origin) {
             return self.refuse_write(reply, command);
         }
+        let origin = match command.writes() {
+            true => origin,
+            false => self.reading_origin(origin),
+        };
         self.effects.begin_unit();
         let done = self.execute_in_unit(reply, command, db, no_touch, origin, args, raw);
         self.effects.end_unit();

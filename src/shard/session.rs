@@ -24,6 +24,8 @@ pub(super) struct Gather {
     lines: Vec<(u64, String)>,
     count: u64,
     figures: Vec<ShardFigures>,
+    /// Why it did not come about.
+    failure: Option<String>,
 }
 
 /// What the answers are for.
@@ -39,6 +41,8 @@ pub(super) enum Purpose {
     Info(Vec<String>),
     /// OK when all have acted.
     Ok,
+    /// CONFIG REWRITE.
+    Rewritten,
 }
 
 impl Shard {
@@ -91,7 +95,9 @@ impl Shard {
             }
             SessionOp::ConfigResetStat => self.ask(client, Purpose::Ok, &Question::ResetStats),
             SessionOp::ConfigSet => self.config_set(client, args),
-            SessionOp::Shutdown => self.shutdown(shell, client, args),
+            SessionOp::ConfigRewrite => self.config_rewrite(shell, client),
+            SessionOp::ClientPause => self.client_pause(client, args),
+            SessionOp::Shutdown => self.shutdown(client, parsed),
             SessionOp::DebugPopulate => self.debug_populate(client, args),
             SessionOp::DebugSleep => self.debug_sleep(client, args),
             _ => self.session_now(client, op, parsed),
@@ -131,7 +137,6 @@ impl Shard {
             | SessionOp::Role
             | SessionOp::LastSave
             | SessionOp::ConfigGet
-            | SessionOp::ConfigRewrite
             | SessionOp::ConfigHelp => self.server_command(client, op, args),
             SessionOp::Command
             | SessionOp::CommandCount
@@ -157,7 +162,8 @@ impl Shard {
             | SessionOp::Info
             | SessionOp::ConfigSet
             | SessionOp::ConfigResetStat
-            | SessionOp::DebugPopulate => unreachable!("{op:?} asks every shard"),
+            | SessionOp::ConfigRewrite
+            | SessionOp::DebugPopulate => unreachable!("{op:?} waits for answers"),
             SessionOp::Exec
             | SessionOp::Watch
             | SessionOp::Psync
@@ -172,7 +178,7 @@ impl Shard {
     }
 
     /// Leaves a command to the layer above; the client waits for its answer.
-    fn hand_up(&mut self, client: &mut Client, op: SessionOp, parsed: Parsed<'_>) {
+    pub(super) fn hand_up(&mut self, client: &mut Client, op: SessionOp, parsed: Parsed<'_>) {
         let request = parsed.owned(client.db);
         client.waiting = Waiting::Upper {
             unblockable: op == SessionOp::Wait,
@@ -186,18 +192,7 @@ impl Shard {
 
     /// Asks every shard, this one included; the client waits for the answers.
     pub(super) fn ask(&mut self, client: &mut Client, purpose: Purpose, question: &Question) {
-        let token = self.token();
-        let gather = Gather {
-            conn: client.conn,
-            exec: None,
-            missing: self.shared.shards,
-            purpose,
-            lines: Vec::new(),
-            count: 0,
-            figures: Vec::new(),
-        };
-        self.gathers.insert(token, gather);
-        client.waiting = Waiting::Gather(token);
+        let token = self.await_answers(client, purpose, self.shared.shards);
         for shard in 0..self.shared.shards {
             self.post(
                 shard,
@@ -207,6 +202,29 @@ impl Shard {
                 },
             );
         }
+    }
+
+    /// Makes the client wait for so many answers; what they are to be given for.
+    pub(super) fn await_answers(
+        &mut self,
+        client: &mut Client,
+        purpose: Purpose,
+        missing: usize,
+    ) -> u64 {
+        let token = self.token();
+        let gather = Gather {
+            conn: client.conn,
+            exec: None,
+            missing,
+            purpose,
+            lines: Vec::new(),
+            count: 0,
+            figures: Vec::new(),
+            failure: None,
+        };
+        self.gathers.insert(token, gather);
+        client.waiting = Waiting::Gather(token);
+        token
     }
 
     pub(super) fn receive_answer(&mut self, token: u64, answer: Answer, shell: &mut dyn Shell) {
@@ -219,6 +237,7 @@ impl Shard {
             Answer::Lines(lines) => gather.lines.extend(lines),
             Answer::Count(count) => gather.count += count,
             Answer::Stats(figures) => gather.figures.push(*figures),
+            Answer::Rewritten(result) => gather.failure = result.err(),
         }
         gather.missing -= 1;
         if gather.missing > 0 {
@@ -247,6 +266,10 @@ impl Shard {
     pub(super) fn conclude(&mut self, client: &mut Client, mut gather: Gather) {
         match gather.purpose {
             Purpose::Ok => self.answer(client, Reply::ok),
+            Purpose::Rewritten => self.answer(client, |reply| match gather.failure {
+                None => reply.ok(),
+                Some(reason) => reply.error(&format!("ERR Rewriting config file: {reason}")),
+            }),
             Purpose::Flag => {
                 self.answer(client, |reply| reply.integer(gather.count as i64));
             }
@@ -290,6 +313,7 @@ impl Shard {
                 self.wake_paused();
                 Answer::Done
             }
+            Question::Settle { .. } => unreachable!("it is answered when the shard has settled"),
             Question::Populate {
                 db,
                 count,

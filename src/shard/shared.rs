@@ -2,7 +2,7 @@
 //! Nothing here is touched per command; mailboxes and the log are touched once a tick.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 
 use super::locks::TxId;
 use super::message::Envelope;
@@ -108,10 +108,19 @@ impl SharedConfig {
     }
 }
 
-/// Writes the configuration to its file.
-pub type Rewriter = Box<dyn Fn(&Config) -> Result<(), String> + Send>;
 /// Reads the allocated, resident and peak resident bytes.
 pub type MemoryProbe = fn() -> (u64, u64, u64);
+
+/// What a pause holds back. While there is any, nothing expires, and replicas get no heartbeat:
+/// the stream stands still.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pause {
+    No,
+    /// Commands that write.
+    Writes,
+    /// All commands.
+    All,
+}
 
 /// State of the whole process that every shard can see.
 pub struct Shared {
@@ -139,10 +148,12 @@ pub struct Shared {
     /// CLIENT PAUSE: end in milliseconds of wall clock, 0 if none; and whether only writes pause.
     pub pause_until_ms: AtomicU64,
     pub pause_writes_only: AtomicBool,
+    /// A signal asks for a shutdown; the coordinator takes it from here.
+    pub stop_asked: AtomicBool,
+    /// A shutdown waits for replicas that lag: no client writes.
+    pub stopping: AtomicBool,
     /// Names, pid and the like, for INFO.
     pub process: Process,
-    /// File that CONFIG REWRITE writes through the shell; set by it.
-    pub rewriter: Mutex<Option<Rewriter>>,
 }
 
 /// Facts of the process, given by the shell at start.
@@ -187,8 +198,24 @@ impl Shared {
             active_expire: AtomicBool::new(true),
             pause_until_ms: AtomicU64::new(0),
             pause_writes_only: AtomicBool::new(false),
+            stop_asked: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             process,
-            rewriter: Mutex::new(None),
+        }
+    }
+
+    /// What clients may not do at this moment (CLIENT PAUSE, a shutdown that waits).
+    pub fn pause(&self, now_ms: u64) -> Pause {
+        if self.pause_until_ms.load(Ordering::Relaxed) > now_ms
+            && !self.pause_writes_only.load(Ordering::Relaxed)
+        {
+            Pause::All
+        } else if self.pause_until_ms.load(Ordering::Relaxed) > now_ms
+            || self.stopping.load(Ordering::Relaxed)
+        {
+            Pause::Writes
+        } else {
+            Pause::No
         }
     }
 

@@ -444,7 +444,8 @@ impl Shard {
         };
         let origin = match tx.kind {
             Kind::Apply => crate::command::Origin::Upstream,
-            _ => self.origin(),
+            _ if request.command.writes() => self.origin(),
+            _ => self.reading_origin(self.origin()),
         };
         if tx.kind == Kind::Pipeline && self.refuses_write(request.command, origin) {
             self.refuse_write(&mut tx.reply, request.command);
@@ -752,7 +753,7 @@ impl Shard {
 
 /// Whether a command asks every shard and waits for the answers.
 fn asks(request: &OwnedRequest) -> bool {
-    matches!(request.command.run, Runs::Session(op) if op.asks_all_shards())
+    matches!(request.command.run, Runs::Session(op) if op.waits_for_answers())
 }
 
 /// The whole-shard lock that these commands need, if any: shared only if none writes and none needs
