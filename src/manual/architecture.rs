@@ -152,8 +152,10 @@
 //! In `net/`, `server/` (raw system calls), `keyspace/entry.rs` and `shard/queue.rs`, nowhere
 //! else of the library; `tests/tidy.rs` enforces it. Each block says why it is sound.
 //!
-//! # Two calls that block a shard
+//! # Work that blocks
 //!
-//! The core never waits. The shell does, in two rare calls: an upstream given by *name* is
-//! looked up by the system's resolver on shard 0, at every attempt to connect; and CONFIG
-//! REWRITE writes its file, and syncs it, on the shard of the client that asked.
+//! No shard waits for a resolver or a disk. What may block is done by helper threads
+//! (`server/helpers.rs`): looking an upstream's name up, at every attempt to connect, and writing
+//! the file of CONFIG REWRITE. The shell starts the work; its outcome is put into the shard's inbox
+//! and the shard is woken, as for a message. The core sees an event, and in the simulator there are
+//! no threads at all.

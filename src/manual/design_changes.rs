@@ -93,8 +93,10 @@
 //!   reference ends.
 //! - A replica's rendezvous at least once a millisecond or 64 KiB. *Built*: Only where a unit or
 //!   a barrier needs one.
-//! - CLIENT PAUSE is a barrier. *Built*: It is a word that every shard looks at before each
-//!   client command. Commands under way end; CLIENT PAUSE does not wait for them.
+//! - CLIENT PAUSE is a lock on whole shards. *Built*: It is a word that every shard looks at before
+//!   each client command; the answer comes when every shard has seen it and the commands of its
+//!   clients that were under way then have ended. A lock would have let parked commands run after
+//!   its release, that is, after the answer.
 //! - FLUSHALL lets a snapshot begin anew. *Built*: Its members are disconnected and ask for a
 //!   new one.
 //! - Pre-images and the retained stream count together against the replicas' output limit.
