@@ -55,6 +55,7 @@ impl Bench {
                     },
                     compression: Default::default(),
                     lazy_expire: false,
+                    lazy_eviction: false,
                     lazy_user_del: false,
                     lazy_server_del: false,
                     lfu: false,

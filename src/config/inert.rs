@@ -99,8 +99,6 @@ pub(super) static INERT: &[Directive] = &[
     free("tracking-table-max-keys", Int(0, I64), "1000000"),
     free("acl-pubsub-default", Choice(&["allchannels", "resetchannels"]), "resetchannels"),
     free("acllog-max-len", Int(0, I64), "128"),
-    free("maxmemory-clients", MemoryOrPercent, "0"),
-    free("maxmemory-eviction-tenacity", Int(0, 100), "10"),
     // Data that goes is always freed in slices, and a full sync is always loaded beside the data in
     // use, which it replaces in one step.
     free("lazyfree-lazy-user-flush", Bool, "no"),

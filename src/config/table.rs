@@ -211,12 +211,17 @@ directives! {
     }
     Memory {
         "Bytes of data at which eviction begins; 0: no limit"
-        maxmemory: u64 = "maxmemory", Kind::Memory(0, u64::MAX), "0", Mutable, checks::no_maxmemory;
+        maxmemory: u64 = "maxmemory", Kind::Memory(0, u64::MAX), "0", Mutable;
         "What is evicted"
         maxmemory_policy: MaxmemoryPolicy =
             "maxmemory-policy", Choice(MaxmemoryPolicy::NAMES), "noeviction", Mutable;
         "Keys that are compared for one eviction"
         maxmemory_samples: u32 = "maxmemory-samples", Int(1, I32), "5", Mutable;
+        "How long eviction may go on at a time, from 0 to 100"
+        maxmemory_eviction_tenacity: u32 =
+            "maxmemory-eviction-tenacity", Int(0, 100), "10", Mutable;
+        "Bytes that all clients may take together, or a percentage of maxmemory; 0: any"
+        maxmemory_clients: i64 = "maxmemory-clients", MemoryOrPercent, "0", Mutable;
         "How slowly the access counter of a key grows"
         lfu_log_factor: u32 = "lfu-log-factor", Int(0, I32), "10", Mutable;
         "Minutes after which the access counter of a key is lowered; 0: never"

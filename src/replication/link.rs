@@ -499,7 +499,12 @@ impl Node {
                 return Err(format!("the snapshot has a key in database {}", record.db));
             }
             let owner = self.shard.shared.owner(&record.key);
-            let entry = Entry::new(&record.key, record.value, record.expire_at_ms);
+            let clock = self.shard.keyspace.clock();
+            let access = clock.restored(record.idle_s, record.freq);
+            let mut entry = Entry::new(&record.key, record.value, record.expire_at_ms);
+            if let Some(access) = access {
+                entry.set_access(access);
+            }
             link.batches[owner].push((record.db, entry));
             if link.batches[owner].len() >= LOAD_BATCH {
                 let entries = std::mem::take(&mut link.batches[owner]);

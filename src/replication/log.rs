@@ -13,7 +13,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 
@@ -61,6 +61,8 @@ pub struct Merged {
     pub db: Option<u32>,
     segments: VecDeque<Segment>,
     bytes: u64,
+    /// The same, to be seen without the lock.
+    held: Arc<AtomicU64>,
     /// `repl-backlog-size`.
     pub limit: u64,
     /// Offsets from which full syncs under way still need the stream.
@@ -81,6 +83,8 @@ pub struct Log {
     merged: Mutex<Merged>,
     /// Bytes published and not yet merged.
     unmerged: AtomicU64,
+    /// Bytes merged and held.
+    held: Arc<AtomicU64>,
     /// End of the merged stream, to see without the lock whether there is something new.
     end: AtomicU64,
     /// Which shards serve replicas and want to be woken when the stream grows.
@@ -95,6 +99,7 @@ const ENDS_MAX: usize = 1 << 16;
 impl Log {
     /// An empty log with a fresh id, not enabled.
     pub fn new(shards: usize, replid: ReplId, limit: u64) -> Self {
+        let held = Arc::new(AtomicU64::new(0));
         Log {
             inbox: Queue::new(),
             merged: Mutex::new(Merged {
@@ -106,6 +111,7 @@ impl Log {
                 db: None,
                 segments: VecDeque::new(),
                 bytes: 0,
+                held: held.clone(),
                 limit,
                 pins: Vec::new(),
                 ends: (0..shards).map(|_| VecDeque::new()).collect(),
@@ -117,6 +123,7 @@ impl Log {
                 upstream: None,
             }),
             unmerged: AtomicU64::new(0),
+            held,
             end: AtomicU64::new(0),
             listeners: (0..shards).map(|_| AtomicBool::new(false)).collect(),
         }
@@ -195,6 +202,10 @@ impl Stream for Log {
         self.merge().view()
     }
 
+    fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed) + self.unmerged.load(Ordering::Relaxed)
+    }
+
     fn acked(&self, batches: &[(u32, u64)]) -> u32 {
         let merged = self.merge();
         let offset = merged.offset_of_all(batches);
@@ -269,6 +280,7 @@ impl Merged {
             self.bytes -= len;
             self.segments.pop_front();
         }
+        self.held.store(self.bytes, Ordering::Relaxed);
     }
 
     /// Keeps everything after `offset` until [`Merged::unpin`]; a token has one pin, which moves.
@@ -349,6 +361,7 @@ impl Merged {
         self.second_offset = -1;
         self.segments.clear();
         self.bytes = 0;
+        self.held.store(0, Ordering::Relaxed);
         self.end = offset;
         self.db = None;
         self.ends.iter_mut().for_each(VecDeque::clear);

@@ -43,6 +43,8 @@ impl Shard {
             let period_ms = EXPIRE_PERIOD_MS / self.expire_effort();
             self.background.next_expire_ms = if more { 0 } else { now_ms + period_ms };
         }
+        more |= self.evict_slice(shell);
+        self.evict_clients(shell);
         more |= self.keyspace.free_slice(FREE_BUDGET);
         // What transactions replaced in lent entries.
         more |= self.scratch.free_slice(FREE_BUDGET);
@@ -161,6 +163,9 @@ impl Shard {
             if pause > self.now.unix_ms {
                 next_ms = next_ms.min(pause - self.now.unix_ms);
             }
+        }
+        if self.clients_limit().is_some() {
+            next_ms = next_ms.min(super::evict::CLIENTS_PERIOD_MS);
         }
         for conn in &self.sleepers {
             if let Some(super::client::Waiting::Sleep { until_ns }) =

@@ -322,13 +322,7 @@ impl Shard {
         };
         let argv_bytes = if in_command { client.argv_bytes } else { 0 };
         let reply_bytes = client.reply.len();
-        let total = size_of::<Client>()
-            + client.input.capacity()
-            + argv_bytes
-            + multi_bytes
-            + client.run.bytes()
-            + reply_bytes
-            + queued;
+        let total = client.memory(queued) - (client.argv_bytes - argv_bytes);
         let events = match (client.read_paused, queued > 0) {
             (false, false) => "r",
             (false, true) => "rw",

@@ -11,6 +11,7 @@ use crate::protocol::{Args, Limits, ProtocolError, Reply, Taken, quote};
 
 use super::Shard;
 use super::client::{Class, Client, ReplyMode, Waiting};
+use super::evict::OOM;
 use super::message::{Held, LARGE_BYTES_MIN, OwnedRequest};
 use super::output::PIECE_BYTES;
 use super::parked::blocked;
@@ -324,6 +325,14 @@ impl Shard {
         let Parsed { command, args, .. } = parsed;
         if let Err(text) = self.admit(client, command) {
             self.refuse(client, Some(command), text);
+            return;
+        }
+        if self.config.maxmemory > 0
+            && client.class == Class::Normal
+            && client.may_need_memory(command)
+            && self.is_out_of_memory(shell)
+        {
+            self.refuse(client, Some(command), OOM);
             return;
         }
         if self.is_paused(client, command) {

@@ -60,6 +60,10 @@ pub struct ShardFigures {
     pub watching_clients: u64,
     pub max_input_bytes: u64,
     pub max_output_bytes: u64,
+    /// Of ordinary clients, and of replicas.
+    pub client_bytes: [u64; 2],
+    /// How long memory has been over its limit, milliseconds.
+    pub exceeded_ms: u64,
     pub batches: u64,
     pub stream_bytes: u64,
     pub locked: u64,

@@ -16,6 +16,9 @@ pub mod connection;
 mod connection_commands;
 mod debug;
 mod dispatch;
+mod evict;
+#[cfg(test)]
+mod evict_tests;
 #[cfg(test)]
 mod exec_tests;
 pub mod gather;
@@ -57,6 +60,7 @@ use hashbrown::HashMap;
 use crate::command::watched::Watched;
 use crate::command::{DataState, DataStats, Effects, Origin, Rng, Settings};
 use crate::config::{Config, MaxmemoryPolicy};
+use crate::keyspace::access::Tracking;
 use crate::keyspace::{Keyspace, Seed};
 use crate::protocol::{Limits, Reply, Version};
 use crate::value::codec::Compression;
@@ -132,6 +136,7 @@ pub struct Shard {
     paused_clients: Vec<ConnId>,
     /// What was paused when this tick began.
     pause: Pause,
+    eviction: evict::Eviction,
     settling: Vec<clients::Settling>,
     sleepers: Vec<ConnId>,
     outboxes: Vec<Vec<Envelope>>,
@@ -191,6 +196,7 @@ impl Shard {
             run_spent: run::Spent::default(),
             paused_clients: Vec::new(),
             pause: Pause::No,
+            eviction: evict::Eviction::new(&config),
             settling: Vec::new(),
             sleepers: Vec::new(),
             outboxes: (0..shared.shards).map(|_| Vec::new()).collect(),
@@ -224,6 +230,10 @@ impl Shard {
             query_buffer_max: self.config.client_query_buffer_limit as usize,
             ..Limits::default()
         };
+        let tracking = tracking_of(&self.config);
+        self.keyspace.set_tracking(tracking);
+        self.scratch.set_tracking(tracking);
+        self.eviction.configure(&self.config);
         self.strict = self.config.pipeline_order == crate::config::PipelineOrder::Strict;
     }
 
@@ -434,6 +444,17 @@ impl Shard {
     }
 }
 
+/// What the eviction policy wants to know of the use of keys.
+fn tracking_of(config: &Config) -> Tracking {
+    match config.maxmemory_policy {
+        MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu => Tracking::Frequency {
+            log_factor: config.lfu_log_factor,
+            decay_min: config.lfu_decay_time,
+        },
+        _ => Tracking::Recency,
+    }
+}
+
 fn settings_of(config: &Config, shared: &Shared) -> Settings {
     Settings {
         databases: config.databases as usize,
@@ -447,12 +468,10 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
             false => Compression::None,
         },
         lazy_expire: config.lazyfree_lazy_expire,
+        lazy_eviction: config.lazyfree_lazy_eviction,
         lazy_user_del: config.lazyfree_lazy_user_del,
         lazy_server_del: config.lazyfree_lazy_server_del,
-        lfu: matches!(
-            config.maxmemory_policy,
-            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
-        ),
+        lfu: tracking_of(config) != Tracking::Recency,
         notify: crate::command::notify::Class::default(),
         seed: crate::value::HashSeed(shared.process.seed),
     }

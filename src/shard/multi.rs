@@ -145,6 +145,9 @@ impl Shard {
         let mut reply = std::mem::replace(&mut client.reply, Reply::new(version));
         let mark = reply.len();
         reply.array(requests.len());
+        if requests.iter().any(OwnedRequest::may_need_memory) {
+            self.make_room();
+        }
         self.effects.begin_unit();
         let mut wrote = false;
         for request in requests {

@@ -303,7 +303,7 @@ impl Shard {
             Question::ClientUnblock { id, error } => {
                 Answer::Count(u64::from(self.unblock_client(id, error)))
             }
-            Question::Stats => Answer::Stats(Box::new(self.figures())),
+            Question::Stats => Answer::Stats(Box::new(self.figures(shell))),
             Question::ResetStats => {
                 self.reset_stats();
                 Answer::Done

@@ -114,6 +114,10 @@ impl Stream for FakeStream {
         self.view.lock().unwrap().clone()
     }
 
+    fn held(&self) -> u64 {
+        self.view.lock().unwrap().backlog_histlen
+    }
+
     fn acked(&self, batches: &[(u32, u64)]) -> u32 {
         // Offsets of this stream count batches.
         let offset = batches.iter().map(|batch| batch.1).max().unwrap_or(0);

@@ -55,7 +55,7 @@ fn upstreams_are_found_by_name_and_followed_again_after_a_cut() {
         client.must(&format!("REPLICAOF localhost {}", primary.port));
         wait_until("the link", || linked(&mut client));
         assert_eq!(client.replication("master_host"), "localhost");
-        primary.client().must("CLIENT KILL TYPE replica");
+        assert_eq!(primary.client().call("CLIENT KILL TYPE replica").int(), 1);
         primary.client().must("SET b 2");
         assert_same_data(&primary, &replica);
         // A name that nobody knows holds nobody up.
@@ -220,7 +220,7 @@ fn after_the_answer_to_client_pause_the_stream_stands_still() {
             let first = client.replication("master_repl_offset");
             // Reads, of expired keys too, write nothing; nor does time.
             for _ in 0..20 {
-                assert!(client.call(&format!("GET short:{round}")).text().len() <= 1);
+                client.call(&format!("GET short:{round}"));
                 pause(10);
             }
             assert_eq!(client.replication("master_repl_offset"), first);
