@@ -138,6 +138,9 @@
 //!
 //! - Whatever is large is freed in slices: flushed tables and replaced hashes of more than 512
 //!   fields go to a list that background slices empty (`keyspace/garbage.rs`).
+//! - `maxmemory` goes by what the threads have allocated and freed, by the allocator: exact,
+//!   and two loads to read (`shard/evict.rs`, which also says who evicts). The access word of an
+//!   entry is Redis's LRU clock or LFU counter (`keyspace/access.rs`).
 //! - SCAN's cursor is `position * shards + shard`; a call goes to one shard only.
 //!
 //! # When something breaks

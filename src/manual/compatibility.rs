@@ -27,12 +27,12 @@
 //! # What does not yet
 //!
 //! Lists, sets, sorted sets, streams, HyperLogLog, geo, bit commands; blocking commands; pub/sub
-//! and keyspace notifications; scripts and functions; ACL users; TLS; cluster mode; eviction;
+//! and keyspace notifications; scripts and functions; ACL users; TLS; cluster mode;
 //! Sentinel's part of a failover, FAILOVER; slow log, latency monitor, MONITOR; persistence
 //! ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
-//! `save`, `appendonly`, `maxmemory`, `notify-keyspace-events`, `aclfile`. Others that mean
+//! `save`, `appendonly`, `notify-keyspace-events`, `aclfile`. Others that mean
 //! nothing here are accepted and named once at the start. Accepted silently, and without effect
 //! yet, are the `slowlog-` and `latency-` directives and those of types that are not there.
 //!
@@ -57,6 +57,9 @@
 //!   moment.
 //! - **REPLICAOF within MULTI** shows in the configuration at once, and takes effect right after
 //!   EXEC.
+//! - **`maxmemory`** leaves the whole backlog out of what counts; Redis only what is beyond
+//!   `repl-backlog-size`. How long an eviction may go on at a time is bounded by keys, not by time.
+//!   A snapshot for replicas does not carry idle times and counters.
 //! - **SHUTDOWN** saves nothing. It waits for replicas as Redis 7 does, and can be aborted.
 //! - **`repl-diskless-load`** makes no difference: a full sync is always loaded beside the data
 //!   in use. `lazyfree-lazy-user-flush` and `replica-lazy-flush` do not either: what goes is freed

@@ -87,6 +87,9 @@
 //!
 //! # Simpler than designed
 //!
+//! - maxmemory uses each shard's own counters of bytes, kept as entries change. *Built*: The
+//!   allocator's counters of each thread. Nothing has to be counted at each change, and buffers and
+//!   tables are in it; but only the sum over all shards means anything.
 //! - A merged log that indexes each shard's own stream, with offsets of its own. *Built*: One
 //!   list of references to the batches.
 //! - A batch's memory returns to the shard that made it. *Built*: It is freed where its last

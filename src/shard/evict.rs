@@ -12,8 +12,8 @@
 //! the background of every tick. It goes on until the sum is below the limit, so the shards on
 //! which is written evict as they grow. A shard that has nothing to evict wakes the others.
 //!
-//! **What is refused**: at a connection's home, commands that may need memory, while the sum is over
-//! the limit and no shard has anything to evict (or they do not keep up with the writes).
+//! **What is refused**: at a connection's home, commands that may need memory, while the sum is
+//! over the limit and no shard has anything to evict (or they do not keep up with the writes).
 //!
 //! Locked keys are never evicted, for they may be lent out; nor is anything by a replica (unless
 //! `replica-ignore-maxmemory no`) or during a pause.
@@ -37,6 +37,8 @@ const POOL_MAX: usize = 16;
 const ROUNDS_MAX: usize = 16;
 /// Elements of large values freed between two looks at the memory.
 const FREE_BUDGET: usize = 4096;
+/// Such slices at once: the rest of the value goes in the ticks to come.
+const FREE_SLICES_MAX: usize = 4;
 /// Writes are refused above the limit by this much although other shards have keys to evict: a
 /// fraction of the limit, and bytes at the least.
 const SLACK_FRACTION: u64 = 32;
@@ -305,7 +307,7 @@ impl Shard {
     }
 
     fn try_to_evict(&mut self) -> Attempt {
-        let mut spent = 0;
+        let (mut spent, mut slices) = (0, 0);
         while spent < self.eviction.budget {
             // Of a large value the memory is free only when the last slice of it is.
             let more = self.keyspace.free_garbage(FREE_BUDGET);
@@ -314,6 +316,10 @@ impl Shard {
             }
             spent += 1;
             if more {
+                slices += 1;
+                if slices == FREE_SLICES_MAX {
+                    return Attempt::More;
+                }
                 continue;
             }
             if self.locks.whole_claimed() {

@@ -107,6 +107,7 @@ impl Shard {
     /// Runs a session command whose reply is known at once (or that acts later, within EXEC).
     pub(super) fn session_now(&mut self, client: &mut Client, op: SessionOp, parsed: Parsed<'_>) {
         let args = parsed.args;
+        assert!(!op.waits_for_answers(), "{op:?} has no answer at once");
         match op {
             SessionOp::Auth
             | SessionOp::Echo
@@ -155,23 +156,8 @@ impl Shard {
             SessionOp::Wait => self.wait_in_exec(client, args),
             // A transaction is one moment: nobody could tell that it slept.
             SessionOp::DebugSleep => self.answer(client, Reply::ok),
-            SessionOp::ClientKill
-            | SessionOp::ClientList
-            | SessionOp::ClientUnblock
-            | SessionOp::ClientUnpause
-            | SessionOp::Info
-            | SessionOp::ConfigSet
-            | SessionOp::ConfigResetStat
-            | SessionOp::ConfigRewrite
-            | SessionOp::DebugPopulate => unreachable!("{op:?} waits for answers"),
-            SessionOp::Exec
-            | SessionOp::Watch
-            | SessionOp::Psync
-            | SessionOp::Sync
-            | SessionOp::ReplConf
-            | SessionOp::Shutdown
-            | SessionOp::DebugObject
-            | SessionOp::DebugDigestValue => self.answer(client, |reply| {
+            // Those take over the connection, end it, or are refused by MULTI.
+            _ => self.answer(client, |reply| {
                 reply.error("ERR Command not allowed inside a transaction");
             }),
         }

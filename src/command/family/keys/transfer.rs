@@ -3,6 +3,7 @@
 use super::{database, integer};
 use crate::command::{Ctx, Error, Origin, Outcome};
 use crate::keyspace::Entry;
+use crate::keyspace::access::Clock;
 use crate::protocol::Args;
 use crate::value::codec::{self, Collections};
 
@@ -206,7 +207,11 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let mut entry = Entry::new(key, value, expire_at);
     let idle_s = options.idle_s.and_then(|idle_s| u64::try_from(idle_s).ok());
     let count = options.frequency.and_then(|count| u8::try_from(count).ok());
-    if let Some(word) = ctx.keyspace.clock().restored(idle_s, count) {
+    let clock = Clock {
+        seconds: (ctx.now_ms / 1000) as u32,
+        ..ctx.keyspace.clock()
+    };
+    if let Some(word) = clock.restored(idle_s, count) {
         entry.set_access(word);
     }
     put(ctx, ctx.db, entry);
