@@ -84,9 +84,8 @@ fn a_write_load_stays_below_the_limit_with_every_policy() {
             assert_eq!(keys + evicted + refused, KEYS, "{what}");
             if policy == "noeviction" {
                 assert!(evicted == 0 && refused > 5_000, "{what}: {refused}");
-                let oom = writers[0].call("SET one more");
-                let text = "OOM command not allowed when used memory > 'maxmemory'.";
-                assert_eq!(oom.text(), text);
+                // A small value may just fit in; many large ones do not.
+                assert!(write(&mut writers[0], KEYS, false) > 0, "{what}");
             } else {
                 assert!(
                     evicted > 5_000 && refused == 0,
