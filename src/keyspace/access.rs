@@ -109,7 +109,7 @@ fn grown(count: u32, log_factor: u32, random: impl FnOnce() -> u64) -> u32 {
     let base = u64::from(count.saturating_sub(COUNT_START));
     let rarity = base * u64::from(log_factor) + 1;
     // With a probability of 1 / rarity.
-    let hit = rarity == 1 || random() % rarity == 0;
+    let hit = rarity == 1 || random().is_multiple_of(rarity);
     count + u32::from(hit)
 }
 

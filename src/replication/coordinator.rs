@@ -47,6 +47,8 @@ pub(super) struct Coordinator {
     ask: bool,
     pub sync: FullSync,
     pub stopping: Option<Stopping>,
+    /// The barrier of a shutdown's last look, asked for or held.
+    pub stop_barrier: Option<u64>,
     /// Since when there has been no replica, as far as that matters to the backlog.
     alone_since_ms: Option<u64>,
     next_ping_ms: u64,

@@ -16,6 +16,8 @@ mod coordinator;
 mod feeds;
 mod full_sync;
 mod link;
+#[cfg(test)]
+mod link_tests;
 pub mod log;
 mod message;
 mod role;
@@ -213,7 +215,7 @@ impl Node {
                 Event::Closed { conn, class } => self.connection_closed(conn, class),
                 Event::Granted { tx } => {
                     self.shard.publish();
-                    if !self.cut_granted(tx) {
+                    if !self.cut_granted(tx) && !self.shutdown_granted(shell, tx) {
                         self.role_granted(tx, shell);
                     }
                 }

@@ -2,8 +2,9 @@
 //! `shutdown-timeout` is over.
 //!
 //! While it waits no client writes, nothing expires and no heartbeat is sent, so the stream stands
-//! still and replicas catch up with its end. SHUTDOWN ABORT, or a replica that is dropped, may
-//! change the outcome.
+//! still and replicas catch up with its end. The last look is taken under a barrier, so that no
+//! write that was under way is acknowledged after it. SHUTDOWN ABORT, or a replica that is dropped,
+//! may change the outcome.
 
 use std::sync::atomic::Ordering;
 
@@ -12,6 +13,7 @@ use super::coordinator::Place;
 use super::message::Message;
 use crate::shard::server::{SHUTDOWN_FAILED, ShutdownOptions};
 use crate::shard::shell::{ConnId, Shell};
+use crate::shard::transaction::Kind;
 
 /// A shutdown that waits for replicas.
 pub(super) struct Stopping {
@@ -67,15 +69,18 @@ impl Node {
             return;
         }
         let timeout_ms = u64::from(self.shard.config.shutdown_timeout) * 1000;
-        if options.now || timeout_ms == 0 || self.lagging() == 0 {
+        if options.now || timeout_ms == 0 || self.coordinator.replicas.is_empty() {
             self.end_process(shell);
             return;
         }
-        tracing::info!(
-            lagging = self.lagging(),
-            timeout_ms,
-            "waiting for replicas before shutting down"
-        );
+        let lagging = self.lagging();
+        if lagging > 0 {
+            tracing::info!(
+                lagging,
+                timeout_ms,
+                "waiting for replicas before shutting down"
+            );
+        }
         self.shard.shared.stopping.store(true, Ordering::Relaxed);
         self.coordinator.stopping = Some(Stopping {
             until_ms: self.shard.now.unix_ms.saturating_add(timeout_ms),
@@ -93,9 +98,34 @@ impl Node {
         let Some(stopping) = &self.coordinator.stopping else {
             return;
         };
-        if self.shard.now.unix_ms >= stopping.until_ms || self.lagging() == 0 {
+        if self.shard.now.unix_ms >= stopping.until_ms {
             self.end_process(shell);
+            return;
         }
+        let free = self.coordinator.stop_barrier.is_none()
+            && self.barrier_is_free()
+            && !self.coordinator.sync.holds_barrier();
+        if free && self.lagging() == 0 && self.hold_link() {
+            let tx = self.shard.begin_upper(shell, Kind::Barrier, Vec::new());
+            self.coordinator.stop_barrier = Some(tx);
+        }
+    }
+
+    /// Whether the shutdown's barrier is the one granted: nothing runs now, so this look is the
+    /// last one.
+    pub(super) fn shutdown_granted(&mut self, shell: &mut dyn Shell, tx: u64) -> bool {
+        if self.coordinator.stop_barrier != Some(tx) {
+            return false;
+        }
+        if self.coordinator.stopping.is_some() && self.lagging() == 0 {
+            // Held to the end.
+            self.end_process(shell);
+            return true;
+        }
+        self.coordinator.stop_barrier = None;
+        self.shard.release_barrier(tx);
+        self.release_link();
+        true
     }
 
     /// Replicas that do not have the whole stream; those that are still being synced among them.

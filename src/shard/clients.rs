@@ -291,6 +291,7 @@ impl Shard {
             .store(writes_only && !stays_strict, Ordering::Relaxed);
         let end = now_ms.saturating_add(timeout_ms);
         shared.pause_until_ms.fetch_max(end, Ordering::Relaxed);
+        self.pause = self.shared.pause(now_ms);
         Ok(())
     }
 
@@ -404,7 +405,8 @@ impl Shard {
 
     /// Lets the connections go on that a pause held back, if it is over.
     pub(super) fn wake_paused(&mut self) {
-        if self.shared.pause(self.now.unix_ms) != Pause::No {
+        self.pause = self.shared.pause(self.now.unix_ms);
+        if self.pause != Pause::No {
             return;
         }
         for conn in std::mem::take(&mut self.paused_clients) {

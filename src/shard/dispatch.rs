@@ -410,7 +410,7 @@ impl Shard {
     }
 
     fn is_paused(&self, client: &Client, command: &Command) -> bool {
-        let held = match self.shared.pause(self.now.unix_ms) {
+        let held = match self.pause {
             Pause::No => return false,
             Pause::Writes => client.pause_applies(command),
             Pause::All => true,

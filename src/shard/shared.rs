@@ -254,13 +254,12 @@ impl Shared {
 
     /// What clients may not do at this moment (CLIENT PAUSE, a shutdown that waits).
     pub fn pause(&self, now_ms: u64) -> Pause {
-        if self.pause_until_ms.load(Ordering::Relaxed) > now_ms
-            && !self.pause_writes_only.load(Ordering::Relaxed)
-        {
-            Pause::All
-        } else if self.pause_until_ms.load(Ordering::Relaxed) > now_ms
-            || self.stopping.load(Ordering::Relaxed)
-        {
+        if self.pause_until_ms.load(Ordering::Relaxed) > now_ms {
+            match self.pause_writes_only.load(Ordering::Relaxed) {
+                true => Pause::Writes,
+                false => Pause::All,
+            }
+        } else if self.stopping.load(Ordering::Relaxed) {
             Pause::Writes
         } else {
             Pause::No
