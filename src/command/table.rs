@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 
 use super::session::SessionOp;
 use super::{Ctx, Outcome, Part, family};
+use crate::keyspace::Entry;
 use crate::protocol::{Args, Reply};
 
 /// Bits of `COMMAND INFO`'s flags, named as there.
@@ -86,6 +87,8 @@ pub enum Keys {
     None,
     /// Arguments `first..=last` in steps; a negative `last` counts from the end (-1: the last).
     Range { first: u8, last: i8, step: u8 },
+    /// SORT: the first argument and, if it may store, what the last STORE names.
+    Sort { store: bool },
     /// `at` holds the number of keys that follow it; `extra` is a further single key (a
     /// destination), or 0.
     Counted { at: u8, extra: u8 },
@@ -176,6 +179,16 @@ pub enum Run {
     Container,
 }
 
+/// How a command finds keys that its arguments do not name. What holds its entries asks for them
+/// once the named ones are there, so every key that the command looks up is known before it runs.
+#[derive(Clone, Copy)]
+pub struct Further {
+    /// Whether a request looks for any.
+    pub applies: fn(Args<'_>) -> bool,
+    /// The keys to which the entry of the first key leads; the same in every call.
+    pub keys: fn(&Entry, Args<'_>) -> Vec<Box<[u8]>>,
+}
+
 /// One command, or one subcommand of a container.
 #[derive(Clone, Copy)]
 pub struct Command {
@@ -192,6 +205,8 @@ pub struct Command {
     pub access: KeyAccess,
     pub doc: Doc,
     pub run: Run,
+    /// For a command that reads keys which it finds in a value.
+    pub further: Option<Further>,
     pub subcommands: &'static [Command],
     /// Hints for proxies, as in COMMAND INFO.
     pub tips: &'static [&'static str],
@@ -222,6 +237,7 @@ impl Command {
             complexity: "O(1)",
         },
         run: Run::Container,
+        further: None,
         subcommands: &[],
         tips: &[],
         number: 0,
@@ -261,6 +277,12 @@ impl Command {
         matches!(self.run, Run::Data(_)) && self.flags.has(Flags::TOUCHES_ARBITRARY_KEYS)
     }
 
+    /// Whether a request reads keys that it does not name, on whatever shard they are: SORT with
+    /// BY or GET. It needs all shards, like commands that run everywhere, but runs at home.
+    pub fn follows(&self, args: Args<'_>) -> bool {
+        self.further.is_some_and(|further| (further.applies)(args))
+    }
+
     /// Calls `f` with the index of every key among `args`; malformed counts yield none.
     pub fn for_each_key(&self, args: Args<'_>, mut f: impl FnMut(usize)) {
         match self.keys {
@@ -275,6 +297,14 @@ impl Command {
                 while at <= last && (at as usize) < args.len() {
                     f(at as usize);
                     at += i64::from(step);
+                }
+            }
+            Keys::Sort { store } => {
+                if args.len() > 1 {
+                    f(1);
+                }
+                if store && let Some(target) = sort_target(args) {
+                    f(target);
                 }
             }
             Keys::Counted { at, extra } => {
@@ -293,6 +323,24 @@ impl Command {
             }
         }
     }
+}
+
+/// The argument that names where SORT stores: of several the last counts.
+fn sort_target(args: Args<'_>) -> Option<usize> {
+    let (mut at, mut target) = (2, None);
+    while let Some(word) = args.get(at) {
+        let is = |name: &str| word.eq_ignore_ascii_case(name.as_bytes());
+        at += match () {
+            () if is("limit") => 3,
+            () if is("by") || is("get") => 2,
+            () if is("store") && at + 1 < args.len() => {
+                target = Some(at + 1);
+                2
+            }
+            () => 1,
+        };
+    }
+    target
 }
 
 /// The second database that a request names, and which argument is its key there: MOVE and COPY DB.

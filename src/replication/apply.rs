@@ -318,6 +318,9 @@ impl Node {
         if !matches!(command.run, Runs::Data(_)) || command.keys == Keys::None {
             return None;
         }
+        if self.shard.shared.shards > 1 && command.follows(args) {
+            return None;
+        }
         let (mut owner, mut several) = (None, false);
         command.for_each_key(args, |at| {
             let shard = self.shard.shared.owner(&args[at]);

@@ -427,6 +427,9 @@ impl Shard {
         if command.keys == table::Keys::None {
             return Some(table::cursor_shard(args, self.shared.shards));
         }
+        if command.follows(args) {
+            return None;
+        }
         let (mut owner, mut several) = (None, false);
         command.for_each_key(args, |at| {
             let shard = self.shared.owner(&args[at]);

@@ -141,6 +141,7 @@ fn describe_all(reply: &mut Reply) {
 fn describe(reply: &mut Reply, command: &Command) {
     let (first, last, step) = match command.keys {
         Keys::None => (0, 0, 0),
+        Keys::Sort { .. } => (1, 1, 1),
         Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
         Keys::Counted { extra: 0, .. } => (0, 0, 0),
         Keys::Counted { extra, .. } => (i64::from(extra), i64::from(extra), 1),
@@ -188,6 +189,19 @@ fn key_specs(reply: &mut Reply, command: &Command) {
             begin_spec(reply, command.access, first);
             range(reply, last, i64::from(step));
         }
+        Keys::Sort { store } => {
+            reply.set(2 + usize::from(store));
+            begin_spec(reply, KeyAccess::Read, 1);
+            range(reply, 0, 1);
+            unknown_spec(
+                reply,
+                KeyAccess::Read,
+                "What BY and GET lead to is found in values",
+            );
+            if store {
+                unknown_spec(reply, KeyAccess::Overwrite, "STORE may stand anywhere");
+            }
+        }
         Keys::Counted { at, extra } => {
             reply.set(1 + usize::from(extra != 0));
             if extra != 0 {
@@ -233,6 +247,21 @@ fn begin_spec(reply: &mut Reply, access: KeyAccess, index: i64) {
     reply.map(1);
     numbers(reply, &[("index", index)]);
     reply.bulk_str("find_keys");
+}
+
+/// A key specification of which only the access is known.
+fn unknown_spec(reply: &mut Reply, access: KeyAccess, notes: &str) {
+    reply.map(4);
+    pair(reply, "notes", notes);
+    reply.bulk_str("flags");
+    set_of(reply, access.names().iter().copied());
+    for part in ["begin_search", "find_keys"] {
+        reply.bulk_str(part);
+        reply.map(2);
+        pair(reply, "type", "unknown");
+        reply.bulk_str("spec");
+        reply.map(0);
+    }
 }
 
 fn range(reply: &mut Reply, last: i64, step: i64) {
@@ -319,6 +348,7 @@ fn access_at(command: &Command, args: Args<'_>, at: usize) -> KeyAccess {
             true => *one,
             false => *other,
         },
+        (Keys::Sort { .. }, _) if at > 1 => KeyAccess::Overwrite,
         (_, KeyAccess::BitField) => {
             let is = |word: &[u8], name: &[u8]| word.eq_ignore_ascii_case(name);
             let mut words = args.iter().skip(2);

@@ -42,6 +42,8 @@ mod share;
 pub mod shared;
 pub mod shell;
 mod slicing;
+#[cfg(test)]
+mod sort_tests;
 pub mod stats;
 #[cfg(test)]
 pub mod testing;

@@ -41,6 +41,14 @@ impl KeyPlaces {
         KeyPlaces(hasher.map(HashMap::with_hasher))
     }
 
+    /// Learns the keys that a share has already.
+    pub fn note(&mut self, share: &Share) {
+        if let Some(places) = &mut self.0 {
+            let named = share.keys.iter().enumerate();
+            places.extend(named.map(|(place, key)| ((key.db, key.key.clone()), place)));
+        }
+    }
+
     /// Adds a key to its share, or makes the lock that it has there as strong as needed.
     pub fn add(&mut self, share: &mut Share, db: usize, key: &[u8], mode: Mode) {
         let keys = &mut share.keys;

@@ -12,11 +12,10 @@
 //! If a shard refuses (see [`super::locks`]), everything is withdrawn and the claim begins anew
 //! under a new id. A command without a complete key list locks whole shards; then entries are
 //! fetched command by command, and commands that run everywhere send their parts out under the
-//! lock.
+//! lock. A command that finds further keys in an entry gets them in a second fetch.
 
 use crate::command::table::{self, Run as Runs};
 use crate::command::{Effects, Env, Outcome, Part, run as run_command};
-use crate::keyspace::Entry;
 use crate::protocol::Reply;
 
 use super::client::{Client, Waiting};
@@ -26,6 +25,8 @@ use super::session::Gather;
 use super::share::{KEYS_SEARCHED_MAX, KeyPlaces, Share, for_each_key, share_of};
 use super::shell::{ConnId, Shell};
 use super::{Event, Shard};
+
+mod fetch;
 
 /// What a transaction is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,6 +61,8 @@ pub struct Tx {
     closes: bool,
     requests: Vec<OwnedRequest>,
     next: usize,
+    /// Whether the next command's further keys were asked for.
+    followed: bool,
     reply: Reply,
     /// End of each command's reply within `reply`.
     ends: Vec<usize>,
@@ -92,6 +95,7 @@ impl Tx {
             closes: false,
             requests,
             next: 0,
+            followed: false,
             reply,
             ends: Vec::new(),
             parts: Vec::new(),
@@ -570,55 +574,6 @@ impl Shard {
         self.finish(shell, id, tx);
     }
 
-    /// Asks for the entries of the next command; false if it names no key.
-    fn fetch_for(&mut self, id: TxId, tx: &mut Tx) -> bool {
-        tx.shares.iter_mut().for_each(|share| share.keys.clear());
-        let request = &tx.requests[tx.next];
-        let mut places = self.key_places(std::slice::from_ref(request));
-        for_each_key(request, self.data.settings.databases, |db, key| {
-            let share = share_of(&mut tx.shares, self.shared.owner(key));
-            places.add(share, db, key, Mode::Exclusive);
-        });
-        tx.missing = 0;
-        for share in tx.shares.iter().filter(|share| !share.keys.is_empty()) {
-            tx.missing += 1;
-            self.post(
-                share.shard,
-                Item::Fetch {
-                    tx: id,
-                    keys: share.keys.clone(),
-                },
-            );
-        }
-        tx.missing > 0
-    }
-
-    pub(super) fn receive_fetched(
-        &mut self,
-        from: usize,
-        id: TxId,
-        entries: Vec<Option<Entry>>,
-        shell: &mut dyn Shell,
-    ) {
-        let mut tx = self
-            .txs
-            .remove(&id)
-            .expect("a home keeps a transaction until it ends");
-        let share = tx
-            .shares
-            .iter_mut()
-            .find(|s| s.shard == from)
-            .expect("it was asked");
-        share.entries = entries;
-        tx.missing -= 1;
-        if tx.missing > 0 {
-            self.txs.insert(id, tx);
-            return;
-        }
-        self.run_whole_data(shell, id, &mut tx);
-        self.step_whole(shell, id, tx);
-    }
-
     fn run_whole_data(&mut self, shell: &mut dyn Shell, id: TxId, tx: &mut Tx) {
         self.data.watched.start_recording();
         self.borrow_entries(tx);
@@ -762,10 +717,12 @@ fn whole_mode(requests: &[OwnedRequest]) -> Option<Mode> {
     let everywhere = |request: &OwnedRequest| {
         matches!(request.command.run, Runs::Everywhere { .. }) || request.command.walks()
     };
+    let follows = |request: &OwnedRequest| request.command.follows(request.args());
     let has_keys = |request: &OwnedRequest| matches!(request.command.run, Runs::Data(_));
     // A transaction that waits in between has no entries lent to it meanwhile.
     let waits = requests.iter().any(asks) && requests.iter().any(has_keys);
-    if !waits && !requests.iter().any(everywhere) {
+    let whole = |request: &OwnedRequest| everywhere(request) || follows(request);
+    if !waits && !requests.iter().any(whole) {
         return None;
     }
     let reads = |request: &OwnedRequest| everywhere(request) && !request.command.writes();
