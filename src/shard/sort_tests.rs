@@ -8,10 +8,7 @@ fn world(shards: usize) -> (World, Conn) {
     let mut world = World::new(shards);
     let conn = world.connect(shards - 1);
     for n in 0..30 {
-        assert_eq!(
-            world.text(conn, &format!("RPUSH l {n}")),
-            format!(":{}", n + 1)
-        );
+        assert_eq!(world.text(conn, &format!("RPUSH l {n}")), format!(":{}", n + 1));
         world.text(conn, &format!("SET w_{n} {}", 100 - n));
         world.text(conn, &format!("HSET h_{n} f v{n}"));
     }
@@ -60,10 +57,9 @@ fn patterns_may_lead_back_to_named_keys_and_to_the_same_key_twice() {
     let (mut world, conn) = world(3);
     world.text(conn, "DEL l");
     world.text(conn, "RPUSH l _1 _2 _1");
-    assert_eq!(
-        world.text(conn, "SORT l BY w* GET w* GET h*->f GET h*->f"),
-        { "*9 $2 98 $2 v2 $2 v2 $2 99 $2 v1 $2 v1 $2 99 $2 v1 $2 v1" }
-    );
+    assert_eq!(world.text(conn, "SORT l BY w* GET w* GET h*->f GET h*->f"), {
+        "*9 $2 98 $2 v2 $2 v2 $2 99 $2 v1 $2 v1 $2 99 $2 v1 $2 v1"
+    });
     world.text(conn, "RPUSH m l m");
     assert_eq!(world.text(conn, "SORT m ALPHA GET * GET # STORE w_1"), ":4");
     assert_eq!(world.text(conn, "LRANGE w_1 0 -1"), "*4 $0  $1 l $0  $1 m");

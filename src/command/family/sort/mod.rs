@@ -13,6 +13,7 @@ use crate::command::table::{Command, Doc, Flags, Further, KeyAccess, Keys, Run};
 use crate::command::{Ctx, Error, Outcome};
 use crate::keyspace::Entry;
 use crate::protocol::Args;
+use crate::value::list::{Direction, End, List};
 use crate::value::{Collection, Kind, ValueRef};
 use options::{Options, Pattern};
 use order::{Element, Elements};
@@ -90,6 +91,7 @@ fn sort(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 fn load(entry: &Entry, options: &mut Options<'_>) -> Result<(Elements, Range<usize>), Error> {
     let value = entry.value();
     let len = match value {
+        ValueRef::List(list) => list.len(),
         ValueRef::Set(set) => set.len(),
         ValueRef::SortedSet(set) => set.len(),
         _ => return Err(Error::WrongType),
@@ -104,14 +106,20 @@ fn load(entry: &Entry, options: &mut Options<'_>) -> Result<(Elements, Range<usi
     let unsorted = options.by == Some(Pattern::Nothing);
     let mut elements = Elements::default();
     match value {
+        ValueRef::List(list) if unsorted => {
+            let (start, direction) = match options.descending {
+                true => (len - 1 - range.start.min(len - 1), Direction::Backward),
+                false => (range.start, Direction::Forward),
+            };
+            list.walk_some(start, range.len(), direction, |element| elements.push(element));
+        }
+        ValueRef::List(list) => list.for_each(|element| elements.push(element)),
         ValueRef::SortedSet(set) if unsorted => {
             let ranks = match options.descending {
                 true => len - range.end..len - range.start,
                 false => range.clone(),
             };
-            set.walk(ranks, options.descending, |element, _| {
-                elements.push(element)
-            });
+            set.walk(ranks, options.descending, |element, _| elements.push(element));
         }
         ValueRef::SortedSet(set) => set.for_each(|element, _| elements.push(element)),
         ValueRef::Set(set) => set.iter().for_each(|element| elements.push(element)),
@@ -194,9 +202,12 @@ fn store(
     range: Range<usize>,
     target: &[u8],
 ) {
-    let mut list = crate::value::set::Set::new();
-    let (limits, seed) = (ctx.settings().set_limits, ctx.settings().seed);
-    let mut push = |text: &[u8]| drop(list.insert(text, &limits, &seed));
+    let limits = ctx.settings().list_limits;
+    let mut list = List::new();
+    let mut push = |text: &[u8]| {
+        list.prepare(text.len(), 1, &limits);
+        list.push(End::Back, text, &limits);
+    };
     let mut text = Vec::new();
     for at in range {
         let element = elements.text(at);

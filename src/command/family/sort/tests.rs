@@ -11,13 +11,7 @@ fn strings(reply: &str) -> String {
     let lines: Vec<&str> = reply.split("\r\n").collect();
     let found: Vec<&str> = (0..lines.len())
         .filter(|at| lines[*at].starts_with('$'))
-        .map(|at| {
-            if lines[at] == "$-1" {
-                "-"
-            } else {
-                lines[at + 1]
-            }
-        })
+        .map(|at| if lines[at] == "$-1" { "-" } else { lines[at + 1] })
         .collect();
     found.join(" ")
 }
@@ -96,10 +90,7 @@ fn patterns_lead_to_strings_and_fields() {
         ("SORT l BY miss* DESC", "3 2 10 1"),
         ("SORT l BY miss* ALPHA", "3 1 2 10"),
         ("SORT l GET w* GET # GET fixed", "5 1 - 3 2 - 8 3 - 1 10 -"),
-        (
-            "SORT l BY h*->g GET h*->f GET h*-> GET h*->no",
-            "- - - - - - B - - A - -",
-        ),
+        ("SORT l BY h*->g GET h*->f GET h*-> GET h*->no", "- - - - - - B - - A - -"),
         ("SORT l BY nosort GET h*", "- - - -"),
         ("SORT l BY nosort LIMIT 1 1 GET w*->f GET w*", "- 5"),
         ("SORT_RO l GET w* LIMIT 3 1", "1"),
