@@ -13,6 +13,7 @@ pub mod effects;
 pub mod error;
 pub mod family;
 pub mod notify;
+pub mod pubsub;
 pub mod session;
 pub mod settings;
 pub mod table;
@@ -40,6 +41,8 @@ pub enum Part {
     Done,
     Count(u64),
     Keys(Vec<Box<[u8]>>),
+    /// As many as the request has names, in their order.
+    Counts(Vec<u64>),
     /// Sums of this shard's databases, for DEBUG DIGEST.
     Digest(Vec<(u32, digest::Digest)>),
     /// A random key of a shard that holds `count`; `roll` is uniform, to choose among shards.
@@ -89,6 +92,7 @@ pub struct DataState {
     pub watched: Watched,
     /// Events of the commands that have run, until the shard sends them.
     pub notifications: Vec<notify::Notification>,
+    pub pubsub: pubsub::PubSub,
 }
 
 /// On whose behalf a command runs.
@@ -128,6 +132,8 @@ pub struct Ctx<'a> {
 enum Propagation {
     /// As received, if anything changed.
     Verbatim,
+    /// As received, although nothing changed.
+    Always,
     /// The command said itself what to send.
     Done,
 }
@@ -496,6 +502,11 @@ impl<'a> Ctx<'a> {
         self.effects.request(self.db as u32, args);
     }
 
+    /// Propagates the request as received although it changes nothing.
+    pub fn propagate_always(&mut self) {
+        self.propagation = Propagation::Always;
+    }
+
     /// Propagates nothing by itself.
     pub fn propagate_nothing(&mut self) {
         self.propagation = Propagation::Done;
@@ -524,8 +535,18 @@ pub struct Ran {
     pub dirty: u64,
     /// The reply is an error.
     pub failed: bool,
+    /// It was propagated although it changed nothing.
+    pub propagates: bool,
     /// It has not replied, and waits.
     pub wait: Option<Box<wait::Wait>>,
+}
+
+impl Ran {
+    /// Whether replicas hear of it, so that WAIT must cover it.
+    #[inline]
+    pub fn wrote(&self) -> bool {
+        self.dirty > 0 || self.propagates
+    }
 }
 
 /// Runs one data command: its reply, its effects, its error. The caller has opened a unit.
@@ -544,7 +565,12 @@ pub fn run(
         ctx.reply.error(&error.to_string());
     }
     let dirty = ctx.dirty;
-    if dirty > 0 && ctx.propagation == Propagation::Verbatim && ctx.effects.enabled() {
+    let verbatim_due = match ctx.propagation {
+        Propagation::Verbatim => dirty > 0,
+        Propagation::Always => true,
+        Propagation::Done => false,
+    };
+    if verbatim_due && ctx.effects.enabled() {
         match verbatim {
             Some(bytes) => ctx.effects.verbatim(ctx.db as u32, bytes),
             None => {
@@ -556,6 +582,7 @@ pub fn run(
     Ran {
         dirty,
         failed,
+        propagates: ctx.propagation == Propagation::Always,
         wait: ctx.wait,
     }
 }

@@ -1,6 +1,8 @@
 //! Names of the commands that belong to a connection or to the server. They are declared in the one
 //! table; the shard, which holds connections, runs them.
 
+use super::pubsub::Space;
+
 /// A command that the shard runs at the connection's home.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum SessionOp {
@@ -26,6 +28,9 @@ pub enum SessionOp {
     ClientNoEvict,
     ClientNoTouch,
     ClientHelp,
+    // pub/sub
+    Subscribe(Space),
+    Unsubscribe(Space),
     // transactions
     Multi,
     Exec,

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use hashbrown::HashMap;
 
+use super::pubsub::Space;
 use super::session::SessionOp;
 use super::{Ctx, Outcome, Part, family};
 use crate::protocol::{Args, Reply};
@@ -48,9 +49,9 @@ impl Flags {
         self.0 & other.0 != 0
     }
 
-    /// The names in COMMAND INFO's order. `protected` is not shown there.
+    /// The names in COMMAND INFO's order. `protected` and `may_replicate` are not shown there.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        const NAMES: [(Flags, &str); 19] = [
+        const NAMES: [(Flags, &str); 18] = [
             (Flags::WRITE, "write"),
             (Flags::READONLY, "readonly"),
             (Flags::DENYOOM, "denyoom"),
@@ -64,7 +65,6 @@ impl Flags {
             (Flags::SKIP_SLOWLOG, "skip_slowlog"),
             (Flags::FAST, "fast"),
             (Flags::NO_AUTH, "no_auth"),
-            (Flags::MAY_REPLICATE, "may_replicate"),
             (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
             (Flags::NO_ASYNC_LOADING, "no_async_loading"),
             (Flags::NO_MULTI, "no_multi"),
@@ -86,6 +86,11 @@ pub enum Keys {
     /// `at` holds the number of keys that follow it; `extra` is a further single key (a
     /// destination), or 0.
     Counted { at: u8, extra: u8 },
+    /// The first argument is a channel, which decides where the command runs and which a
+    /// transaction locks, but no key. COMMAND INFO shows that of some.
+    Channel { shown: bool },
+    /// All arguments are channels; COMMAND INFO shows them.
+    Channels,
 }
 
 /// How a command's keys are accessed, for COMMAND INFO's key specifications.
@@ -113,6 +118,8 @@ pub enum KeyAccess {
     Remove,
     /// SET: overwrites, and with GET reads too.
     Set,
+    /// It is a channel.
+    NotKey,
     /// Two keys, each with an access of its own.
     Two(&'static KeyAccess, &'static KeyAccess),
 }
@@ -132,6 +139,7 @@ impl KeyAccess {
             KeyAccess::Create => &["OW", "insert"],
             KeyAccess::Remove => &["RM", "delete"],
             KeyAccess::Set => &["RW", "access", "update", "variable_flags"],
+            KeyAccess::NotKey => &["not_key"],
             KeyAccess::Two(first, _) => first.names(),
         }
     }
@@ -242,10 +250,20 @@ impl Command {
         matches!(self.run, Run::Data(_)) && self.flags.has(Flags::TOUCHES_ARBITRARY_KEYS)
     }
 
+    /// The channel that it speaks on: PUBLISH and SPUBLISH.
+    #[inline]
+    pub fn channel<'a>(&self, args: Args<'a>) -> Option<(Space, &'a [u8])> {
+        let Keys::Channel { shown } = self.keys else {
+            return None;
+        };
+        let space = if shown { Space::Shard } else { Space::Channel };
+        args.get(1).map(|name| (space, name))
+    }
+
     /// Calls `f` with the index of every key among `args`; malformed counts yield none.
     pub fn for_each_key(&self, args: Args<'_>, mut f: impl FnMut(usize)) {
         match self.keys {
-            Keys::None => {}
+            Keys::None | Keys::Channel { .. } | Keys::Channels => {}
             Keys::Range { first, last, step } => {
                 let last = if last < 0 {
                     args.len() as i64 + i64::from(last)

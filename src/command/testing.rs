@@ -64,6 +64,9 @@ impl Bench {
                 rng: Rng::new(1),
                 watched: Watched::new(ahash::RandomState::with_seeds(1, 2, 3, 4)),
                 notifications: Vec::new(),
+                pubsub: crate::command::pubsub::PubSub::new(&ahash::RandomState::with_seeds(
+                    1, 2, 3, 4,
+                )),
             },
             effects,
             version: Version::Resp2,

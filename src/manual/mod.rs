@@ -7,6 +7,7 @@
 //!   shell are kept apart.
 //! - [`transactions`]: How commands over several shards are atomic; locks, lending, pipelines,
 //!   WATCH.
+//! - [`pubsub`]: Channels, one order for each; subscribers; messages and transactions.
 //! - [`replication`]: How many streams become one; backlog, full sync without fork, being a
 //!   replica.
 //! - [`durability`]: What survives a crash (today: nothing but what replicas hold).
@@ -34,6 +35,7 @@ pub mod architecture;
 pub mod compatibility;
 pub mod design_changes;
 pub mod durability;
+pub mod pubsub;
 pub mod replication;
 pub mod transactions;
 pub mod vulnerabilities;

@@ -315,7 +315,8 @@ impl Node {
 
     /// The shard that owns all keys of a command, if it has keys and there is one.
     fn single_owner(&self, command: &Command, args: Args<'_>) -> Option<usize> {
-        if !matches!(command.run, Runs::Data(_)) || command.keys == Keys::None {
+        let keyless = matches!(command.keys, Keys::None | Keys::Channel { .. });
+        if !matches!(command.run, Runs::Data(_)) || keyless {
             return None;
         }
         let (mut owner, mut several) = (None, false);

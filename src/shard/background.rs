@@ -111,6 +111,7 @@ impl Shard {
         ctx.expire(db, key);
         self.sink = reply;
         self.effects.end_unit();
+        self.send_news();
     }
 
     fn close_idle(&mut self, shell: &mut dyn super::shell::Shell) {
@@ -122,6 +123,7 @@ impl Shard {
         let idle: Vec<_> = (self.clients())
             .filter(|client| {
                 client.class == super::client::Class::Normal
+                    && !client.is_subscriber()
                     && client.waiting == super::client::Waiting::No
                     && now_ns.saturating_sub(client.last_input_ns) > limit_ns
             })

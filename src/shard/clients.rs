@@ -66,10 +66,10 @@ impl ClientKind {
 
     fn fits(self, client: &Client) -> bool {
         match self {
-            ClientKind::Normal => client.class == Class::Normal,
+            ClientKind::Normal => client.class == Class::Normal && !client.is_subscriber(),
             ClientKind::Replica => client.class == Class::Replica,
             ClientKind::Upstream => client.class == Class::Upstream,
-            ClientKind::PubSub => false,
+            ClientKind::PubSub => client.class == Class::Normal && client.is_subscriber(),
         }
     }
 }
@@ -361,14 +361,16 @@ impl Shard {
             + client.run.bytes()
             + reply_bytes
             + queued;
+        let subscriptions = client.pubsub.as_ref().map(|own| own.counts());
+        let (sub, psub, ssub) = subscriptions.unwrap_or_default();
         let events = match (client.read_paused, queued > 0) {
             (false, false) => "r",
             (false, true) => "rw",
             (true, _) => "w",
         };
         format!(
-            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub=0 psub=0 \
-             ssub=0 \
+            "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={sub} psub={psub} \
+             ssub={ssub} \
              multi={multi} watch={} qbuf={input} qbuf-free={input_free} argv-mem={argv_bytes} \
              multi-mem={multi_bytes} rbs={reply_bytes} rbp={reply_bytes} obl={reply_bytes} oll={} \
              omem={queued} tot-mem={total} events={events} cmd={} user={} redir=-1 resp={} \

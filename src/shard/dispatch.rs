@@ -1,6 +1,7 @@
 //! From a connection's bytes to a command that runs: parsing, the checks before a command, and the
 //! choice of where it runs.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use crate::command::error::SUBCOMMAND_SHOWN_MAX;
@@ -14,6 +15,7 @@ use super::client::{Class, Client, ReplyMode, Waiting};
 use super::message::{Held, LARGE_BYTES_MIN, OwnedRequest};
 use super::output::PIECE_BYTES;
 use super::parked::blocked;
+use super::pubsub::{channel_owner, only_listens};
 use super::shell::{ConnId, Shell};
 use super::transaction::Kind;
 
@@ -61,7 +63,7 @@ impl Shard {
             return;
         };
         let mut input = std::mem::take(&mut client.input);
-        client.reply.set_limit(self.reply_bytes_max(client.class));
+        client.reply.set_limit(self.reply_bytes_max(&client));
         while client.is_ready() {
             if client.reply.len() >= PIECE_BYTES || client.reply.overrun() {
                 self.hand_over(shell, &mut client);
@@ -77,6 +79,7 @@ impl Shard {
                     held: held.as_ref(),
                 };
                 self.dispatch(shell, &mut client, parsed);
+                self.give_late(&mut client);
                 continue;
             }
             client.end_command();
@@ -215,6 +218,7 @@ impl Shard {
                     held,
                 };
                 self.dispatch(shell, client, parsed);
+                self.give_late(client);
             }
             Err((command, text)) => self.refuse(client, command, &text),
         }
@@ -267,18 +271,18 @@ impl Shard {
     }
 
     /// The checks that Redis makes before every command, in its order.
-    fn admit(&self, client: &Client, command: &Command) -> Result<(), &'static str> {
+    fn admit(&self, client: &Client, command: &Command) -> Result<(), Cow<'static, str>> {
         if client.class == Class::Upstream {
             return Ok(());
         }
         if command.flags.has(Flags::PROTECTED) && !self.allows_protected(client) {
-            return Err(PROTECTED);
+            return Err(PROTECTED.into());
         }
         if !client.authenticated
             && !self.config.requirepass.is_empty()
             && !command.flags.has(Flags::NO_AUTH)
         {
-            return Err("NOAUTH Authentication required.");
+            return Err("NOAUTH Authentication required.".into());
         }
         let shared = &self.shared;
         if command.writes() {
@@ -288,11 +292,19 @@ impl Shard {
                 && self.config.min_replicas_max_lag > 0
                 && shared.good_replicas.load(Ordering::Relaxed) < self.config.min_replicas_to_write
             {
-                return Err("NOREPLICAS Not enough good replicas to write.");
+                return Err("NOREPLICAS Not enough good replicas to write.".into());
             }
             if replica && self.config.replica_read_only {
-                return Err(READONLY);
+                return Err(READONLY.into());
             }
+        }
+        if client.pubsub.is_some() && only_listens(client) && !fits_a_subscriber(command) {
+            return Err(format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
+                 RESET are allowed in this context",
+                command.full_name
+            )
+            .into());
         }
         if shared.stale.load(Ordering::Relaxed)
             && !self.config.replica_serve_stale_data
@@ -300,11 +312,12 @@ impl Shard {
         {
             return Err(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to \
-                'no'.",
+                'no'."
+                    .into(),
             );
         }
         if shared.loading.load(Ordering::Relaxed) && !command.flags.has(Flags::LOADING) {
-            return Err("LOADING Redis is loading the dataset in memory");
+            return Err("LOADING Redis is loading the dataset in memory".into());
         }
         Ok(())
     }
@@ -322,7 +335,7 @@ impl Shard {
     fn dispatch(&mut self, shell: &mut dyn Shell, client: &mut Client, parsed: Parsed<'_>) {
         let Parsed { command, args, .. } = parsed;
         if let Err(text) = self.admit(client, command) {
-            self.refuse(client, Some(command), text);
+            self.refuse(client, Some(command), &text);
             return;
         }
         if self.is_paused(client, command) {
@@ -413,6 +426,9 @@ impl Shard {
         if self.shared.shards == 1 {
             return Some(0);
         }
+        if let Some((space, name)) = command.channel(args) {
+            return Some(channel_owner(&self.shared, space, name));
+        }
         if command.keys == table::Keys::None {
             return Some(table::cursor_shard(args, self.shared.shards));
         }
@@ -456,6 +472,10 @@ impl Shard {
         }
         let here = owner == self.id && client.run.is_empty() && self.may_run_now(command, args);
         if !here {
+            if self.must_follow(&client.run, command, owner) {
+                self.defer(shell, client, parsed);
+                return;
+            }
             self.add_to_run(client, parsed, owner);
             return;
         }
@@ -472,11 +492,12 @@ impl Shard {
         if silent {
             client.reply.truncate(mark);
         }
-        if done.dirty > 0 && !client.wrote_now {
+        if done.wrote() && !client.wrote_now {
             client.wrote_now = true;
             self.wrote_now.push(client.conn);
         }
         self.list_output(client);
+        self.send_news();
     }
 
     /// Whether no lock stops a command on this shard.
@@ -557,6 +578,15 @@ fn find_subcommand(
 pub(super) fn unknown_or_misused(name: &str, container: &str) -> Refusal {
     format!(
         "ERR unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP."
+    )
+}
+
+/// What a subscriber of RESP2 may send.
+fn fits_a_subscriber(command: &Command) -> bool {
+    use SessionOp::{Ping, Quit, Reset, Subscribe, Unsubscribe};
+    matches!(
+        command.run,
+        Runs::Session(Ping | Subscribe(_) | Unsubscribe(_) | Quit | Reset)
     )
 }
 

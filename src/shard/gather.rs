@@ -48,6 +48,11 @@ pub struct ShardFigures {
     pub clients: u64,
     pub blocked: u64,
     pub replicas: u64,
+    /// Channels owned here, channels of SSUBSCRIBE owned here, and patterns of the whole process.
+    pub channels: u64,
+    pub shard_channels: u64,
+    pub patterns: u64,
+    pub subscribers: u64,
     pub watched_keys: u64,
     pub watching_clients: u64,
     pub max_input_bytes: u64,

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
+use crate::command::pubsub::Space;
 use crate::command::{DataStats, table};
 use crate::config::Named;
 
@@ -126,6 +127,10 @@ impl Shard {
                 - count(|client| client.class == super::client::Class::Replica),
             blocked: count(super::client::Client::is_blocked),
             replicas: count(|client| client.class == super::client::Class::Replica),
+            channels: self.data.pubsub.directory.len(Space::Channel) as u64,
+            shard_channels: self.data.pubsub.directory.len(Space::Shard) as u64,
+            patterns: self.data.pubsub.directory.len(Space::Pattern) as u64,
+            subscribers: count(super::client::Client::is_subscriber),
             watched_keys: self.data.watched.len() as u64,
             watching_clients: count(|client| !client.watched.is_empty()),
             max_input_bytes: (self.clients().map(|client| client.input.buffered() as u64))
@@ -228,7 +233,7 @@ fn clients(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
         ),
         ("blocked_clients", sums.sum(|figures| figures.blocked)),
         ("tracking_clients", 0),
-        ("pubsub_clients", 0),
+        ("pubsub_clients", sums.sum(|figures| figures.subscribers)),
         (
             "watching_clients",
             sums.sum(|figures| figures.watching_clients),
@@ -375,7 +380,10 @@ fn stats(_: &Shard, sums: &Sums<'_>, text: &mut Text) {
     text.zeros(&["current_eviction_exceeded_time"]);
     text.field("keyspace_hits", data.keyspace_hits);
     text.field("keyspace_misses", data.keyspace_misses);
-    text.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"]);
+    text.field("pubsub_channels", sums.sum(|figures| figures.channels));
+    text.field("pubsub_patterns", sums.max(|figures| figures.patterns));
+    let channels = sums.sum(|figures| figures.shard_channels);
+    text.field("pubsubshard_channels", channels);
     text.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"]);
     text.zeros(&["slave_expires_tracked_keys", "active_defrag_hits"]);
     text.zeros(&["active_defrag_misses", "active_defrag_key_hits"]);

@@ -142,7 +142,9 @@ fn describe(reply: &mut Reply, command: &Command) {
     let (first, last, step) = match command.keys {
         Keys::None => (0, 0, 0),
         Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
-        Keys::Counted { extra: 0, .. } => (0, 0, 0),
+        Keys::Channel { shown: true } => (1, 1, 1),
+        Keys::Channels => (1, -1, 1),
+        Keys::Counted { extra: 0, .. } | Keys::Channel { .. } => (0, 0, 0),
         Keys::Counted { extra, .. } => (i64::from(extra), i64::from(extra), 1),
     };
     reply.array(10);
@@ -163,7 +165,17 @@ fn describe(reply: &mut Reply, command: &Command) {
 
 fn key_specs(reply: &mut Reply, command: &Command) {
     match command.keys {
-        Keys::None => reply.set(0),
+        Keys::None | Keys::Channel { shown: false } => reply.set(0),
+        Keys::Channel { .. } | Keys::Channels => {
+            reply.set(1);
+            begin_spec(reply, command.access, 1);
+            let last = if command.keys == Keys::Channels {
+                -1
+            } else {
+                0
+            };
+            range(reply, last, 1);
+        }
         Keys::Range { first, last, step } => {
             let (first, last) = (i64::from(first), i64::from(last));
             if let KeyAccess::Two(source, target) = command.access {
@@ -274,7 +286,11 @@ fn keys_of(reply: &mut Reply, args: Args<'_>, with_flags: bool) {
         Some(command) => command,
         None => return reply.error("ERR Invalid command specified"),
     };
-    if command.keys == Keys::None {
+    let no_keys = matches!(
+        command.keys,
+        Keys::None | Keys::Channel { .. } | Keys::Channels
+    );
+    if no_keys {
         return reply.error("ERR The command has no key arguments");
     }
     if !command.arity_fits(args.len()) {

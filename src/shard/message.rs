@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::command::pubsub::{Message, Name, Space};
 use crate::command::watched::Token;
 use crate::command::{Command, Part};
 use crate::keyspace::Entry;
@@ -75,6 +76,24 @@ pub enum Item {
     },
     /// Stop watching.
     Unwatch { db: usize, key: Box<[u8]> },
+    /// A connection of the sender begins to listen to these names, or ends; it waits for the
+    /// answer, if it is given.
+    Listen {
+        conn: Option<ConnId>,
+        space: Space,
+        on: bool,
+        names: Vec<Name>,
+    },
+    /// The receiver has counted that.
+    Listening { conn: ConnId },
+    /// A message of a channel that the receiver owns.
+    Publish(Message),
+    /// A message for the receiver's subscribers of its channel, if `listens`, and of patterns.
+    Deliver {
+        message: Message,
+        listens: bool,
+        patterns: Vec<Name>,
+    },
     /// A question to every shard.
     Ask { token: u64, question: Box<Question> },
     /// One shard's answer.
@@ -142,11 +161,14 @@ pub enum ClaimRequest {
     Keys {
         keys: Vec<KeyRef>,
         watched: Vec<(usize, Box<[u8]>, Token)>,
+        /// Channels that it speaks on: locked, so that their order is that of the stream.
+        channels: Vec<(Space, Name)>,
         now_ms: u64,
     },
     Whole {
         mode: Mode,
         watched: Vec<(usize, Box<[u8]>, Token)>,
+        channels: Vec<(Space, Name)>,
         now_ms: u64,
     },
 }
@@ -159,6 +181,8 @@ pub struct Grant {
     pub copied: Vec<bool>,
     /// A watched key has changed.
     pub dirty: bool,
+    /// Numbers of receivers of the claim's channels, in their order.
+    pub receivers: Vec<u64>,
 }
 
 /// What a shard gets back.

@@ -27,6 +27,7 @@ mod multi;
 pub mod output;
 mod owner;
 mod parked;
+pub mod pubsub;
 pub mod queue;
 pub mod run;
 mod server;
@@ -141,6 +142,9 @@ pub struct Shard {
     /// Highest number of the upstream's stream applied in this tick, to be acknowledged.
     applied: Option<(u32, u64)>,
     sink: Reply,
+    registry: pubsub::Registry,
+    /// Messages for a connection that is being worked on.
+    late: Vec<pubsub::Late>,
     background: background::Background,
     run_spent: run::Spent,
 }
@@ -163,6 +167,7 @@ impl Shard {
                 rng: Rng::new(entropy),
                 watched: Watched::new(state.clone()),
                 notifications: Vec::new(),
+                pubsub: crate::command::pubsub::PubSub::new(&state),
             },
             effects: Effects::default(),
             locks: Locks::new(state.clone()),
@@ -172,6 +177,8 @@ impl Shard {
             gathers: HashMap::with_hasher(state.clone()),
             next_token: 1,
             slots: Vec::new(),
+            registry: pubsub::Registry::new(state.clone()),
+            late: Vec::new(),
             by_id: HashMap::with_hasher(state),
             ready: Vec::new(),
             with_output: Vec::new(),

@@ -130,6 +130,7 @@ impl Shard {
         let mut wrote = false;
         for request in requests {
             wrote |= self.exec_one(client, request, &mut reply);
+            self.send_news();
         }
         self.effects.end_unit();
         reply.set_version(client.reply.version());
@@ -142,6 +143,7 @@ impl Shard {
             self.wrote_now.push(client.conn);
         }
         self.list_output(client);
+        self.hold_reply(client, mark, true);
         let _ = shell;
     }
 
@@ -158,7 +160,7 @@ impl Shard {
                     request.args(),
                     request.raw(),
                 );
-                done.dirty > 0
+                done.wrote()
             }
             Runs::Everywhere { check, .. } => {
                 if let Err(error) = check(&self.data.settings, request.args()) {

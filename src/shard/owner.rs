@@ -91,6 +91,19 @@ impl Shard {
                 self.receive_watching(conn, db, key, token, shell);
             }
             Item::Unwatch { db, key } => self.data.watched.remove(db, &key),
+            Item::Listen {
+                conn,
+                space,
+                on,
+                names,
+            } => self.receive_listen(from, conn, (space, on), &names),
+            Item::Listening { conn } => self.receive_listening(conn, shell),
+            Item::Publish(message) => self.fan_out(message),
+            Item::Deliver {
+                message,
+                listens,
+                patterns,
+            } => self.deliver(&message, listens, &patterns),
             Item::Ask { token, question } => {
                 let answer = Box::new(self.answer_question(*question, shell));
                 self.post(from, Item::Answer { token, answer });
@@ -142,12 +155,20 @@ impl Shard {
         }
         let claim = match &request {
             ClaimRequest::Whole { mode, .. } => Claim::Whole(*mode),
-            ClaimRequest::Keys { keys, watched, .. } => {
+            ClaimRequest::Keys {
+                keys,
+                watched,
+                channels,
+                ..
+            } => {
                 let named = keys.iter().map(|key| (self.locks.name(&key.key), key.mode));
                 let seen = watched
                     .iter()
                     .map(|(_, key, _)| (self.locks.name(key), Mode::Shared));
-                Claim::Keys(named.chain(seen).collect())
+                let said = channels
+                    .iter()
+                    .map(|(_, name)| (self.locks.name(name), Mode::Exclusive));
+                Claim::Keys(named.chain(seen).chain(said).collect())
             }
         };
         match self.locks.claim(tx, claim) {
@@ -181,15 +202,19 @@ impl Shard {
         let Some(Lending { home, request }) = self.claims.remove(&tx) else {
             return;
         };
-        let (keys, watched, now_ms) = match &request {
+        let (keys, watched, channels, now_ms) = match &request {
             ClaimRequest::Keys {
                 keys,
                 watched,
+                channels,
                 now_ms,
-            } => (keys.as_slice(), watched, *now_ms),
+            } => (keys.as_slice(), watched, channels, *now_ms),
             ClaimRequest::Whole {
-                watched, now_ms, ..
-            } => (&[][..], watched, *now_ms),
+                watched,
+                channels,
+                now_ms,
+                ..
+            } => (&[][..], watched, channels, *now_ms),
         };
         let dirty = watched.iter().any(|(db, key, token)| {
             self.data.watched.is_dirty(*db, key, token)
@@ -202,10 +227,15 @@ impl Shard {
         });
         let entries = self.lend(keys);
         let copied = keys.iter().map(|key| key.mode == Mode::Shared).collect();
+        let directory = &self.data.pubsub.directory;
+        let receivers = (channels.iter())
+            .map(|(space, name)| directory.receivers(*space, name))
+            .collect();
         let grant = Box::new(Grant {
             entries,
             copied,
             dirty,
+            receivers,
         });
         self.post(home, Item::Grant { tx, grant });
     }
@@ -357,6 +387,7 @@ impl Shard {
         let done = self.execute_in_unit(&mut sink, command, db, true, origin, args, None);
         self.effects.end_unit();
         self.sink = sink;
+        self.send_news();
         !done.failed
     }
 }

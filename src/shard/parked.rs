@@ -66,7 +66,7 @@ pub(super) fn blocked(
     args: Args<'_>,
     mut locked: impl FnMut(&[u8], bool) -> bool,
 ) -> bool {
-    let mut hit = false;
+    let mut hit = (command.channel(args)).is_some_and(|(_, name)| locked(name, true));
     command.for_each_key(args, |at| {
         if let Some(key) = args.get(at) {
             hit |= locked(key, command.writes());

@@ -9,11 +9,12 @@
 //! MULTI on the stream): its effects are published by the home in the order sent, before its keys
 //! are unlocked.
 
+use crate::command::table::Keys;
 use crate::command::{Command, Env, Origin, Ran, run as run_command};
 use crate::protocol::{Args, Reply, Span, Version};
 
 use super::Shard;
-use super::client::{Class, Client, Waiting};
+use super::client::{Client, Waiting};
 use super::dispatch::{Parsed, READONLY};
 use super::message::{
     Envelope, Item, LARGE_BYTES_MIN, OwnedRequest, ReplyItem, RunItem, append_request,
@@ -253,6 +254,19 @@ impl Shard {
         self.complete_run(shell, client);
     }
 
+    /// Whether a command must wait until the run has ended. PUBLISH waits for all before it, and
+    /// all after it wait for it; only what is said by way of one owner needs no waiting, since that
+    /// keeps the order.
+    pub(super) fn must_follow(&self, run: &Run, command: &Command, owner: usize) -> bool {
+        let speaks = |command: &Command| matches!(command.keys, Keys::Channel { .. });
+        let mut commands = (run.entries.iter()).filter_map(|e| Some((e.command?, e.owner)));
+        match commands.next() {
+            None => false,
+            Some((first, at)) if speaks(first) => !speaks(command) || at as usize != owner,
+            Some(_) => speaks(command),
+        }
+    }
+
     fn writes_on_several(&self, run: &Run) -> bool {
         let mut writers = run
             .entries
@@ -313,18 +327,20 @@ impl Shard {
             run: item.run,
             index: item.index,
             own,
-            wrote: done.dirty > 0,
+            wrote: done.wrote(),
             failed: done.failed,
             overrun,
             range,
         }));
+        self.send_news();
     }
 
     /// How many more bytes of replies the run of `item` may make on this shard, if there is a
     /// limit: its client's output limit, so that a run never makes replies that the home would only
     /// drop.
     fn run_room(&mut self, from: usize, item: &RunItem) -> Option<usize> {
-        let limit = self.reply_bytes_max(Class::Normal);
+        let hard = self.config.client_output_buffer_limit.normal.hard_bytes;
+        let limit = usize::try_from(hard).unwrap_or(usize::MAX);
         if limit == 0 {
             return None;
         }

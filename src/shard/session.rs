@@ -67,6 +67,8 @@ impl Shard {
         match op {
             SessionOp::Exec => self.exec(shell, client),
             SessionOp::Watch => self.watch(client, args),
+            SessionOp::Subscribe(space) => self.subscribe(client, space, args, false),
+            SessionOp::Unsubscribe(space) => self.unsubscribe(client, space, args, false),
             SessionOp::ReplicaOf
             | SessionOp::Psync
             | SessionOp::Sync
@@ -118,6 +120,8 @@ impl Shard {
             SessionOp::ClientKill | SessionOp::ClientList | SessionOp::ClientUnblock => {
                 self.client_command_here(client, op, args);
             }
+            SessionOp::Subscribe(space) => self.subscribe(client, space, args, true),
+            SessionOp::Unsubscribe(space) => self.unsubscribe(client, space, args, true),
             SessionOp::Multi => self.multi(client),
             SessionOp::Discard => self.discard(client),
             SessionOp::Unwatch => {

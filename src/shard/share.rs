@@ -2,6 +2,7 @@
 
 use hashbrown::HashMap;
 
+use crate::command::pubsub::{Name, Space};
 use crate::command::table;
 use crate::keyspace::Entry;
 
@@ -13,6 +14,8 @@ pub(super) struct Share {
     pub shard: usize,
     pub keys: Vec<KeyRef>,
     pub watched: Vec<(usize, Box<[u8]>, crate::command::watched::Token)>,
+    /// Channels that its commands speak on.
+    pub channels: Vec<(Space, Name)>,
     pub granted: bool,
     pub refused: bool,
     /// Lent entries, in the order of `keys`.
@@ -92,6 +95,7 @@ pub(super) fn share_of(shares: &mut Vec<Share>, shard: usize) -> &mut Share {
         shard,
         keys: Vec::new(),
         watched: Vec::new(),
+        channels: Vec::new(),
         granted: false,
         refused: false,
         entries: Vec::new(),

@@ -137,6 +137,8 @@ pub struct Shared {
     /// CLIENT PAUSE: end in milliseconds of wall clock, 0 if none; and whether only writes pause.
     pub pause_until_ms: AtomicU64,
     pub pause_writes_only: AtomicBool,
+    /// Channels and patterns, shard by shard, whose listeners may hear of changes of keys.
+    pub event_listeners: AtomicU32,
     /// Names, pid and the like, for INFO.
     pub process: Process,
     /// File that CONFIG REWRITE writes through the shell; set by it.
@@ -185,6 +187,7 @@ impl Shared {
             active_expire: AtomicBool::new(true),
             pause_until_ms: AtomicU64::new(0),
             pause_writes_only: AtomicBool::new(false),
+            event_listeners: AtomicU32::new(0),
             process,
             rewriter: Mutex::new(None),
         }

@@ -14,6 +14,7 @@
 //! fetched command by command, and commands that run everywhere send their parts out under the
 //! lock.
 
+use crate::command::pubsub::{Lent, Message};
 use crate::command::table::{self, Run as Runs};
 use crate::command::{Effects, Env, Outcome, Part, run as run_command};
 use crate::keyspace::Entry;
@@ -22,6 +23,7 @@ use crate::protocol::Reply;
 use super::client::{Client, Waiting};
 use super::locks::{Mode, TxId};
 use super::message::{ClaimRequest, Item, OwnedRequest, Release};
+use super::pubsub::channel_owner;
 use super::share::{KEYS_SEARCHED_MAX, KeyPlaces, Share, for_each_key, share_of};
 use super::shell::{ConnId, Shell};
 use super::{Event, Shard};
@@ -61,6 +63,9 @@ pub struct Tx {
     parts: Vec<Part>,
     /// Keys changed, by database, for the owners' watchers.
     touched: Vec<(usize, Box<[u8]>)>,
+    /// Who will receive what its commands say.
+    receivers: Lent,
+    said: Vec<Message>,
     now_ms: u64,
     no_touch: bool,
     /// Effects of a transaction that lasts several ticks: whole shards are locked, so nothing
@@ -89,6 +94,8 @@ impl Tx {
             ends: Vec::new(),
             parts: Vec::new(),
             touched: Vec::new(),
+            receivers: Lent::default(),
+            said: Vec::new(),
             now_ms: 0,
             no_touch: false,
             effects: Effects::default(),
@@ -107,7 +114,7 @@ impl Shard {
     ) {
         let mut tx = Tx::new(kind, requests, Reply::new(client.reply.version()));
         tx.client = Some(client.conn);
-        tx.reply.set_limit(self.reply_bytes_max(client.class));
+        tx.reply.set_limit(self.reply_bytes_max(client));
         tx.no_touch = client.no_touch;
         if kind == Kind::Exec {
             for (db, key, token) in std::mem::take(&mut client.watched) {
@@ -151,6 +158,7 @@ impl Shard {
             for shard in 0..self.shared.shards {
                 share_of(&mut tx.shares, shard);
             }
+            self.name_channels(tx);
             return;
         }
         let databases = self.data.settings.databases;
@@ -165,6 +173,18 @@ impl Shard {
                 let share = share_of(&mut tx.shares, self.shared.owner(key));
                 places.add(share, db, key, mode);
             });
+        }
+        self.name_channels(tx);
+    }
+
+    /// Channels are locked where they are owned, so that their messages keep the stream's order.
+    fn name_channels(&self, tx: &mut Tx) {
+        for request in &tx.requests {
+            if let Some((space, name)) = request.command.channel(request.args()) {
+                let owner = channel_owner(&self.shared, space, name);
+                let channels = &mut share_of(&mut tx.shares, owner).channels;
+                channels.push((space, name.into()));
+            }
         }
     }
 
@@ -186,16 +206,19 @@ impl Shard {
             share.granted = false;
             share.refused = false;
             let watched = share.watched.clone();
+            let channels = share.channels.clone();
             let now_ms = tx.now_ms;
             let claim = Box::new(match tx.whole {
                 Some(mode) => ClaimRequest::Whole {
                     mode,
                     watched,
+                    channels,
                     now_ms,
                 },
                 None => ClaimRequest::Keys {
                     keys: share.keys.clone(),
                     watched,
+                    channels,
                     now_ms,
                 },
             });
@@ -228,6 +251,9 @@ impl Shard {
         share.granted = true;
         share.entries = grant.entries;
         share.copied = grant.copied;
+        for ((space, name), receivers) in share.channels.iter().zip(grant.receivers) {
+            tx.receivers.insert(*space, name.clone(), receivers);
+        }
         tx.dirty |= grant.dirty;
         self.one_answered(shell, id);
     }
@@ -452,9 +478,13 @@ impl Shard {
             no_touch: tx.no_touch,
             may_wait: false,
         };
+        env.state.pubsub.lent = Some(std::mem::take(&mut tx.receivers));
         let done = run_command(handler, env, request.args(), request.raw());
+        let pubsub = &mut self.data.pubsub;
+        tx.receivers = pubsub.lent.take().unwrap_or_default();
+        tx.said.append(&mut pubsub.outgoing);
         self.count(request.command, &done, &tx.reply.bytes()[mark..]);
-        if done.dirty > 0
+        if done.wrote()
             && let Some(conn) = tx.client
         {
             self.note_local_write(conn);
@@ -634,9 +664,8 @@ impl Shard {
         if let [Part::Replied(bytes)] = parts.as_slice() {
             reply.raw(bytes);
             let done = crate::command::Ran {
-                dirty: 0,
                 failed: bytes.starts_with(b"-"),
-                wait: None,
+                ..crate::command::Ran::default()
             };
             self.count(request.command, &done, &reply.bytes()[mark..]);
             return false;
@@ -658,7 +687,7 @@ impl Shard {
         let done = crate::command::Ran {
             dirty: u64::from(wrote),
             failed,
-            wait: None,
+            ..crate::command::Ran::default()
         };
         self.count(request.command, &done, &reply.bytes()[mark..]);
         wrote
@@ -666,6 +695,9 @@ impl Shard {
 
     /// Releases the locks and answers the client. Replies leave after the publish of this tick.
     fn finish(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
+        self.data.pubsub.outgoing.append(&mut tx.said);
+        // Messages reach the owners of their channels before these are unlocked.
+        self.send_news();
         self.release_all(id, &mut tx);
         for share in &mut tx.shares {
             for (db, key, _) in std::mem::take(&mut share.watched) {
@@ -679,6 +711,7 @@ impl Shard {
         let Some(mut client) = self.take_client(conn) else {
             return;
         };
+        let mark = client.reply.len();
         if tx.reply.overrun() {
             client.reply.set_overrun();
         } else if tx.kind == Kind::Pipeline {
@@ -687,6 +720,7 @@ impl Shard {
             client.reply.append(tx.reply.take());
         }
         client.waiting = Waiting::No;
+        self.hold_reply(&mut client, mark, true);
         self.list_output(&mut client);
         self.list_ready(&client);
         self.put_client(shell, client);

@@ -10,6 +10,7 @@ mod compare;
 mod generate;
 mod grammar;
 mod propagation;
+mod pubsub;
 mod run;
 mod table;
 
@@ -32,6 +33,13 @@ fn two_shards_answer_as_valkey_does() {
 #[test]
 fn seven_shards_answer_as_valkey_does() {
     compare_random(&mut Pair::start(7, &[]), support::seed(), COMMANDS);
+}
+
+#[test]
+fn subscribers_get_what_they_get_of_valkey() {
+    for shards in [1, 2, 7] {
+        pubsub::compare_random(shards, support::seed(), 1_500);
+    }
 }
 
 #[test]

@@ -57,6 +57,8 @@ const CASES: &[(&str, &str)] = &[
     ("", "MULTI; SET a 1; NOSUCH; EXEC; SET after 1"),
     ("", "MULTI; SET a 1 EX 100000; GETEX a PERSIST; GETDEL a; EXEC"),
     ("SET a 1 PXAT @past", "GET a"),
+    ("", "PUBLISH c hello; SET a 1; SPUBLISH c \"\""),
+    ("", "SELECT 3; PUBLISH c x; MULTI; SET a 1; PUBLISH c y; EXEC; MULTI; PUBLISH c z; EXEC"),
     ("SET a 1 PXAT @past", "EXISTS a; TTL a"),
     ("SET a 1 PXAT @past", "SET a 2"),
     ("SET a 1 PXAT @past", "INCR a"),

@@ -60,6 +60,8 @@ pub const DIFFERENTIAL: &[&str] = &[
     "PING",
     "PSETEX",
     "PTTL",
+    "PUBLISH",
+    "PUBSUB",
     "RANDOMKEY",
     "RENAME",
     "RENAMENX",
@@ -71,6 +73,7 @@ pub const DIFFERENTIAL: &[&str] = &[
     "SETEX",
     "SETNX",
     "SETRANGE",
+    "SPUBLISH",
     "STRLEN",
     "SUBSTR",
     "SWAPDB",
@@ -112,6 +115,7 @@ pub const PROPAGATION: &[&str] = &[
     "PEXPIRE",
     "PEXPIREAT",
     "PSETEX",
+    "PUBLISH",
     "RENAME",
     "RENAMENX",
     "RESTORE",
@@ -119,6 +123,7 @@ pub const PROPAGATION: &[&str] = &[
     "SETEX",
     "SETNX",
     "SETRANGE",
+    "SPUBLISH",
     "SWAPDB",
     "UNLINK",
 ];
@@ -186,6 +191,7 @@ pub const ARITY: &[&str] = &[
     "PSETEX",
     "PSYNC",
     "PTTL",
+    "PUBLISH",
     "RANDOMKEY",
     "RENAME",
     "RENAMENX",
@@ -200,6 +206,7 @@ pub const ARITY: &[&str] = &[
     "SETNX",
     "SETRANGE",
     "SLAVEOF",
+    "SPUBLISH",
     "STRLEN",
     "SUBSTR",
     "SWAPDB",
@@ -213,7 +220,19 @@ pub const ARITY: &[&str] = &[
     "WATCH",
 ];
 
-/// Commands that other suites cover: replication, hostile, and the server's own.
+/// Commands that other suites cover: replication, pub/sub, hostile, and the server's own.
 pub const ELSEWHERE: &[&str] = &[
-    "COMMAND", "CONFIG", "INFO", "QUIT", "REPLCONF", "SHUTDOWN", "SYNC",
+    "COMMAND",
+    "CONFIG",
+    "INFO",
+    "PSUBSCRIBE",
+    "PUNSUBSCRIBE",
+    "QUIT",
+    "REPLCONF",
+    "SHUTDOWN",
+    "SSUBSCRIBE",
+    "SUBSCRIBE",
+    "SUNSUBSCRIBE",
+    "SYNC",
+    "UNSUBSCRIBE",
 ];

@@ -6,6 +6,7 @@
 mod connection;
 mod hashes;
 mod keys;
+mod pubsub;
 mod strings;
 
 /// How the replies of a template are compared; see `Check`.
@@ -29,6 +30,7 @@ const FAMILIES: &[&[Template]] = &[
     connection::TEMPLATES,
     hashes::TEMPLATES,
     keys::TEMPLATES,
+    pubsub::TEMPLATES,
     strings::TEMPLATES,
 ];
 
