@@ -17,6 +17,7 @@ pub enum How {
     Seconds,
     Millis,
     Shape,
+    Dump,
     Hello,
     Cursor,
 }
