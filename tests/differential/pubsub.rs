@@ -82,7 +82,8 @@ impl Both {
     /// otherwise.
     fn compare(&mut self, who: usize, commands: &[Vec<String>]) {
         let bytes: Vec<u8> = commands.iter().flat_map(|c| resp::request(c)).collect();
-        for client in [&mut self.clients[who].0, &mut self.clients[who].1] {
+        let (reference, subject) = &mut self.clients[who];
+        for client in [reference, subject] {
             client.send(&bytes).expect("both read");
         }
         let shown: Vec<String> = commands.iter().map(|c| resp::show(c)).collect();
