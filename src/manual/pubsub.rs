@@ -41,8 +41,8 @@
 //!   is sent to subscribers. On a replica it is a rendezvous, so replicas' subscribers see the
 //!   upstream's order too.
 //! - A transaction locks the channels that it speaks on, at their owners. The claim's grant tells
-//!   the number of receivers. The message goes out with the release, before the channel is unlocked:
-//!   **the order of a channel is that of the stream, transactions included.**
+//!   the number of receivers. The message goes out with the release, before the channel is
+//!   unlocked: **the order of a channel is that of the stream, transactions included.**
 //! - In a pipeline PUBLISH waits for all before it, and what follows waits for it. Only messages of
 //!   channels of one owner need no waiting among themselves.
 //! - A connection that is itself the publisher gets its own message after the reply of the command,

@@ -91,19 +91,6 @@ impl Shard {
                 self.receive_watching(conn, db, key, token, shell);
             }
             Item::Unwatch { db, key } => self.data.watched.remove(db, &key),
-            Item::Listen {
-                conn,
-                space,
-                on,
-                names,
-            } => self.receive_listen(from, conn, (space, on), &names),
-            Item::Listening { conn } => self.receive_listening(conn, shell),
-            Item::Publish(message) => self.fan_out(message),
-            Item::Deliver {
-                message,
-                listens,
-                patterns,
-            } => self.deliver(&message, listens, &patterns),
             Item::Ask { token, question } => {
                 let answer = Box::new(self.answer_question(*question, shell));
                 self.post(from, Item::Answer { token, answer });
@@ -122,6 +109,30 @@ impl Shard {
                     body,
                 });
             }
+            Item::Listen { .. }
+            | Item::Listening { .. }
+            | Item::Publish(_)
+            | Item::Deliver { .. } => self.receive_news(shell, from, item),
+        }
+    }
+
+    /// What clients are told without having asked.
+    fn receive_news(&mut self, shell: &mut dyn Shell, from: usize, item: Item) {
+        match item {
+            Item::Listen {
+                conn,
+                space,
+                on,
+                names,
+            } => self.receive_listen(from, conn, (space, on), &names),
+            Item::Listening { conn } => self.receive_listening(conn, shell),
+            Item::Publish(message) => self.fan_out(message),
+            Item::Deliver {
+                message,
+                listens,
+                patterns,
+            } => self.deliver(&message, listens, &patterns),
+            _ => unreachable!("other messages are handled by the caller"),
         }
     }
 
