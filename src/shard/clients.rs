@@ -370,7 +370,8 @@ impl Shard {
         };
         format!(
             "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={sub} \
-             psub={psub} ssub={ssub} multi={multi} watch={} qbuf={input} qbuf-free={input_free} argv-mem={argv_bytes} \
+             psub={psub} ssub={ssub} multi={multi} watch={} qbuf={input} \
+             qbuf-free={input_free} argv-mem={argv_bytes} \
              multi-mem={multi_bytes} rbs={reply_bytes} rbp={reply_bytes} obl={reply_bytes} oll={} \
              omem={queued} tot-mem={total} events={events} cmd={} user={} redir=-1 resp={} \
              lib-name={} lib-ver={}",

@@ -91,11 +91,6 @@ impl Shard {
                 self.receive_watching(conn, db, key, token, shell);
             }
             Item::Unwatch { db, key } => self.data.watched.remove(db, &key),
-            Item::Ask { token, question } => {
-                let answer = Box::new(self.answer_question(*question, shell));
-                self.post(from, Item::Answer { token, answer });
-            }
-            Item::Answer { token, answer } => self.receive_answer(token, *answer, shell),
             Item::Apply(item) => self.receive_apply(envelope, &item),
             Item::Applied { upto } => {
                 self.events.push(super::Event::Applied {
@@ -109,16 +104,18 @@ impl Shard {
                     body,
                 });
             }
-            Item::Listen { .. }
-            | Item::Listening { .. }
-            | Item::Publish(_)
-            | Item::Deliver { .. } => self.receive_news(shell, from, item),
+            other => self.receive_question(shell, from, other),
         }
     }
 
-    /// What clients are told without having asked.
-    fn receive_news(&mut self, shell: &mut dyn Shell, from: usize, item: Item) {
+    /// Questions to every shard, and what clients are told without having asked.
+    fn receive_question(&mut self, shell: &mut dyn Shell, from: usize, item: Item) {
         match item {
+            Item::Ask { token, question } => {
+                let answer = Box::new(self.answer_question(*question, shell));
+                self.post(from, Item::Answer { token, answer });
+            }
+            Item::Answer { token, answer } => self.receive_answer(token, *answer, shell),
             Item::Listen {
                 conn,
                 space,
