@@ -23,9 +23,10 @@ use crate::protocol::Reply;
 use super::client::{Client, Waiting};
 use super::locks::{Mode, TxId};
 use super::message::{ClaimRequest, Item, OwnedRequest, Release};
-use super::pubsub::channel_owner;
 use super::session::Gather;
-use super::share::{KEYS_SEARCHED_MAX, KeyPlaces, Share, for_each_key, share_of};
+use super::share::{
+    KEYS_SEARCHED_MAX, KeyPlaces, Share, asks, for_each_key, name_channels, share_of, whole_mode,
+};
 use super::shell::{ConnId, Shell};
 use super::{Event, Shard};
 
@@ -165,7 +166,7 @@ impl Shard {
             for shard in 0..self.shared.shards {
                 share_of(&mut tx.shares, shard);
             }
-            self.name_channels(tx);
+            name_channels(&self.shared, &tx.requests, &mut tx.shares);
             return;
         }
         if tx.stepped {
@@ -185,18 +186,7 @@ impl Shard {
                 places.add(share, db, key, mode);
             });
         }
-        self.name_channels(tx);
-    }
-
-    /// Channels are locked where they are owned, so that their messages keep the stream's order.
-    fn name_channels(&self, tx: &mut Tx) {
-        for request in &tx.requests {
-            if let Some((space, name)) = request.command.channel(request.args()) {
-                let owner = channel_owner(&self.shared, space, name);
-                let channels = &mut share_of(&mut tx.shares, owner).channels;
-                channels.push((space, name.into()));
-            }
-        }
+        name_channels(&self.shared, &tx.requests, &mut tx.shares);
     }
 
     fn key_places(&self, requests: &[OwnedRequest]) -> KeyPlaces {
@@ -783,29 +773,4 @@ impl Shard {
             self.wrote_now.push(conn);
         }
     }
-}
-
-/// Whether a command asks every shard and waits for the answers.
-fn asks(request: &OwnedRequest) -> bool {
-    matches!(request.command.run, Runs::Session(op) if op.waits_for_answers())
-}
-
-/// The whole-shard lock that these commands need, if any: shared only if none writes and none needs
-/// entries lent to it.
-fn whole_mode(requests: &[OwnedRequest]) -> Option<Mode> {
-    let everywhere = |request: &OwnedRequest| {
-        matches!(request.command.run, Runs::Everywhere { .. }) || request.command.walks()
-    };
-    let has_keys = |request: &OwnedRequest| matches!(request.command.run, Runs::Data(_));
-    // A transaction that waits in between has no entries lent to it meanwhile.
-    let waits = requests.iter().any(asks) && requests.iter().any(has_keys);
-    if !waits && !requests.iter().any(everywhere) {
-        return None;
-    }
-    let reads = |request: &OwnedRequest| everywhere(request) && !request.command.writes();
-    Some(if requests.iter().all(reads) {
-        Mode::Shared
-    } else {
-        Mode::Exclusive
-    })
 }
