@@ -10,6 +10,7 @@
 //!    field     mix(field) mix(value)                       one of a hash
 //!    key       mix(key) mix(type:u32 big-endian)
 //!              a string: mix(value); a hash: xor(field) for each
+//!              a stream: mix("ms.seq") mix(field) mix(value) … for each entry
 //!              xor("!!expire!!") if it has an expiry
 //!    dataset   for each database that is not empty, in order:
 //!              mix(number:u32 big-endian), then xor(key) for each
@@ -21,6 +22,7 @@
 use sha1_smol::Sha1;
 
 use crate::keyspace::{Entry, Keyspace};
+use crate::value::stream::{Stream, StreamId};
 use crate::value::{Kind, ValueRef};
 
 /// Bytes of a digest.
@@ -69,10 +71,21 @@ impl Digest {
             ValueRef::List(list) => match *list {},
             ValueRef::Set(set) => match *set {},
             ValueRef::SortedSet(set) => match *set {},
-            ValueRef::Stream(stream) => match *stream {},
+            ValueRef::Stream(stream) => self.mix_stream(stream),
         }
         if entry.expire_at().is_some() {
             self.xor(EXPIRY_MARK);
+        }
+    }
+
+    /// Groups do not count.
+    fn mix_stream(&mut self, stream: &Stream) {
+        for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+            self.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+            for (field, value) in entry.pairs() {
+                field.with_bytes(|field| self.mix(field));
+                value.with_bytes(|value| self.mix(value));
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The settings that commands read; each shard holds its own copy.
 
 use crate::value::hash::HashLimits;
+use crate::value::stream::StreamLimits;
 
 /// Data settings, refreshed when the configuration changes.
 #[derive(Clone, Debug)]
@@ -11,6 +12,8 @@ pub struct Settings {
     pub string_len_max: usize,
     /// Thresholds of the listpack form of hashes.
     pub hash_limits: HashLimits,
+    /// Size of a stream's nodes.
+    pub stream_limits: StreamLimits,
     /// Deletes triggered by the server are propagated as UNLINK (`lazyfree-lazy-expire`).
     pub lazy_expire: bool,
     /// `DEL` acts as `UNLINK` (`lazyfree-lazy-user-del`).

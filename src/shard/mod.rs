@@ -411,6 +411,10 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
             entries_max: config.hash_max_listpack_entries as usize,
             value_len_max: config.hash_max_listpack_value as usize,
         },
+        stream_limits: crate::value::stream::StreamLimits {
+            node_bytes_max: config.stream_node_max_bytes as usize,
+            node_entries_max: config.stream_node_max_entries,
+        },
         lazy_expire: config.lazyfree_lazy_expire,
         lazy_user_del: config.lazyfree_lazy_user_del,
         lazy_server_del: config.lazyfree_lazy_server_del,

@@ -6,7 +6,8 @@
 //! | `lzf` | the compression of strings |
 //! | `frame` | where a value of any type ends, found over any split of the bytes |
 //! | `legacy` | zipmaps and ziplists, the compact hashes before Redis 7 |
-//! | `payload` | the types that this version holds: strings and hashes |
+//! | `payload` | the types that this version holds |
+//! | `stream` | a stream's nodes, groups and consumers |
 //! | `dump` | the framing of DUMP and RESTORE |
 //!
 //! Everything that is read is validated to the last byte: lengths, counts, back links,
@@ -21,6 +22,7 @@ mod legacy;
 mod lzf;
 mod payload;
 mod primitive;
+mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -146,7 +148,7 @@ pub mod kind {
 
     /// Whether this version holds values of this type.
     pub fn is_supported(kind: u8) -> bool {
-        matches!(name(kind), Some("string" | "hash"))
+        matches!(name(kind), Some("string" | "hash" | "stream"))
     }
 }
 

@@ -3,7 +3,8 @@
 use super::legacy::{read_ziplist, read_zipmap};
 use super::primitive::write_integer;
 use super::{
-    CodecError, Compression, Frame, Progress, Reader, Text, kind, write_len, write_string_with,
+    CodecError, Compression, Frame, Progress, Reader, Text, kind, stream, write_len,
+    write_string_with,
 };
 use crate::value::hash::{Hash, HashError, HashLimits};
 use crate::value::listpack::Listpack;
@@ -27,7 +28,7 @@ pub fn type_byte(value: ValueRef<'_>) -> u8 {
         ValueRef::List(list) => match *list {},
         ValueRef::Set(set) => match *set {},
         ValueRef::SortedSet(set) => match *set {},
-        ValueRef::Stream(stream) => match *stream {},
+        ValueRef::Stream(_) => kind::STREAM_2,
     }
 }
 
@@ -45,7 +46,7 @@ pub fn write_value_with(out: &mut Vec<u8>, value: ValueRef<'_>, compression: Com
         ValueRef::List(list) => match *list {},
         ValueRef::Set(set) => match *set {},
         ValueRef::SortedSet(set) => match *set {},
-        ValueRef::Stream(stream) => match *stream {},
+        ValueRef::Stream(stream) => stream::write(out, stream, compression),
     }
 }
 
@@ -79,6 +80,9 @@ pub fn read_value(
         kind::HASH_ZIPMAP => reader
             .string()?
             .with(|zipmap| read_hash_zipmap(zipmap, collections))?,
+        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => {
+            return Ok(Value::Stream(Box::new(stream::read(kind, reader)?)));
+        }
         _ => return Err(pass_over(kind, reader)),
     };
     Ok(Value::Hash(Box::new(hash)))

@@ -3,6 +3,7 @@
 use super::*;
 use crate::value::hash::{Hash, HashLimits};
 use crate::value::listpack::Listpack;
+use crate::value::stream::StreamId;
 use crate::value::{HashSeed, Kind, Value, ValueRef, crc64};
 
 const DUMPS: &[u8] = include_bytes!("../../persistence/rdb/fixtures/redis-7.0.15-dumps.bin");
@@ -13,7 +14,7 @@ const LIMITS: HashLimits = HashLimits {
     value_len_max: 64,
 };
 
-fn collections() -> Collections {
+pub(super) fn collections() -> Collections {
     Collections {
         hash_limits: LIMITS,
         seed: HashSeed([1, 2, 3, 4]),
@@ -67,6 +68,16 @@ fn content(value: ValueRef<'_>) -> Vec<Vec<u8>> {
                 .collect();
             pairs.sort();
             pairs.into_iter().flatten().collect()
+        }
+        ValueRef::Stream(stream) => {
+            let entries = stream.range(StreamId::MIN, StreamId::MAX);
+            entries
+                .flat_map(|entry| {
+                    let pairs = entry.pairs().flat_map(|(field, value)| [field, value]);
+                    std::iter::once(entry.id.to_string().into_bytes())
+                        .chain(pairs.map(|text| text.to_vec()))
+                })
+                .collect()
         }
         other => panic!("not a type that these tests make: {other:?}"),
     }
@@ -476,7 +487,10 @@ fn a_hundred_thousand_mutated_dumps_are_values_or_errors() {
                 let again = restore(&dump(value.borrow()), &collections())
                     .unwrap_or_else(|e| panic!("seed {seed:#x}: {payload:?}: {e}"));
                 assert_eq!(content(again.borrow()), content(value.borrow()));
-                assert!(matches!(value.kind(), Kind::String | Kind::Hash));
+                assert!(matches!(
+                    value.kind(),
+                    Kind::String | Kind::Hash | Kind::Stream
+                ));
             }
             Err(_) => errors += 1,
         }
