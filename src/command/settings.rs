@@ -14,6 +14,8 @@ pub struct Settings {
     pub hash_limits: HashLimits,
     /// Size of a stream's nodes.
     pub stream_limits: StreamLimits,
+    /// Whether DUMP compresses strings (`rdbcompression`).
+    pub compression: crate::value::codec::Compression,
     /// Deletes triggered by the server are propagated as UNLINK (`lazyfree-lazy-expire`).
     pub lazy_expire: bool,
     /// `DEL` acts as `UNLINK` (`lazyfree-lazy-user-del`).

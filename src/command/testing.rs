@@ -54,6 +54,7 @@ impl Bench {
                         ..HashLimits::default()
                     },
                     stream_limits: Default::default(),
+                    compression: Default::default(),
                     lazy_expire: false,
                     lazy_user_del: false,
                     lazy_server_del: false,

@@ -12,9 +12,12 @@ pub use crate::value::HashSeed as Seed;
 pub use db::{Db, Previous, SetExpiry};
 pub use entry::{Boxed, Entry, INLINE_LEN_MAX};
 
+use crate::value::codec::Compression;
 use db::Entries;
 use garbage::Garbage;
 use snapshot::{Cut, Restamp};
+
+pub use snapshot::{SLICED_BYTES_MIN, Step};
 
 /// All databases of one shard.
 pub struct Keyspace {
@@ -29,6 +32,11 @@ pub struct Keyspace {
     /// Epochs that began since all entries were known to carry the same one.
     stale_epochs: u16,
     restamp: Restamp,
+    /// Values of at least so many bytes are serialised in slices.
+    sliced_bytes_min: usize,
+    /// Keys held for that and let go since they were last asked for.
+    released: Vec<Box<[u8]>>,
+    compression: Compression,
 }
 
 /// Whether a piece of background work is finished.
@@ -53,7 +61,15 @@ impl Keyspace {
             detached: Vec::new(),
             stale_epochs: 0,
             restamp: Restamp::default(),
+            sliced_bytes_min: snapshot::SLICED_BYTES_MIN,
+            released: Vec::new(),
+            compression: Compression::default(),
         }
+    }
+
+    /// Sets how strings are written by the snapshots that begin from now on.
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.compression = compression;
     }
 
     /// Number of databases.

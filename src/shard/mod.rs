@@ -34,6 +34,7 @@ mod session;
 mod share;
 pub mod shared;
 pub mod shell;
+mod slicing;
 pub mod stats;
 #[cfg(test)]
 pub mod testing;
@@ -53,6 +54,7 @@ use crate::command::{DataState, DataStats, Effects, Origin, Rng, Settings};
 use crate::config::{Config, MaxmemoryPolicy};
 use crate::keyspace::{Keyspace, Seed};
 use crate::protocol::{Limits, Reply, Version};
+use crate::value::codec::Compression;
 use client::Client;
 use locks::{Locks, TxId};
 use message::{Envelope, Item, OwnedRequest};
@@ -110,6 +112,7 @@ pub struct Shard {
     pub effects: Effects,
     locks: Locks,
     parked: VecDeque<parked::Parked>,
+    slicing: slicing::Slicing,
     claims: HashMap<TxId, owner::Lending, RandomState>,
     txs: HashMap<TxId, Tx, RandomState>,
     gathers: HashMap<u64, session::Gather, RandomState>,
@@ -167,6 +170,7 @@ impl Shard {
             effects: Effects::default(),
             locks: Locks::new(state.clone()),
             parked: VecDeque::new(),
+            slicing: slicing::Slicing::default(),
             claims: HashMap::with_hasher(state.clone()),
             txs: HashMap::with_hasher(state.clone()),
             gathers: HashMap::with_hasher(state.clone()),
@@ -203,6 +207,8 @@ impl Shard {
 
     fn apply_config(&mut self) {
         self.data.settings = settings_of(&self.config, &self.shared);
+        self.keyspace
+            .set_compression(self.data.settings.compression);
         self.limits = Limits {
             bulk_len_max: self.config.proto_max_bulk_len as usize,
             query_buffer_max: self.config.client_query_buffer_limit as usize,
@@ -414,6 +420,10 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
         stream_limits: crate::value::stream::StreamLimits {
             node_bytes_max: config.stream_node_max_bytes as usize,
             node_entries_max: config.stream_node_max_entries,
+        },
+        compression: match config.rdbcompression {
+            true => Compression::Lzf,
+            false => Compression::None,
         },
         lazy_expire: config.lazyfree_lazy_expire,
         lazy_user_del: config.lazyfree_lazy_user_del,

@@ -18,21 +18,147 @@ use super::{CodecError, Compression, Reader, kind, write_len, write_string_with}
 use crate::value::listpack::Listpack;
 use crate::value::stream::{ConsumerKey, Group, Head, Loader, Pending, Stream, StreamId};
 
+/// Elements that are written between two looks at the budget.
+const ELEMENTS_A_LOOK: usize = 64;
+
 /// Appends the payload of type 19.
 pub(super) fn write(out: &mut Vec<u8>, stream: &Stream, compression: Compression) {
-    write_len(out, stream.node_counts().0 as u64);
-    for (key, listpack) in stream.nodes_from(StreamId::MIN) {
-        write_node(out, key, listpack, compression);
+    let mut place = Place::default();
+    while place.write_part(out, stream, compression) {}
+}
+
+/// How far a stream has been written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Place {
+    stage: Stage,
+    /// The node, or the pending entry, to go on with; `None` if none can follow.
+    from: Option<StreamId>,
+    /// How many groups are written, and how many consumers of the one that follows.
+    groups: usize,
+    consumers: usize,
+}
+
+/// What comes next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Stage {
+    #[default]
+    Begin,
+    Nodes,
+    Group,
+    Pending,
+    Consumer,
+    /// The pending entries of a consumer.
+    Own,
+}
+
+impl Place {
+    /// Appends some of the payload, about `budget_bytes` of it; whether it is whole now.
+    pub fn write_slice(
+        &mut self,
+        out: &mut Vec<u8>,
+        stream: &Stream,
+        budget_bytes: usize,
+        compression: Compression,
+    ) -> bool {
+        let end = out.len().saturating_add(budget_bytes);
+        while self.write_part(out, stream, compression) {
+            if out.len() >= end {
+                return false;
+            }
+        }
+        true
     }
-    write_head(out, stream);
-    for (name, group) in stream.groups() {
-        write_group(out, name, group, compression);
+
+    fn enter(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.from = Some(StreamId::MIN);
+    }
+
+    /// Appends the next part; false if there was none left.
+    fn write_part(&mut self, out: &mut Vec<u8>, stream: &Stream, compression: Compression) -> bool {
+        let group = stream.groups().nth(self.groups);
+        match (self.stage, group) {
+            (Stage::Begin, _) => {
+                write_len(out, stream.node_count() as u64);
+                self.enter(Stage::Nodes);
+            }
+            (Stage::Nodes, _) => self.write_node(out, stream, compression),
+            (_, None) => return false,
+            (Stage::Group, Some((name, group))) => {
+                write_group_head(out, name, group, compression);
+                self.enter(Stage::Pending);
+            }
+            (Stage::Pending, Some((_, group))) => self.write_pending(out, group),
+            (Stage::Consumer, Some((_, group))) => self.write_consumer(out, group, compression),
+            (Stage::Own, Some((_, group))) => self.write_own(out, group),
+        }
+        true
+    }
+
+    fn write_node(&mut self, out: &mut Vec<u8>, stream: &Stream, compression: Compression) {
+        let node = self.from.and_then(|from| stream.nodes_from(from).next());
+        match node {
+            Some((key, listpack)) => {
+                write_node(out, key, listpack, compression);
+                self.from = key.next();
+            }
+            None => {
+                write_head(out, stream);
+                self.stage = Stage::Group;
+            }
+        }
+    }
+
+    fn write_pending(&mut self, out: &mut Vec<u8>, group: &Group) {
+        let rest = self.from.into_iter();
+        let rest = rest.flat_map(|from| group.pending_between(from, StreamId::MAX));
+        let mut count = 0;
+        for (id, pending) in rest.take(ELEMENTS_A_LOOK) {
+            out.extend_from_slice(&id.to_bytes());
+            out.extend_from_slice(&pending.delivered_ms.to_le_bytes());
+            write_len(out, pending.count);
+            self.from = id.next();
+            count += 1;
+        }
+        if count < ELEMENTS_A_LOOK {
+            write_len(out, group.consumer_count() as u64);
+            self.consumers = 0;
+            self.stage = Stage::Consumer;
+        }
+    }
+
+    fn write_consumer(&mut self, out: &mut Vec<u8>, group: &Group, compression: Compression) {
+        let Some(consumer) = group.consumer_at(self.consumers) else {
+            self.groups += 1;
+            self.stage = Stage::Group;
+            return;
+        };
+        write_string_with(out, consumer.name(), compression);
+        out.extend_from_slice(&consumer.seen_ms.to_le_bytes());
+        write_len(out, consumer.pending().len() as u64);
+        self.enter(Stage::Own);
+    }
+
+    fn write_own(&mut self, out: &mut Vec<u8>, group: &Group) {
+        let own = self.from.zip(group.consumer_at(self.consumers));
+        let own = own.into_iter();
+        let own = own.flat_map(|(from, consumer)| consumer.pending().range(from..));
+        let mut count = 0;
+        for id in own.take(ELEMENTS_A_LOOK) {
+            out.extend_from_slice(&id.to_bytes());
+            self.from = id.next();
+            count += 1;
+        }
+        if count < ELEMENTS_A_LOOK {
+            self.consumers += 1;
+            self.stage = Stage::Consumer;
+        }
     }
 }
 
 /// A node with its key.
 fn write_node(out: &mut Vec<u8>, key: StreamId, listpack: &[u8], compression: Compression) {
-    // Sixteen bytes: neither compressed nor, since they begin with none of its signs, a number.
+    // Sixteen bytes: neither compressed nor a number.
     write_len(out, 16);
     out.extend_from_slice(&key.to_bytes());
     write_string_with(out, listpack, compression);
@@ -48,25 +174,12 @@ fn write_head(out: &mut Vec<u8>, stream: &Stream) {
     write_len(out, stream.groups().len() as u64);
 }
 
-fn write_group(out: &mut Vec<u8>, name: &[u8], group: &Group, compression: Compression) {
+/// A group up to its pending entries.
+fn write_group_head(out: &mut Vec<u8>, name: &[u8], group: &Group, compression: Compression) {
     write_string_with(out, name, compression);
     write_id(out, group.last_id);
     write_len(out, group.entries_read.unwrap_or(u64::MAX));
     write_len(out, group.pending().len() as u64);
-    for (id, pending) in group.pending() {
-        out.extend_from_slice(&id.to_bytes());
-        out.extend_from_slice(&pending.delivered_ms.to_le_bytes());
-        write_len(out, pending.count);
-    }
-    write_len(out, group.consumer_count() as u64);
-    for consumer in group.consumers() {
-        write_string_with(out, consumer.name(), compression);
-        out.extend_from_slice(&consumer.seen_ms.to_le_bytes());
-        write_len(out, consumer.pending().len() as u64);
-        for id in consumer.pending() {
-            out.extend_from_slice(&id.to_bytes());
-        }
-    }
 }
 
 fn write_id(out: &mut Vec<u8>, id: StreamId) {
@@ -237,7 +350,8 @@ mod tests {
     #[test]
     fn dumps_of_a_real_server_are_read_and_written_byte_for_byte() {
         for payload in REDIS {
-            assert_eq!(dump(ValueRef::Stream(&stream(payload))), payload);
+            let again = dump(ValueRef::Stream(&stream(payload)), Compression::Lzf);
+            assert_eq!(again, payload);
         }
         let (old, new) = (stream(REDIS[0]), stream(VALKEY));
         for stream in [&old, &new] {
@@ -266,6 +380,42 @@ mod tests {
         };
         assert_eq!(nodes(&old), nodes(&new));
         assert_eq!(stream(REDIS[1]).max_deleted_id(), id(8, 8));
+    }
+
+    #[test]
+    fn a_stream_in_slices_is_the_same_stream() {
+        let mut large = stream(VALKEY);
+        let limits = crate::value::stream::StreamLimits::default();
+        for n in 0..2000u64 {
+            let text = n.to_string();
+            let pairs = [b"f".as_slice(), text.as_bytes()];
+            let new = crate::value::stream::NewId::Now(10 + n);
+            large.append(new, pairs.into_iter(), &limits).unwrap();
+            let group = large.group_mut(b"g1").unwrap();
+            let name: &[u8] = [b"alice".as_slice(), b"bob"][n as usize % 2];
+            let pending = Pending {
+                consumer: group.find_consumer(name).unwrap(),
+                delivered_ms: 5,
+                count: n,
+            };
+            group.assign(id(10 + n, 0), pending);
+        }
+        for stream in [large, stream(REDIS[0]), stream(REDIS[1])] {
+            let (mut whole, mut out) = (Vec::new(), Vec::new());
+            write(&mut whole, &stream, Compression::Lzf);
+            let (mut place, mut slices) = (Place::default(), 1);
+            while !place.write_slice(&mut out, &stream, 100, Compression::Lzf) {
+                slices += 1;
+            }
+            assert_eq!(out, whole);
+            assert!(slices > stream.elements() / 100);
+            let mut reader = Reader::new(&out);
+            let again = read(kind::STREAM_2, &mut reader).unwrap();
+            assert_eq!(
+                (reader.remaining(), again.elements()),
+                (0, stream.elements())
+            );
+        }
     }
 
     /// A payload of one node with these elements, and what follows it.
@@ -409,7 +559,7 @@ mod tests {
                         let back = stream.range_back(StreamId::MIN, StreamId::MAX);
                         assert_eq!(back.count(), stream.len());
                     }
-                    let again = dump(value.borrow());
+                    let again = dump(value.borrow(), Compression::Lzf);
                     let again = restore(&again, &collections()).unwrap();
                     let entries = |value: &Value| format!("{value:?}");
                     assert_eq!(entries(&again), entries(&value));

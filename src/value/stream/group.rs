@@ -114,6 +114,12 @@ impl Group {
             .map(|key| self.consumer(ConsumerKey(*key)))
     }
 
+    /// The consumer that so many come before.
+    pub fn consumer_at(&self, index: usize) -> Option<&Consumer> {
+        let key = self.order.get(index)?;
+        Some(self.consumer(ConsumerKey(*key)))
+    }
+
     /// A consumer.
     ///
     /// # Panics

@@ -149,10 +149,15 @@ impl Stream {
         self.entries_added
     }
 
-    /// Number of nodes, and of the nodes of the radix tree that Redis would hold them in.
-    pub fn node_counts(&self) -> (usize, usize) {
-        let radix = radix::node_count(self.nodes.keys().copied());
-        (self.nodes.len(), radix)
+    /// Number of nodes.
+    pub fn node_count(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// Number of nodes of the radix tree in which Redis would hold the nodes of the stream. Walks
+    /// over all keys.
+    pub fn radix_node_count(&self) -> usize {
+        radix::node_count(self.nodes.keys().copied())
     }
 
     /// The nodes from `start` on: their keys, and their listpacks as RDB carries them.
@@ -348,13 +353,6 @@ impl Stream {
     /// The groups, by name.
     pub fn groups(&self) -> impl ExactSizeIterator<Item = (&[u8], &Group)> {
         self.groups.iter().map(|(name, group)| (&**name, group))
-    }
-
-    /// The groups whose names are greater than `name`, so that a walk can go on later.
-    pub fn groups_after(&self, name: &[u8]) -> impl Iterator<Item = (&[u8], &Group)> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let groups = self.groups.range::<[u8], _>((Excluded(name), Unbounded));
-        groups.map(|(name, group)| (&**name, group))
     }
 
     /// The group of this name.

@@ -206,9 +206,9 @@ fn ids_from_the_clock_ascend_also_when_the_clock_goes_back() {
 #[test]
 fn a_node_ends_at_either_limit_and_goes_with_its_last_entry() {
     let mut stream = numbered(35);
-    assert_eq!(stream.node_counts().0, 4);
+    assert_eq!(stream.node_count(), 4);
     assert_eq!(stream.delete((11..=20).map(|n| id(n, 0))), 10);
-    assert_eq!(stream.node_counts().0, 3);
+    assert_eq!(stream.node_count(), 3);
     assert_eq!(
         stream.delete([id(1, 0), id(35, 0), id(99, 0)].into_iter()),
         2
@@ -235,7 +235,7 @@ fn a_node_ends_at_either_limit_and_goes_with_its_last_entry() {
             &limits,
         );
     }
-    assert_eq!(small.node_counts().0, 4);
+    assert_eq!(small.node_count(), 4);
 }
 
 #[test]

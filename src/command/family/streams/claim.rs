@@ -8,7 +8,6 @@ use super::{
 use crate::command::notify::Class;
 use crate::command::{Ctx, Error, Outcome};
 use crate::protocol::Args;
-use crate::value::Kind;
 use crate::value::number::parse_i64;
 use crate::value::stream::{ConsumerKey, Group, Pending, Stream, StreamId};
 
@@ -125,11 +124,7 @@ fn lookup<'c>(ctx: &'c mut Ctx<'_>, args: Args<'_>) -> Result<&'c mut Stream, Er
 
 pub(super) fn xclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let (key, name, consumer_name) = (&args[1], &args[2], &args[3]);
-    if ctx.check_kind(key, Kind::Stream)? {
-        lookup(ctx, args)?;
-    } else {
-        return Err(super::no_key_or_group(key, name));
-    }
+    lookup(ctx, args)?;
     let now_ms = now(ctx);
     let idle_ms = idle_ms_min(&args[4], "ERR Invalid min-idle-time argument for XCLAIM")?;
     let (ids, at) = leading_ids(args, 5);

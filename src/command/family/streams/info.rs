@@ -99,7 +99,7 @@ fn id(reply: &mut Reply, name: &str, value: StreamId) {
 
 /// The seven pairs that both forms begin with.
 fn write_head(reply: &mut Reply, stream: &Stream) {
-    let (keys, nodes) = stream.node_counts();
+    let (keys, nodes) = (stream.node_count(), stream.radix_node_count());
     number(reply, "length", stream.len() as i64);
     number(reply, "radix-tree-keys", keys as i64);
     number(reply, "radix-tree-nodes", nodes as i64);
