@@ -2,6 +2,7 @@
 
 use crate::grammar::{How, templates};
 use crate::support::random::Random;
+use std::collections::VecDeque;
 
 /// How the two replies to a command are compared.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +24,8 @@ pub enum Check {
     Hello,
     /// An error, exact, or one step of an iteration, whose content is the server's own.
     Cursor,
+    /// Exact but for times and idle times of pending entries and consumers.
+    Times,
     /// The results of a transaction.
     Exec(Vec<Check>),
     /// No reply at all.
@@ -100,7 +103,15 @@ pub fn covered() -> std::collections::BTreeSet<String> {
 pub struct Generator {
     pub random: Random,
     total_weight: usize,
+    /// Ids that were lately drawn for new entries, of each stream, and the stream drawn last.
+    stream_ids: [VecDeque<String>; STREAMS],
+    stream: usize,
+    stream_ms: u64,
 }
+
+/// Streams that are drawn; WATCH and the commands on keys of any type know only the first ones.
+const STREAMS: usize = 10;
+const STREAMS_WATCHED: usize = 8;
 
 impl Generator {
     pub fn new(seed: u64) -> Self {
@@ -108,6 +119,9 @@ impl Generator {
         Generator {
             random: Random::new(seed),
             total_weight,
+            stream_ids: Default::default(),
+            stream: 0,
+            stream_ms: 0,
         }
     }
 
@@ -152,7 +166,9 @@ impl Generator {
             words.extend([b"MATCH".to_vec(), self.pattern()]);
         }
         if types && self.random.one_in(3) {
-            let kind = self.random.pick(&["string", "hash", "HASH", "list"]);
+            let kind = self
+                .random
+                .pick(&["string", "hash", "HASH", "list", "stream"]);
             words.extend([b"TYPE".to_vec(), kind.as_bytes().to_vec()]);
         }
         words
@@ -318,6 +334,7 @@ impl Generator {
             How::Dump => Check::Dump,
             How::Hello => Check::Hello,
             How::Cursor => Check::Cursor,
+            How::Times => Check::Times,
         };
         if self.random.one_in(30) && !name.starts_with("FLUSH") {
             self.spoil(&mut args);
@@ -342,6 +359,9 @@ impl Generator {
                 "*",
             ])
             .into();
+        // As the id of a new entry this one would be the clock's.
+        let clock = garbage == b"*" && args[0].eq_ignore_ascii_case(b"xadd");
+        let garbage = if clock { b"foo".to_vec() } else { garbage };
         let at = 1 + self.random.below(args.len());
         match self.random.below(3) {
             0 if at < args.len() => {
@@ -394,6 +414,24 @@ impl Generator {
                 1 => self.random.between(-1, 17),
                 _ => self.random.between(0, 2),
             }),
+            "$" => b"$".to_vec(),
+            "$x" => self.stream_key(STREAMS),
+            "$y" => {
+                self.stream = self.random.between(STREAMS_WATCHED as i64, STREAMS as i64) as usize;
+                self.stream = self.stream.min(STREAMS - 1);
+                format!("x{}", self.stream).into_bytes()
+            }
+            "$xn" => self.new_stream_id().into_bytes(),
+            "$xm" => {
+                let id = self.new_stream_id();
+                let ms = id.split('-').next().expect("an id has two halves");
+                format!("{ms}-*").into_bytes()
+            }
+            "$xi" => self.stream_id(),
+            "($xi" => [b"(", &*self.stream_id()].concat(),
+            "$xi+" => return self.several(out, |g, out| out.push(g.stream_id())),
+            "$xg" => format!("g{}", self.random.below(2)).into_bytes(),
+            "$xc" => format!("c{}", self.random.below(4)).into_bytes(),
             "$off" => number(self.random.between(0, 200)),
             "$idx" => self.index(),
             "$pat" => self.pattern(),
@@ -432,9 +470,42 @@ impl Generator {
     }
 
     fn key(&mut self) -> Vec<u8> {
-        match self.random.below(4) {
+        match self.random.below(5) {
             0 => self.hash_key(),
+            1 => self.stream_key(STREAMS_WATCHED),
             _ => self.string_key(),
+        }
+    }
+
+    fn stream_key(&mut self, among: usize) -> Vec<u8> {
+        if self.random.one_in(50) {
+            return self.string_key();
+        }
+        self.stream = self.random.below(among);
+        format!("x{}", self.stream).into_bytes()
+    }
+
+    /// An id greater than all before.
+    fn new_stream_id(&mut self) -> String {
+        const REMEMBERED: usize = 40;
+        self.stream_ms += self.random.below(2) as u64 + 1;
+        let id = format!("{}-{}", self.stream_ms, self.random.below(3));
+        let ids = &mut self.stream_ids[self.stream];
+        ids.push_back(id.clone());
+        if ids.len() > REMEMBERED {
+            ids.pop_front();
+        }
+        id
+    }
+
+    /// Mostly the id of an entry that the stream drawn last may hold.
+    fn stream_id(&mut self) -> Vec<u8> {
+        let ids = &self.stream_ids[self.stream];
+        match self.random.below(12) {
+            0 => self.stream_ms.to_string().into_bytes(),
+            1 => format!("{}-1", self.random.below(self.stream_ms as usize + 2)).into_bytes(),
+            _ if ids.is_empty() => b"0-1".to_vec(),
+            _ => ids[self.random.below(ids.len())].clone().into_bytes(),
         }
     }
 

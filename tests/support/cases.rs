@@ -80,6 +80,21 @@ pub const DIFFERENTIAL: &[&str] = &[
     "UNLINK",
     "UNWATCH",
     "WATCH",
+    "XACK",
+    "XADD",
+    "XAUTOCLAIM",
+    "XCLAIM",
+    "XDEL",
+    "XGROUP",
+    "XINFO",
+    "XLEN",
+    "XPENDING",
+    "XRANGE",
+    "XREAD",
+    "XREADGROUP",
+    "XREVRANGE",
+    "XSETID",
+    "XTRIM",
 ];
 
 /// Write commands whose effects on the stream are compared with those of a real server.
@@ -121,6 +136,15 @@ pub const PROPAGATION: &[&str] = &[
     "SETRANGE",
     "SWAPDB",
     "UNLINK",
+    "XACK",
+    "XADD",
+    "XAUTOCLAIM",
+    "XCLAIM",
+    "XDEL",
+    "XGROUP",
+    "XREADGROUP",
+    "XSETID",
+    "XTRIM",
 ];
 
 /// Commands that are sent with too few and with too many arguments.
@@ -211,6 +235,21 @@ pub const ARITY: &[&str] = &[
     "UNWATCH",
     "WAIT",
     "WATCH",
+    "XACK",
+    "XADD",
+    "XAUTOCLAIM",
+    "XCLAIM",
+    "XDEL",
+    "XGROUP",
+    "XINFO",
+    "XLEN",
+    "XPENDING",
+    "XRANGE",
+    "XREAD",
+    "XREADGROUP",
+    "XREVRANGE",
+    "XSETID",
+    "XTRIM",
 ];
 
 /// Commands that other suites cover: replication, hostile, and the server's own.

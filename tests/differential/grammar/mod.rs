@@ -6,6 +6,7 @@
 mod connection;
 mod hashes;
 mod keys;
+mod streams;
 mod strings;
 
 /// How the replies of a template are compared; see `Check`.
@@ -19,6 +20,7 @@ pub enum How {
     Dump,
     Hello,
     Cursor,
+    Times,
 }
 
 const EXACT: How = How::Exact;
@@ -30,6 +32,7 @@ const FAMILIES: &[&[Template]] = &[
     connection::TEMPLATES,
     hashes::TEMPLATES,
     keys::TEMPLATES,
+    streams::TEMPLATES,
     strings::TEMPLATES,
 ];
 

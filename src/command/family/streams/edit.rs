@@ -84,10 +84,13 @@ pub(super) fn xadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     if added.trimmed > 0 {
         ctx.notify(Class::STREAM, "xtrim", key);
     }
-    if propagates && (added.exact.is_some() || !matches!(options.id, NewId::Exactly(_))) {
-        let text = added.id.text();
-        let new_id = (options.id_at, text.bytes());
-        propagate_exactly(ctx, args, &options, added.exact, Some(new_id));
+    let text = added.id.text();
+    let chosen = match options.id {
+        NewId::Exactly(_) => None,
+        _ => Some((options.id_at, text.bytes())),
+    };
+    if propagates && (added.exact.is_some() || chosen.is_some()) {
+        propagate_exactly(ctx, args, &options, added.exact, chosen);
     }
     Ok(())
 }

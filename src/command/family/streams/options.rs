@@ -66,13 +66,13 @@ impl Options {
                 return Err(Error::Syntax);
             }
         }
-        let options = parser.finish(ctx, NewId::Now(0))?;
-        match options.trim {
-            Some(_) => Ok(options),
-            None => Err(Error::text(
+        // What is wrong with a LIMIT that limits nothing is said first.
+        if parser.keep.is_none() && parser.limit.is_none_or(|limit| limit == 0) {
+            return Err(Error::text(
                 "ERR syntax error, XTRIM must be called with a trimming strategy",
-            )),
+            ));
         }
+        parser.finish(ctx, NewId::Now(0))
     }
 }
 

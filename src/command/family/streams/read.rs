@@ -163,10 +163,7 @@ pub(super) fn xread(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         let stream = ctx.find_collection::<Stream>(options.key(args, index))?;
         after.push(match options.id(args, index) {
             b"$" => stream.map_or(StreamId::MIN, Stream::last_id),
-            // So that the last entry is all there is.
-            b"+" => stream
-                .and_then(|stream| stream.last_live_id().previous())
-                .unwrap_or(StreamId::MIN),
+            b"+" => before_last(stream)?,
             b">" => {
                 return Err(Error::text(
                     "ERR The > ID can be specified only when calling XREADGROUP using the GROUP \
@@ -193,6 +190,15 @@ pub(super) fn xread(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         options.finish_empty(ctx, false, || retry(args, &options, &after));
     }
     Ok(())
+}
+
+/// The id before the last one, so that the last entry is all there is to read.
+fn before_last(stream: Option<&Stream>) -> Result<StreamId, Error> {
+    let Some(stream) = stream else {
+        return Ok(StreamId::MIN);
+    };
+    let before = stream.last_id().previous();
+    before.ok_or(Error::text("ERR the stream last element ID is 0-0"))
 }
 
 /// The request with the ids for which `$` stood when it came.
