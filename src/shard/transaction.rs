@@ -159,7 +159,7 @@ impl Shard {
             // What is shared is copied. Of a stream only the end is read, so its entry rather
             // moves, as to a writer.
             let moves = matches!(request.command.keys, Keys::Streams { .. });
-            let mode = if request.command.writes() || moves {
+            let mode = if request.command.is_exclusive() || moves {
                 Mode::Exclusive
             } else {
                 Mode::Shared

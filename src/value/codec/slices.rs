@@ -1,8 +1,11 @@
 //! A value written in slices, so that a large one stalls nobody.
 
-use super::{Compression, stream, write_len, write_string_with, write_value_with};
+use super::sets::write_member;
+use super::{Compression, sorted_set, stream, write_len, write_string_with, write_value_with};
 use crate::value::ValueRef;
 use crate::value::hash::Hash;
+use crate::value::set::Set;
+use crate::value::sorted_set::SortedSet;
 
 /// Elements that are written between two looks at the budget.
 const ELEMENTS_A_LOOK: usize = 16;
@@ -36,6 +39,13 @@ pub fn write_slice(
         ValueRef::Stream(stream) => at
             .stream
             .write_slice(out, stream, budget_bytes, compression),
+        ValueRef::SortedSet(set) => match set.as_listpack() {
+            Some(listpack) => string_slice(out, listpack.bytes(), at, budget_bytes),
+            None => sorted_set_slice(out, set, at, budget_bytes, compression),
+        },
+        ValueRef::Set(set) if set.as_intset().is_none() => {
+            set_slice(out, set, at, budget_bytes, compression)
+        }
         _ => {
             write_value_with(out, value, compression);
             true
@@ -71,6 +81,49 @@ fn hash_slice(
         hash.scan(cursor, ELEMENTS_A_LOOK, |(field, value)| {
             field.with_bytes(|field| write_string_with(out, field, compression));
             value.with_bytes(|value| write_string_with(out, value, compression));
+        })
+    })
+}
+
+/// The cursor counts the members that are done, of which the last was the first.
+fn sorted_set_slice(
+    out: &mut Vec<u8>,
+    set: &SortedSet,
+    at: &mut Position,
+    budget_bytes: usize,
+    compression: Compression,
+) -> bool {
+    if !at.begun {
+        at.begun = true;
+        write_len(out, set.len() as u64);
+    }
+    walk(out, at, budget_bytes, |out, cursor| {
+        let done = usize::try_from(cursor).unwrap_or(usize::MAX);
+        let end = set.len().saturating_sub(done);
+        let start = end.saturating_sub(ELEMENTS_A_LOOK);
+        sorted_set::write_members(out, set, start..end, compression);
+        if start == 0 {
+            0
+        } else {
+            cursor + (end - start) as u64
+        }
+    })
+}
+
+fn set_slice(
+    out: &mut Vec<u8>,
+    set: &Set,
+    at: &mut Position,
+    budget_bytes: usize,
+    compression: Compression,
+) -> bool {
+    if !at.begun {
+        at.begun = true;
+        write_len(out, set.len() as u64);
+    }
+    walk(out, at, budget_bytes, |out, cursor| {
+        set.walk(cursor, ELEMENTS_A_LOOK, |member| {
+            write_member(out, member, compression);
         })
     })
 }
@@ -138,6 +191,47 @@ mod tests {
                 let found = field.with_bytes(|field| read.get(field));
                 assert_eq!(found.map(|found| found.to_vec()), Some(value.to_vec()));
             }
+        }
+    }
+
+    #[test]
+    fn a_sorted_set_in_slices_is_the_same_sorted_set() {
+        let members = |set: &SortedSet| {
+            let mut members = Vec::new();
+            set.for_each(|member, score| members.push((member.to_vec(), score.to_bits())));
+            members
+        };
+        for count in [3, 16, 17, 5000] {
+            let mut set = SortedSet::new_large(&collections().seed);
+            let (limits, seed) = (collections().sorted_set_limits, collections().seed);
+            for n in 0..count {
+                let text = format!("member-{n}");
+                set.set(text.as_bytes(), (n % 70) as f64 / 3.0, &limits, &seed);
+            }
+            let (read, slices) = in_slices(&Value::SortedSet(Box::new(set.clone())), 100);
+            assert!(slices > count / 100, "{slices} slices");
+            let Value::SortedSet(read) = read else {
+                panic!("a sorted set is read back")
+            };
+            assert_eq!(members(&read), members(&set));
+        }
+    }
+
+    #[test]
+    fn a_set_in_slices_is_the_same_set() {
+        for (prefix, count) in [("", 3), ("m", 3), ("m", 5000), ("", 5000)] {
+            let mut set = Set::new();
+            let (limits, seed) = (collections().set_limits, collections().seed);
+            for n in 0..count {
+                set.insert(format!("{prefix}{n}").as_bytes(), &limits, &seed);
+            }
+            let (read, slices) = in_slices(&Value::Set(Box::new(set.clone())), 100);
+            assert!(slices > count / 100, "{slices} slices");
+            let Value::Set(read) = read else {
+                panic!("a set is read back")
+            };
+            assert_eq!((read.len(), read.encoding()), (count, set.encoding()));
+            assert!(set.iter().all(|member| read.contains_element(member)));
         }
     }
 

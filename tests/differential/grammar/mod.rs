@@ -3,9 +3,12 @@
 //! A template is a command as typed, with two kinds of holes: `[a|b|]` picks one alternative, and
 //! `$name` draws an argument (see `Generator::draw`). A name ending in `+` draws several.
 
+mod bitmaps;
 mod connection;
 mod hashes;
+mod hyperloglog;
 mod keys;
+mod sets;
 mod streams;
 mod strings;
 
@@ -29,9 +32,12 @@ const EXACT: How = How::Exact;
 pub type Template = (usize, How, &'static str);
 
 const FAMILIES: &[&[Template]] = &[
+    bitmaps::TEMPLATES,
     connection::TEMPLATES,
     hashes::TEMPLATES,
+    hyperloglog::TEMPLATES,
     keys::TEMPLATES,
+    sets::TEMPLATES,
     streams::TEMPLATES,
     strings::TEMPLATES,
 ];
