@@ -1,8 +1,10 @@
 //! Random commands, drawn from the templates of `grammar`.
 
+mod streams;
+
 use crate::grammar::{How, templates};
 use crate::support::random::Random;
-use std::collections::VecDeque;
+use streams::{STREAMS_WATCHED, Streams};
 
 /// How the two replies to a command are compared.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -108,15 +110,8 @@ pub fn covered() -> std::collections::BTreeSet<String> {
 pub struct Generator {
     pub random: Random,
     total_weight: usize,
-    /// Ids that were lately drawn for new entries, of each stream, and the stream drawn last.
-    stream_ids: [VecDeque<String>; STREAMS],
-    stream: usize,
-    stream_ms: u64,
+    streams: Streams,
 }
-
-/// Streams that are drawn; WATCH and the commands on keys of any type know only the first ones.
-const STREAMS: usize = 10;
-const STREAMS_WATCHED: usize = 8;
 
 impl Generator {
     pub fn new(seed: u64) -> Self {
@@ -124,9 +119,7 @@ impl Generator {
         Generator {
             random: Random::new(seed),
             total_weight,
-            stream_ids: Default::default(),
-            stream: 0,
-            stream_ms: 0,
+            streams: Streams::default(),
         }
     }
 
@@ -494,35 +487,6 @@ impl Generator {
         out.push(one);
     }
 
-    /// The holes of templates of streams; whether `word` is one.
-    fn draw_of_stream(&mut self, word: &str, out: &mut Vec<Vec<u8>>) -> bool {
-        let one = match word {
-            "$" => b"$".to_vec(),
-            "$x" => self.stream_key(STREAMS),
-            "$y" => {
-                self.stream = STREAMS_WATCHED + self.random.below(STREAMS - STREAMS_WATCHED);
-                format!("x{}", self.stream).into_bytes()
-            }
-            "$xn" => self.new_stream_id().into_bytes(),
-            "$xm" => {
-                let id = self.new_stream_id();
-                let ms = id.split('-').next().expect("an id has two halves");
-                format!("{ms}-*").into_bytes()
-            }
-            "$xi" => self.stream_id(),
-            "($xi" => [b"(", &*self.stream_id()].concat(),
-            "$xi+" => {
-                self.several(out, |g, out| out.push(g.stream_id()));
-                return true;
-            }
-            "$xg" => format!("g{}", self.random.below(2)).into_bytes(),
-            "$xc" => format!("c{}", self.random.below(4)).into_bytes(),
-            _ => return false,
-        };
-        out.push(one);
-        true
-    }
-
     /// The holes of templates of sets; whether `word` is one.
     fn draw_of_set(&mut self, word: &str, out: &mut Vec<Vec<u8>>) -> bool {
         match word {
@@ -561,38 +525,6 @@ impl Generator {
             6..9 => self.set_key(),
             9..12 => self.stream_key(STREAMS_WATCHED),
             _ => self.string_key(),
-        }
-    }
-
-    fn stream_key(&mut self, among: usize) -> Vec<u8> {
-        if self.random.one_in(50) {
-            return self.string_key();
-        }
-        self.stream = self.random.below(among);
-        format!("x{}", self.stream).into_bytes()
-    }
-
-    /// An id greater than all before.
-    fn new_stream_id(&mut self) -> String {
-        const REMEMBERED: usize = 40;
-        self.stream_ms += self.random.below(2) as u64 + 1;
-        let id = format!("{}-{}", self.stream_ms, self.random.below(3));
-        let ids = &mut self.stream_ids[self.stream];
-        ids.push_back(id.clone());
-        if ids.len() > REMEMBERED {
-            ids.pop_front();
-        }
-        id
-    }
-
-    /// Mostly the id of an entry that the stream drawn last may hold.
-    fn stream_id(&mut self) -> Vec<u8> {
-        let ids = &self.stream_ids[self.stream];
-        match self.random.below(12) {
-            0 => self.stream_ms.to_string().into_bytes(),
-            1 => format!("{}-1", self.random.below(self.stream_ms as usize + 2)).into_bytes(),
-            _ if ids.is_empty() => b"0-1".to_vec(),
-            _ => ids[self.random.below(ids.len())].clone().into_bytes(),
         }
     }
 
