@@ -154,8 +154,8 @@ fn parse_halves(text: &[u8]) -> Option<(u64, Option<&[u8]>)> {
     }
 }
 
-/// A number as Redis's `string2ull` takes it: also with what C's `strtoull` skips or applies, space,
-/// a sign and zeros before it. (A minus sign before zeros wraps around.)
+/// A number as Redis's `string2ull` takes it: also with what C's `strtoull` skips or applies,
+/// space, a sign and zeros before it. (A minus sign before zeros wraps around.)
 fn parse_u64(text: &[u8]) -> Option<u64> {
     if matches!(text, [b'-', b'1'..=b'9', ..]) {
         // Most are out of range to Redis too; those that are not wrap around, which nobody wants.

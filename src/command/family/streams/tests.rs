@@ -557,6 +557,11 @@ fn entries_are_claimed_with_their_marks() {
     assert_eq!(bench.ask("XCLAIM s g d 0 3-1"), "*0");
     let claim = "XCLAIM s g c 0 3-1 TIME 5 RETRYCOUNT 1 FORCE JUSTID LASTID 9-9";
     assert_eq!(bench.propagated(), [claim]);
+}
+
+#[test]
+fn what_is_wrong_with_a_claim_is_said() {
+    let mut bench = with_pending();
     for (line, want) in [
         (
             "XCLAIM s g c x 1-1",
