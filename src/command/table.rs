@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use hashbrown::HashMap;
 
 use super::session::SessionOp;
-use super::{Ctx, Outcome, Part, family};
+use super::{Ctx, Outcome, Part, family, syntax};
 use crate::protocol::{Args, Reply};
 
 /// Bits of `COMMAND INFO`'s flags, named as there.
@@ -182,6 +182,9 @@ pub struct Command {
     pub subcommands: &'static [Command],
     /// Hints for proxies, as in COMMAND INFO.
     pub tips: &'static [&'static str],
+    /// Its arguments in the notation of [`super::syntax`]; joined to the row when the table is
+    /// first used.
+    pub syntax: &'static str,
     /// Dense number, for per-command statistics; given when the table is first used.
     pub number: u16,
 }
@@ -211,6 +214,7 @@ impl Command {
         run: Run::Container,
         subcommands: &[],
         tips: &[],
+        syntax: "",
         number: 0,
     };
 
@@ -335,6 +339,7 @@ fn numbered(rows: impl Iterator<Item = &'static Command>, next: &mut u16) -> &'s
     let mut list: Vec<Command> = rows.copied().collect();
     for row in &mut list {
         row.number = *next;
+        row.syntax = syntax::of(row.full_name).unwrap_or_default();
         *next += 1;
     }
     for row in &mut list {

@@ -16,6 +16,7 @@ pub mod connection;
 mod connection_commands;
 mod debug;
 mod dispatch;
+mod documentation;
 pub mod gather;
 mod info;
 mod introspection;

@@ -7,6 +7,7 @@
 mod support;
 
 mod compare;
+mod description;
 mod generate;
 mod grammar;
 mod propagation;
@@ -73,4 +74,14 @@ fn the_stream_cases_cover_what_their_list_claims() {
 fn errors_of_arity_and_syntax_are_those_of_valkey() {
     table::compare_arity(2);
     table::compare_cases(2);
+}
+
+#[test]
+fn every_command_is_described_as_valkey_describes_it() {
+    description::compare();
+}
+
+#[test]
+fn commands_are_listed_as_valkey_lists_them() {
+    description::compare_lists();
 }
