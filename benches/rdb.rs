@@ -80,9 +80,9 @@ fn files(c: &mut Criterion) {
 
 fn dumps(c: &mut Criterion) {
     let hash = small_hash();
-    let dump = codec::dump(ValueRef::Hash(&hash));
+    let dump = codec::dump(ValueRef::Hash(&hash), codec::Compression::Lzf);
     c.bench_function("dump/hash of 20", |b| {
-        b.iter(|| codec::dump(black_box(ValueRef::Hash(&hash))));
+        b.iter(|| codec::dump(black_box(ValueRef::Hash(&hash)), codec::Compression::Lzf));
     });
     c.bench_function("restore/hash of 20", |b| {
         b.iter(|| codec::restore(black_box(&dump), &collections()));

@@ -11,6 +11,8 @@ pub struct Settings {
     pub string_len_max: usize,
     /// Thresholds of the listpack form of hashes.
     pub hash_limits: HashLimits,
+    /// Whether DUMP compresses strings (`rdbcompression`).
+    pub compression: crate::value::codec::Compression,
     /// Deletes triggered by the server are propagated as UNLINK (`lazyfree-lazy-expire`).
     pub lazy_expire: bool,
     /// `DEL` acts as `UNLINK` (`lazyfree-lazy-user-del`).

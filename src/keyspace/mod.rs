@@ -12,6 +12,7 @@ pub use crate::value::HashSeed as Seed;
 pub use db::{Db, Previous, SetExpiry};
 pub use entry::{Boxed, Entry, INLINE_LEN_MAX};
 
+use crate::value::codec::Compression;
 use db::Entries;
 use garbage::Garbage;
 use snapshot::{Cut, Restamp};
@@ -29,6 +30,7 @@ pub struct Keyspace {
     /// Epochs that began since all entries were known to carry the same one.
     stale_epochs: u16,
     restamp: Restamp,
+    compression: Compression,
 }
 
 /// Whether a piece of background work is finished.
@@ -53,7 +55,13 @@ impl Keyspace {
             detached: Vec::new(),
             stale_epochs: 0,
             restamp: Restamp::default(),
+            compression: Compression::default(),
         }
+    }
+
+    /// Sets how strings are written by the snapshots that begin from now on.
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.compression = compression;
     }
 
     /// Number of databases.

@@ -21,7 +21,7 @@
 use super::db::Entries;
 use super::entry::Entry;
 use super::{Keyspace, Progress};
-use crate::value::codec;
+use crate::value::codec::{self, Compression};
 use std::collections::VecDeque;
 use std::mem;
 
@@ -46,6 +46,7 @@ pub(super) struct Cut {
     walked: bool,
     preimages: VecDeque<Vec<u8>>,
     preimage_bytes: usize,
+    compression: Compression,
 }
 
 /// Where the background restamping stands.
@@ -82,7 +83,8 @@ impl Keyspace {
         self.snapshot_active = true;
         for (number, db) in self.databases.iter_mut().enumerate() {
             db.epoch = self.epoch;
-            db.cut = (!db.is_empty()).then(|| Box::new(Cut::new(number)));
+            let cut = || Box::new(Cut::new(number, self.compression));
+            db.cut = (!db.is_empty()).then(cut);
         }
     }
 
@@ -182,9 +184,10 @@ impl Keyspace {
 }
 
 impl Cut {
-    fn new(number: usize) -> Self {
+    fn new(number: usize, compression: Compression) -> Self {
         Self {
             number,
+            compression,
             cursor: 0,
             walked: false,
             preimages: VecDeque::new(),
@@ -205,7 +208,7 @@ impl Cut {
         if before == 0 {
             write_select(fragment, self.number);
         }
-        write_record(fragment, entry);
+        write_record(fragment, entry, self.compression);
         self.preimage_bytes += fragment.len() - before;
     }
 
@@ -236,7 +239,7 @@ impl Cut {
             self.cursor = table.walk(self.cursor, Entry::order, |entry| {
                 let before = out.len();
                 if entry.epoch() != epoch {
-                    write_record(out, entry);
+                    write_record(out, entry, self.compression);
                     entry.set_epoch(epoch);
                 }
                 *budget = budget.saturating_sub(out.len() - before + LOOK_COST);
@@ -261,14 +264,14 @@ fn write_select(out: &mut Vec<u8>, number: usize) {
 }
 
 /// One key of an RDB file: expiry, type, key, value.
-fn write_record(out: &mut Vec<u8>, entry: &Entry) {
+fn write_record(out: &mut Vec<u8>, entry: &Entry, compression: Compression) {
     if let Some(at) = entry.expire_at() {
         out.push(RDB_OPCODE_EXPIRETIME_MS);
         out.extend_from_slice(&at.to_le_bytes());
     }
     out.push(codec::type_byte(entry.value()));
-    codec::write_string(out, entry.key());
-    codec::write_value(out, entry.value());
+    codec::write_string_with(out, entry.key(), compression);
+    codec::write_value_with(out, entry.value(), compression);
 }
 
 #[cfg(test)]

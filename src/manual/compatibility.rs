@@ -35,10 +35,10 @@
 //! `save`, `appendonly`, `maxmemory`, `notify-keyspace-events`, `aclfile`. Others that mean
 //! nothing here are accepted and named once at the start. These are accepted silently and have
 //! no effect yet: `repl-backlog-ttl` (the backlog is kept), `repl-diskless-sync-max-replicas`,
-//! `repl-diskless-load`, `repl-disable-tcp-nodelay`, `replica-lazy-flush`, `rdbcompression`
-//! (strings are always compressed where that is shorter), `active-expire-effort`,
-//! `bind-source-addr`, `shutdown-timeout`, `lazyfree-lazy-user-flush` (flushes are always freed
-//! in the background), the `slowlog-`, `latency-` and `lfu-` directives, and those of types that
+//! `repl-diskless-load`, `repl-disable-tcp-nodelay`, `replica-lazy-flush`,
+//! `active-expire-effort`, `bind-source-addr`, `shutdown-timeout`, `lazyfree-lazy-user-flush`
+//! (flushes are always freed in the background), the `slowlog-`, `latency-` and `lfu-`
+//! directives, and those of types that
 //! are not there.
 //!
 //! A replica whose upstream sends a command that is not there logs an error, skips it, and goes
@@ -52,6 +52,7 @@
 //!   replicates Banyan has one thread and shows the stream's order.
 //! - **SCAN cursors** name a shard and a position in it; a call looks at one shard. They stay
 //!   valid as long as the server runs.
+//! - **Strings above 1 MiB** are not compressed in dumps and snapshots: that would stall a shard.
 //! - **HRANDFIELD** with a negative count refuses more than 16,777,216 repetitions. Redis
 //!   answers until its memory ends.
 //! - **`client-query-buffer-limit`** bounds one request, whole or not; Redis bounds the part

@@ -54,6 +54,7 @@ use crate::command::{DataState, DataStats, Effects, Origin, Rng, Settings};
 use crate::config::{Config, MaxmemoryPolicy};
 use crate::keyspace::{Keyspace, Seed};
 use crate::protocol::{Limits, Reply, Version};
+use crate::value::codec::Compression;
 use client::Client;
 use locks::{Locks, TxId};
 use message::{Envelope, Item, OwnedRequest};
@@ -204,6 +205,8 @@ impl Shard {
 
     fn apply_config(&mut self) {
         self.data.settings = settings_of(&self.config, &self.shared);
+        self.keyspace
+            .set_compression(self.data.settings.compression);
         self.limits = Limits {
             bulk_len_max: self.config.proto_max_bulk_len as usize,
             query_buffer_max: self.config.client_query_buffer_limit as usize,
@@ -411,6 +414,10 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
         hash_limits: crate::value::hash::HashLimits {
             entries_max: config.hash_max_listpack_entries as usize,
             value_len_max: config.hash_max_listpack_value as usize,
+        },
+        compression: match config.rdbcompression {
+            true => Compression::Lzf,
+            false => Compression::None,
         },
         lazy_expire: config.lazyfree_lazy_expire,
         lazy_user_del: config.lazyfree_lazy_user_del,

@@ -17,6 +17,8 @@ pub enum Check {
     Near(i64),
     /// The same kinds of values and the same lengths: the values are random.
     Shape,
+    /// A payload of DUMP: the same but for version and checksum where the encoding has one form.
+    Dump,
     /// The server's name, version and the connection's id are its own.
     Hello,
     /// An error, exact, or one step of an iteration, whose content is the server's own.
@@ -313,6 +315,7 @@ impl Generator {
             How::Seconds => Check::Near(DRIFT),
             How::Millis => Check::Near(DRIFT * 1000),
             How::Shape => Check::Shape,
+            How::Dump => Check::Dump,
             How::Hello => Check::Hello,
             How::Cursor => Check::Cursor,
         };

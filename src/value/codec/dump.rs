@@ -4,7 +4,10 @@
 //! type:u8  payload  version:u16 little-endian  crc64 of all before:u64 little-endian
 //! ```
 
-use super::{CodecError, Collections, RDB_VERSION, Reader, read_value, type_byte, write_value};
+use super::{
+    CodecError, Collections, Compression, RDB_VERSION, Reader, read_value, type_byte,
+    write_value_with,
+};
 use crate::value::{Value, ValueRef, crc64};
 
 /// The greatest RDB version that a payload may name: that of Redis 7.2.
@@ -22,9 +25,9 @@ pub enum RestoreError {
 }
 
 /// The payload of DUMP for `value`.
-pub fn dump(value: ValueRef<'_>) -> Vec<u8> {
+pub fn dump(value: ValueRef<'_>, compression: Compression) -> Vec<u8> {
     let mut out = vec![type_byte(value)];
-    write_value(&mut out, value);
+    write_value_with(&mut out, value, compression);
     out.extend_from_slice(&RDB_VERSION.to_le_bytes());
     let crc = crc64::checksum(&out);
     out.extend_from_slice(&crc.to_le_bytes());

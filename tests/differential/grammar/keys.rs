@@ -29,7 +29,7 @@ pub const TEMPLATES: &[Template] = &[
     (4, How::Shape, "OBJECT [REFCOUNT|IDLETIME] $k"),
     (2, EXACT, "OBJECT FREQ $k"),
     (2, EXACT, "OBJECT [ENCODING|$bad|FREQ $k $k]"),
-    (4, How::Shape, "DUMP $k"),
+    (12, How::Dump, "DUMP $k"),
     (2, How::Shape, "MEMORY USAGE $k [|SAMPLES 0|SAMPLES 5]"),
     (2, How::Shape, "MEMORY USAGE $k [SAMPLES|SAMPLES -1|SAMPLES $bad|$bad]"),
     (3, EXACT, "RESTORE $k [0|-1|$ms|$bad] $v [|REPLACE|ABSTTL|IDLETIME 5|FREQ 256|IDLETIME -1|FREQ 1 IDLETIME 1]"),

@@ -16,6 +16,7 @@ pub enum How {
     Seconds,
     Millis,
     Shape,
+    Dump,
     Hello,
     Cursor,
 }

@@ -147,13 +147,14 @@ pub(super) fn debug_object(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         return Err(unknown_debug(args));
     }
     let fast = args.get(3).is_some_and(|a| a.eq_ignore_ascii_case(b"fast"));
+    let compression = ctx.settings().compression;
     let entry = ctx.keyspace.db(ctx.db).get(&args[2]);
     let entry = entry.ok_or(Error::NoSuchKey)?;
     let length = if fast {
         String::new()
     } else {
         let mut payload = Vec::new();
-        codec::write_value(&mut payload, entry.value());
+        codec::write_value_with(&mut payload, entry.value(), compression);
         format!(" serializedlength:{}", payload.len())
     };
     let text = format!(

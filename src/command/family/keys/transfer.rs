@@ -115,8 +115,9 @@ pub(super) fn copy(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 }
 
 pub(super) fn dump(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
+    let compression = ctx.settings().compression;
     match ctx.find_and_reply(&args[1]) {
-        (Some(entry), reply) => reply.bulk(&codec::dump(entry.value())),
+        (Some(entry), reply) => reply.bulk(&codec::dump(entry.value(), compression)),
         (None, reply) => reply.null(),
     }
     Ok(())
