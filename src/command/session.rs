@@ -60,10 +60,28 @@ pub enum SessionOp {
     DebugError,
     DebugPanic,
     DebugHelp,
+    /// SLOWLOG and LATENCY.
+    Observe(Observe),
     // replication
     ReplicaOf,
     Psync,
     Sync,
     ReplConf,
     Wait,
+}
+
+/// Commands that look at what all shards have seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Observe {
+    SlowlogGet,
+    SlowlogLen,
+    SlowlogReset,
+    SlowlogHelp,
+    LatencyLatest,
+    LatencyHistory,
+    LatencyGraph,
+    LatencyDoctor,
+    LatencyReset,
+    LatencyHistogram,
+    LatencyHelp,
 }

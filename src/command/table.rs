@@ -185,6 +185,10 @@ pub struct Command {
     /// Its arguments in the notation of [`super::syntax`]; joined to the row when the table is
     /// first used.
     pub syntax: &'static str,
+    /// Takes a time that does not grow with the data, unless its arguments are many or large: such
+    /// commands share the readings of the clock. It follows from the row when the table is first
+    /// used.
+    pub quick: bool,
     /// Dense number, for per-command statistics; given when the table is first used.
     pub number: u16,
 }
@@ -215,6 +219,7 @@ impl Command {
         subcommands: &[],
         tips: &[],
         syntax: "",
+        quick: false,
         number: 0,
     };
 
@@ -339,6 +344,12 @@ fn numbered(rows: impl Iterator<Item = &'static Command>, next: &mut u16) -> &'s
     let mut list: Vec<Command> = rows.copied().collect();
     for row in &mut list {
         row.number = *next;
+        let constant = row.flags.has(Flags::FAST)
+            || (matches!(row.run, Run::Data(_)) && row.doc.complexity == "O(1)");
+        row.quick = constant
+            && !row
+                .flags
+                .has(Flags::BLOCKING.or(Flags::TOUCHES_ARBITRARY_KEYS));
         row.syntax = syntax::of(row.full_name).unwrap_or_default();
         *next += 1;
     }

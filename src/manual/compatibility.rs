@@ -17,7 +17,8 @@
 //! - Transactions: MULTI EXEC DISCARD WATCH UNWATCH, over any keys.
 //! - Connections: AUTH and HELLO with `requirepass`; CLIENT with its subcommands but those of
 //!   tracking.
-//! - Server: INFO, CONFIG, COMMAND, TIME, ROLE, LASTSAVE, SHUTDOWN, some of DEBUG.
+//! - Server: INFO, CONFIG, COMMAND, TIME, ROLE, LASTSAVE, SHUTDOWN, SLOWLOG, LATENCY, some of
+//!   DEBUG.
 //! - Replication, upstream side: PSYNC and SYNC, full and partial, diskless (`$EOF:`) and with a
 //!   length; WAIT; `min-replicas-to-write`.
 //! - Replication, replica side: REPLICAOF; of redis-server, valkey-server and Banyan; chains,
@@ -28,7 +29,7 @@
 //!
 //! Lists, sets, sorted sets, streams, HyperLogLog, geo, bit commands; blocking commands; pub/sub
 //! and keyspace notifications; scripts and functions; ACL users; TLS; cluster mode; eviction;
-//! Sentinel's part of a failover, FAILOVER; slow log, latency monitor, MONITOR; persistence
+//! Sentinel's part of a failover, FAILOVER; MONITOR; persistence
 //! ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
@@ -37,8 +38,7 @@
 //! no effect yet: `repl-backlog-ttl` (the backlog is kept), `repl-diskless-sync-max-replicas`,
 //! `repl-diskless-load`, `repl-disable-tcp-nodelay`, `replica-lazy-flush`,
 //! `active-expire-effort`, `bind-source-addr`, `shutdown-timeout`, `lazyfree-lazy-user-flush`
-//! (flushes are always freed in the background), the `slowlog-`, `latency-` and `lfu-`
-//! directives, and those of types that
+//! (flushes are always freed in the background), the `lfu-` directives, and those of types that
 //! are not there.
 //!
 //! A replica whose upstream sends a command that is not there logs an error, skips it, and goes
@@ -61,6 +61,10 @@
 //! - **INFO** gathers its figures from the shards one after the other; it shows no single
 //!   moment.
 //! - **CLIENT LIST, KILL and UNBLOCK within MULTI** see the connections of one shard.
+//! - **COMMAND DOCS** has neither the history of a command nor the notes of its key
+//!   specifications: prose about other servers' versions.
+//! - **Times of short commands** are those of their neighbours too
+//!   ([`observation`](super::observation)).
 //! - **CLIENT PAUSE** does not wait for commands that are under way.
 //! - **DEBUG SLEEP** holds back the connection that sent it, not the server.
 //! - **WAIT** may wait for a little more of the stream than the client's own writes.
@@ -79,4 +83,3 @@
 //!   waits for that long.
 //! - *Eight shards on two cores* cost more per command than the bounds that we set ourselves;
 //!   see the README's table.
-//! - *COMMAND DOCS* has no arguments, and `cmdstat` no times.

@@ -37,7 +37,10 @@ impl Shard {
         }
         let mut more = false;
         if now_ms >= self.background.next_expire_ms && self.may_expire() {
+            let began_ns = self.clock_ns();
             more |= self.expire_slice();
+            let took_ns = self.clock_ns().saturating_sub(began_ns);
+            self.note_latency("expire-cycle", took_ns / 1_000_000);
             self.background.next_expire_ms = if more { 0 } else { now_ms + EXPIRE_PERIOD_MS };
         }
         more |= self.keyspace.free_slice(FREE_BUDGET);

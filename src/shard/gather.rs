@@ -3,6 +3,7 @@
 use crate::command::DataStats;
 
 use super::clients::{Kill, ListFilter};
+use super::observe::{Observed, Wanted};
 use super::stats::{KeyspaceLine, ShardStats};
 
 /// A question.
@@ -16,6 +17,8 @@ pub enum Question {
     ClientUnblock { id: u64, error: bool },
     /// Figures for INFO.
     Stats,
+    /// SLOWLOG and LATENCY.
+    Observe(Wanted),
     /// CONFIG RESETSTAT.
     ResetStats,
     /// Look at the shared state again (CLIENT UNPAUSE, CONFIG SET).
@@ -36,6 +39,7 @@ pub enum Answer {
     Lines(Vec<(u64, String)>),
     Count(u64),
     Stats(Box<ShardFigures>),
+    Observed(Box<Observed>),
 }
 
 /// One shard's part of INFO.

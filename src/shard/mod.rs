@@ -18,13 +18,16 @@ mod debug;
 mod dispatch;
 mod documentation;
 pub mod gather;
+pub mod histogram;
 mod info;
 mod introspection;
 #[cfg(test)]
 mod keys_tests;
+pub mod latency;
 pub mod locks;
 pub mod message;
 mod multi;
+pub mod observe;
 pub mod output;
 mod owner;
 mod parked;
@@ -35,11 +38,13 @@ mod session;
 mod share;
 pub mod shared;
 pub mod shell;
+pub mod slow_log;
 pub mod stats;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod timing;
 pub mod transaction;
 
 use std::collections::VecDeque;
@@ -145,6 +150,9 @@ pub struct Shard {
     sink: Reply,
     background: background::Background,
     run_spent: run::Spent,
+    watch: timing::Stopwatch,
+    slow_log: slow_log::SlowLog,
+    latency: latency::Events,
 }
 
 impl Shard {
@@ -197,6 +205,9 @@ impl Shard {
             applied: None,
             sink: Reply::new(Version::Resp2),
             background: background::Background::default(),
+            watch: timing::Stopwatch::default(),
+            slow_log: slow_log::SlowLog::default(),
+            latency: latency::Events::default(),
             shared,
         };
         shard.apply_config();
@@ -212,6 +223,7 @@ impl Shard {
             query_buffer_max: self.config.client_query_buffer_limit as usize,
             ..Limits::default()
         };
+        self.configure_timing();
         self.strict = self.config.pipeline_order == crate::config::PipelineOrder::Strict;
     }
 
@@ -241,8 +253,10 @@ impl Shard {
     pub fn work(&mut self, shell: &mut dyn Shell) {
         loop {
             self.run_ready(shell);
+            self.stop_watch();
             self.drain_mailbox(shell);
             self.drain_own_messages(shell);
+            self.stop_watch();
             if self.ready.is_empty() {
                 break;
             }

@@ -165,10 +165,12 @@ impl Shard {
                     reply.error(&error.to_string());
                     return false;
                 }
+                let timed = self.start_timing(request.command, request.args(), None);
                 let part = self.run_part(request);
                 let mut effects = std::mem::take(&mut self.effects);
                 let wrote = self.merge_parts(request, vec![part], reply, &mut effects);
                 self.effects = effects;
+                self.stop_timing(timed, request.command, request.args(), 0);
                 wrote
             }
             _ => {
@@ -213,7 +215,10 @@ impl Shard {
             raw: request.raw(),
             held: None,
         };
+        let timed = self.start_timing(request.command, request.args(), request.raw());
         self.session_now(client, op, parsed);
+        self.stop_timing(timed, request.command, request.args(), client.reply.len());
+        self.claim_slow(client);
         if client.reply_mode == ReplyMode::On {
             client.reply_mode = mode;
         }

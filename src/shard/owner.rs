@@ -96,6 +96,7 @@ impl Shard {
                 self.post(from, Item::Answer { token, answer });
             }
             Item::Answer { token, answer } => self.receive_answer(token, *answer, shell),
+            Item::Slow { conn, entries } => self.receive_slow(conn, *entries),
             Item::Apply(item) => self.receive_apply(envelope, &item),
             Item::Applied { upto } => {
                 self.events.push(super::Event::Applied {
@@ -357,6 +358,7 @@ impl Shard {
         let done = self.execute_in_unit(&mut sink, command, db, true, origin, args, None);
         self.effects.end_unit();
         self.sink = sink;
+        self.claim_slow_of(self.id, None);
         !done.failed
     }
 }

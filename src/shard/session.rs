@@ -8,7 +8,9 @@ use super::clients;
 use super::dispatch::Parsed;
 use super::gather::{Answer, Question, ShardFigures};
 use super::message::Item;
+use super::observe::{Observed, Report};
 use super::shell::{ConnId, Shell};
+use super::slow_log::SlowEntry;
 use super::{Event, Shard};
 
 /// A question whose answers are being collected.
@@ -19,6 +21,9 @@ pub(super) struct Gather {
     lines: Vec<(u64, String)>,
     count: u64,
     figures: Vec<ShardFigures>,
+    observed: Observed,
+    /// The slow log's entry of the command that asks, if it took long.
+    slow: Vec<SlowEntry>,
 }
 
 /// What the answers are for.
@@ -32,6 +37,8 @@ pub(super) enum Purpose {
     Flag,
     /// INFO with these sections.
     Info(Vec<String>),
+    /// SLOWLOG and LATENCY.
+    Report(Report),
     /// OK when all have acted.
     Ok,
 }
@@ -49,7 +56,19 @@ impl Shard {
         self.stats.total_commands += 1;
         self.stats.commands[number].calls += 1;
         let errors = self.stats.total_error_replies;
+        let timed = self.start_timing(parsed.command, parsed.args, parsed.raw);
         self.run_session(shell, client, op, parsed);
+        self.stop_timing(timed, parsed.command, parsed.args, 0);
+        match client.waiting {
+            // It has not run yet: SLOWLOG GET must not show itself, nor SLOWLOG RESET forget itself.
+            Waiting::Gather(token) => {
+                let slow = std::mem::take(&mut self.slow_log.unclaimed);
+                if let Some(gather) = self.gathers.get_mut(&token) {
+                    gather.slow = slow;
+                }
+            }
+            _ => self.claim_slow(client),
+        }
         // What fails within EXEC is counted there, command by command.
         if op != SessionOp::Exec && self.stats.total_error_replies > errors {
             self.stats.commands[number].failed += 1;
@@ -83,6 +102,7 @@ impl Shard {
                 let sections = info_sections(args);
                 self.ask(client, Purpose::Info(sections), &Question::Stats);
             }
+            SessionOp::Observe(what) => self.observe(client, what, args, false),
             SessionOp::ConfigResetStat => self.ask(client, Purpose::Ok, &Question::ResetStats),
             SessionOp::ConfigSet => self.config_set(client, args),
             SessionOp::Shutdown => self.shutdown(shell, client, args),
@@ -120,6 +140,7 @@ impl Shard {
             }
             SessionOp::Multi => self.multi(client),
             SessionOp::Discard => self.discard(client),
+            SessionOp::Observe(what) => self.observe(client, what, args, true),
             SessionOp::Unwatch => {
                 self.unwatch(client);
                 self.answer(client, Reply::ok);
@@ -228,6 +249,8 @@ impl Shard {
             lines: Vec::new(),
             count: 0,
             figures: Vec::new(),
+            observed: Observed::default(),
+            slow: Vec::new(),
         };
         self.gathers.insert(token, gather);
         client.waiting = Waiting::Gather(token);
@@ -251,6 +274,7 @@ impl Shard {
             Answer::Done => {}
             Answer::Lines(lines) => gather.lines.extend(lines),
             Answer::Count(count) => gather.count += count,
+            Answer::Observed(observed) => gather.observed.merge(*observed),
             Answer::Stats(figures) => gather.figures.push(*figures),
         }
         gather.missing -= 1;
@@ -262,7 +286,10 @@ impl Shard {
             return;
         };
         client.waiting = Waiting::No;
+        let slow = std::mem::take(&mut gather.slow);
+        self.keep_slow(slow, &client.peer, &client.name);
         match gather.purpose {
+            Purpose::Report(report) => self.show_report(&mut client, &report, gather.observed),
             Purpose::Ok => self.answer(&mut client, Reply::ok),
             Purpose::Flag => {
                 self.answer(&mut client, |reply| reply.integer(gather.count as i64));
@@ -299,6 +326,7 @@ impl Shard {
             Question::ClientUnblock { id, error } => {
                 Answer::Count(u64::from(self.unblock_client(id, error)))
             }
+            Question::Observe(wanted) => Answer::Observed(Box::new(self.observed(&wanted))),
             Question::Stats => Answer::Stats(Box::new(self.figures())),
             Question::ResetStats => {
                 self.reset_stats();

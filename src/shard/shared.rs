@@ -138,6 +138,8 @@ pub struct Shared {
     pub pause_until_ms: AtomicU64,
     pub pause_writes_only: AtomicBool,
     /// Names, pid and the like, for INFO.
+    /// Number of the slow log's next entry.
+    pub next_slow: AtomicU64,
     pub process: Process,
     /// File that CONFIG REWRITE writes through the shell; set by it.
     pub rewriter: Mutex<Option<Rewriter>>,
@@ -161,6 +163,9 @@ pub struct Process {
     pub memory: Option<MemoryProbe>,
     /// Memory of the machine, bytes.
     pub total_memory_bytes: u64,
+    /// Reads the monotonic clock, nanoseconds, for the times of commands. Without it time stands
+    /// still within a tick.
+    pub clock: Option<fn() -> u64>,
     /// Seconds of CPU used: (system, user).
     pub cpu: Option<fn() -> (f64, f64)>,
 }
@@ -185,6 +190,7 @@ impl Shared {
             active_expire: AtomicBool::new(true),
             pause_until_ms: AtomicU64::new(0),
             pause_writes_only: AtomicBool::new(false),
+            next_slow: AtomicU64::new(0),
             process,
             rewriter: Mutex::new(None),
         }

@@ -10,6 +10,7 @@ mod compare;
 mod description;
 mod generate;
 mod grammar;
+mod observation;
 mod propagation;
 mod run;
 mod table;
@@ -84,4 +85,10 @@ fn every_command_is_described_as_valkey_describes_it() {
 #[test]
 fn commands_are_listed_as_valkey_lists_them() {
     description::compare_lists();
+}
+
+#[test]
+fn the_slow_log_holds_what_that_of_valkey_holds() {
+    observation::compare_slow_logs(1);
+    observation::compare_slow_logs(3);
 }

@@ -4,6 +4,7 @@ pub mod connection;
 pub mod databases;
 pub mod hashes;
 pub mod keys;
+pub mod observe;
 pub mod replication;
 pub mod server;
 pub mod strings;
@@ -17,6 +18,7 @@ pub static ALL: &[&[Command]] = &[
     databases::COMMANDS,
     hashes::COMMANDS,
     keys::COMMANDS,
+    observe::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
     strings::COMMANDS,
