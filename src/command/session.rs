@@ -51,7 +51,11 @@ pub enum SessionOp {
     CommandGetKeysAndFlags,
     CommandList,
     CommandHelp,
+    DebugChangeReplId,
+    DebugLog,
+    DebugProtocol,
     DebugSleep,
+    DebugStringmatchTest,
     DebugObject,
     DebugDigestValue,
     DebugSetActiveExpire,
@@ -60,7 +64,8 @@ pub enum SessionOp {
     DebugError,
     DebugPanic,
     DebugHelp,
-    /// SLOWLOG and LATENCY.
+    Lolwut,
+    /// SLOWLOG, LATENCY and the part of MEMORY that is not about a key.
     Observe(Observe),
     // replication
     ReplicaOf,
@@ -84,4 +89,8 @@ pub enum Observe {
     LatencyReset,
     LatencyHistogram,
     LatencyHelp,
+    MemoryStats,
+    MemoryDoctor,
+    MemoryMallocStats,
+    MemoryPurge,
 }

@@ -11,7 +11,7 @@
 //! - Strings: all commands but LCS and the bit commands.
 //! - Keys: DEL UNLINK EXISTS TOUCH TYPE, the EXPIRE, TTL and PERSIST commands with their
 //!   options, RENAME RENAMENX COPY MOVE, KEYS SCAN RANDOMKEY DBSIZE, OBJECT, DUMP RESTORE,
-//!   MEMORY USAGE.
+//!   MEMORY with all subcommands.
 //! - Hashes: all commands but TTLs of fields.
 //! - Databases: SELECT SWAPDB FLUSHDB FLUSHALL.
 //! - Transactions: MULTI EXEC DISCARD WATCH UNWATCH, over any keys.

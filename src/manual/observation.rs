@@ -57,5 +57,5 @@
 //!
 //! # The latency monitor
 //!
-//! Each shard keeps, by event, the worst of each second, 160 seconds at most; LATENCY shows all
+//! Each shard keeps, by event, the worst of each second, 160 samples at most; LATENCY shows all
 //! shards' samples merged by second. Events are `command`, `fast-command` and `expire-cycle`.

@@ -250,6 +250,11 @@ impl Node {
             SessionOp::Psync => self.sync_command(shell, conn, args, false),
             SessionOp::Sync => self.sync_command(shell, conn, args, true),
             SessionOp::Wait => self.wait_command(conn, args),
+            SessionOp::DebugChangeReplId => {
+                let id = self.fresh_id();
+                self.log.reset(|merged| merged.rename(id));
+                self.shard.resume_client(conn, |client| client.reply.ok());
+            }
             other => unreachable!("{other:?} is the shard's"),
         }
     }

@@ -194,6 +194,7 @@ fn facts(
         shard_cpus: cpus.to_vec(),
         seed: std::array::from_fn(|_| rng.next_u64()),
         memory: Some(process::memory),
+        allocator: Some(process::allocator()),
         clock: Some(process::clock_ns),
         total_memory_bytes: process::total_memory_bytes(),
         cpu: Some(process::cpu),

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use crate::command::Rng;
+use crate::shard::shared::{Allocated, Allocator};
 
 /// Allocated, resident and peak resident bytes.
 pub fn memory() -> (u64, u64, u64) {
@@ -18,6 +19,58 @@ pub fn memory() -> (u64, u64, u64) {
         word.and_then(|word| word.parse::<u64>().ok()).unwrap_or(0) * 1024
     };
     (allocated, kib("VmRSS:"), kib("VmHWM:"))
+}
+
+/// The allocator's figures and what can be asked of it.
+pub fn allocator() -> Allocator {
+    Allocator {
+        figures: allocated,
+        report: allocator_report,
+        purge,
+    }
+}
+
+fn allocated() -> Allocated {
+    let _ = tikv_jemalloc_ctl::epoch::advance();
+    let bytes = |read: tikv_jemalloc_ctl::Result<usize>| read.unwrap_or(0) as u64;
+    Allocated {
+        allocated: bytes(tikv_jemalloc_ctl::stats::allocated::read()),
+        active: bytes(tikv_jemalloc_ctl::stats::active::read()),
+        resident: bytes(tikv_jemalloc_ctl::stats::resident::read()),
+    }
+}
+
+fn allocator_report() -> String {
+    use tikv_jemalloc_ctl::{arenas, stats};
+    let Allocated {
+        allocated,
+        active,
+        resident,
+    } = allocated();
+    let bytes = |read: tikv_jemalloc_ctl::Result<usize>| read.unwrap_or(0);
+    format!(
+        "jemalloc, bytes:\nallocated: {allocated}\nactive: {active}\nresident: {resident}\n\
+         metadata: {}\nmapped: {}\nretained: {}\narenas: {}\n",
+        bytes(stats::metadata::read()),
+        bytes(stats::mapped::read()),
+        bytes(stats::retained::read()),
+        arenas::narenas::read().unwrap_or(0),
+    )
+}
+
+/// An arena whose unused pages may stay for no time at all gives them back at once.
+fn purge() {
+    let arenas = tikv_jemalloc_ctl::arenas::narenas::read().unwrap_or(0);
+    for arena in 0..arenas {
+        let name = format!("arena.{arena}.dirty_decay_ms\0");
+        // SAFETY: the name ends with a zero byte, and its value is a `ssize_t`. Arenas that are
+        // not in use are refused with an error.
+        unsafe {
+            if let Ok(before) = tikv_jemalloc_ctl::raw::update(name.as_bytes(), 0isize) {
+                let _ = tikv_jemalloc_ctl::raw::write(name.as_bytes(), before);
+            }
+        }
+    }
 }
 
 /// Memory of the machine, bytes; 0 if it cannot be told.

@@ -29,6 +29,7 @@ pub(super) struct Background {
 impl Shard {
     /// One slice of everything that is due.
     pub fn background(&mut self, shell: &mut dyn super::shell::Shell) {
+        self.stop_watch();
         let now_ms = self.now.unix_ms;
         self.rates.sample(self.now.mono_ns, &self.stats);
         self.wake_sleepers();

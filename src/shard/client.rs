@@ -190,6 +190,15 @@ impl Client {
         )
     }
 
+    /// Bytes that it holds, without what its shell has queued.
+    pub fn memory(&self) -> usize {
+        size_of::<Client>()
+            + self.input.capacity()
+            + self.multi.as_ref().map_or(0, |multi| multi.bytes)
+            + self.run.bytes()
+            + self.reply.len()
+    }
+
     /// Notes the end of the command before, if there was one: CLIENT REPLY SKIP silences the
     /// command after it, however long that takes.
     pub fn end_command(&mut self) {

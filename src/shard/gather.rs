@@ -54,6 +54,9 @@ pub struct ShardFigures {
     pub replicas: u64,
     pub watched_keys: u64,
     pub watching_clients: u64,
+    /// What connections hold, those of replicas apart.
+    pub client_bytes: u64,
+    pub replica_bytes: u64,
     pub max_input_bytes: u64,
     pub max_output_bytes: u64,
     pub batches: u64,

@@ -109,6 +109,10 @@ impl Shard {
         let count = |what: fn(&super::client::Client) -> bool| {
             self.clients().filter(|client| what(client)).count() as u64
         };
+        let held = |of: fn(super::client::Class) -> bool| {
+            let clients = self.clients().filter(|client| of(client.class));
+            clients.map(|client| client.memory() as u64).sum()
+        };
         ShardFigures {
             shard: self.id as u32,
             stats: self.stats.clone(),
@@ -119,6 +123,7 @@ impl Shard {
                     keys: db.len() as u64,
                     expires: db.expires() as u64,
                     avg_ttl_ms: db.average_ttl(now_ms),
+                    table_bytes: db.table_memory() as u64,
                 })
                 .collect(),
             // By number, so that a client that is being worked on counts too.
@@ -128,6 +133,8 @@ impl Shard {
             replicas: count(|client| client.class == super::client::Class::Replica),
             watched_keys: self.data.watched.len() as u64,
             watching_clients: count(|client| !client.watched.is_empty()),
+            client_bytes: held(|class| class != super::client::Class::Replica),
+            replica_bytes: held(|class| class == super::client::Class::Replica),
             max_input_bytes: (self.clients().map(|client| client.input.buffered() as u64))
                 .max()
                 .unwrap_or(0),
@@ -310,7 +317,12 @@ fn memory(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
     text.field("mem_not_counted_for_evict", backlog);
     text.field("mem_replication_backlog", backlog);
     text.field("mem_total_replication_buffers", backlog);
-    text.zeros(&["mem_clients_slaves", "mem_clients_normal"]);
+    let (replicas, clients) = (
+        sums.sum(|figures| figures.replica_bytes),
+        sums.sum(|figures| figures.client_bytes),
+    );
+    text.field("mem_clients_slaves", replicas);
+    text.field("mem_clients_normal", clients);
     text.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
     text.field("mem_allocator", "jemalloc");
     text.zeros(&["active_defrag_running", "lazyfree_pending_objects"]);

@@ -19,7 +19,9 @@ const TREE: &str = r"
 
 /// VERSION chooses among drawings elsewhere; here there is one, but its number is checked.
 pub(super) fn lolwut(reply: &mut Reply, args: Args<'_>) {
-    let chosen = args.get(1).filter(|word| word.eq_ignore_ascii_case(b"version"));
+    let chosen = args
+        .get(1)
+        .filter(|word| word.eq_ignore_ascii_case(b"version"));
     let version = chosen.and_then(|_| args.get(2));
     if version.is_some_and(|version| parse_i64(version).is_none()) {
         return reply.error("ERR value is not an integer or out of range");

@@ -92,7 +92,12 @@ impl MemoryFigures {
         fields.integer("replication.backlog", self.backlog);
         fields.integer("clients.slaves", self.replicas);
         fields.integer("clients.normal", self.clients);
-        for name in ["cluster.links", "aof.buffer", "lua.caches", "functions.caches"] {
+        for name in [
+            "cluster.links",
+            "aof.buffer",
+            "lua.caches",
+            "functions.caches",
+        ] {
             fields.integer(name, 0);
         }
         for (db, bytes) in &self.tables {
@@ -108,7 +113,10 @@ impl MemoryFigures {
         fields.integer("overhead.total", self.overhead());
         fields.integer("db.dict.rehashing.count", 0);
         fields.integer("keys.count", self.keys);
-        fields.integer("keys.bytes-per-key", used.checked_div(self.keys).unwrap_or(0));
+        fields.integer(
+            "keys.bytes-per-key",
+            used.checked_div(self.keys).unwrap_or(0),
+        );
         fields.integer("dataset.bytes", dataset);
         fields.double("dataset.percentage", ratio(dataset, used) * 100.0);
         fields.double("peak.percentage", ratio(used, self.peak) * 100.0);
@@ -165,14 +173,18 @@ impl MemoryFigures {
             ));
         }
         if self.clients.checked_div(self.connections).unwrap_or(0) > CLIENT_BYTES_MAX {
-            say("Connections hold large buffers: clients that read slowly, or requests that are \
+            say(
+                "Connections hold large buffers: clients that read slowly, or requests that are \
                  large. CLIENT LIST shows them (tot-mem)."
-                .to_owned());
+                    .to_owned(),
+            );
         }
         if self.backlog > used / 2 {
-            say("The replication backlog is more than half of all that is in use; \
+            say(
+                "The replication backlog is more than half of all that is in use; \
                  repl-backlog-size bounds it."
-                .to_owned());
+                    .to_owned(),
+            );
         }
         match text.is_empty() {
             true => "Nothing unusual was found.\n".to_owned(),
@@ -265,7 +277,10 @@ mod tests {
         assert!(text.contains(" $4 db.0 *4 $23 overhead.hashtable.main :"));
         world.text(conn, "HELLO 3");
         let text = world.text(conn, "MEMORY STATS");
-        assert!(text.starts_with("%33 ") && text.contains(" $13 fragmentation ,"), "{text}");
+        assert!(
+            text.starts_with("%33 ") && text.contains(" $13 fragmentation ,"),
+            "{text}"
+        );
         assert_eq!(world.text(conn, "MEMORY PURGE"), "+OK");
         assert!(world.text(conn, "MEMORY DOCTOR").starts_with("=6"));
     }

@@ -25,6 +25,8 @@ mod introspection;
 mod keys_tests;
 pub mod latency;
 pub mod locks;
+mod lolwut;
+mod memory;
 pub mod message;
 mod multi;
 pub mod observe;
@@ -298,6 +300,8 @@ impl Shard {
     /// Publishes the tick's effects, then lets everything out: messages first, then replies.
     pub fn end_tick(&mut self, shell: &mut dyn Shell) {
         self.drain_own_messages(shell);
+        // Commands of the upstream's stream run outside of `work`.
+        self.stop_watch();
         self.publish();
         self.flush_messages(shell);
         self.flush_outputs(shell);

@@ -1,4 +1,4 @@
-//! SLOWLOG and LATENCY: what each shard has seen, put together by the asker's home.
+//! SLOWLOG, LATENCY and MEMORY: what each shard has seen, put together by the asker's home.
 
 use crate::command::session::Observe;
 use crate::protocol::{Args, Reply, quote};
@@ -15,6 +15,7 @@ use super::gather::{Question, ShardFigures};
 use super::histogram::Histogram;
 use super::introspection::{lookup, subcommands};
 use super::latency::{self, Events};
+use super::memory::MemoryFigures;
 use super::session::Purpose;
 use super::slow_log::{self, SlowEntry};
 
@@ -58,6 +59,8 @@ pub enum Report {
     Forgotten,
     /// Of these commands, or of all if none is named.
     Histograms(Vec<Vec<u8>>),
+    MemoryStats,
+    MemoryDoctor,
 }
 
 impl Observed {
@@ -87,8 +90,13 @@ fn plan(op: Observe, args: Args<'_>) -> Result<(Wanted, Report), String> {
         Observe::LatencyDoctor => (Wanted::Events, Report::Doctor),
         Observe::LatencyReset => (Wanted::ResetEvents(named()), Report::Forgotten),
         Observe::LatencyHistogram => (Wanted::Figures, Report::Histograms(named())),
-        Observe::SlowlogHelp | Observe::LatencyHelp => {
-            unreachable!("help is answered without asking anybody")
+        Observe::MemoryStats => (Wanted::Figures, Report::MemoryStats),
+        Observe::MemoryDoctor => (Wanted::Figures, Report::MemoryDoctor),
+        Observe::SlowlogHelp
+        | Observe::LatencyHelp
+        | Observe::MemoryMallocStats
+        | Observe::MemoryPurge => {
+            unreachable!("these are answered without asking anybody")
         }
     })
 }
@@ -121,6 +129,10 @@ impl Shard {
                 self.answer(client, |reply| help(reply, "LATENCY", LATENCY_HELP));
                 return;
             }
+            Observe::MemoryMallocStats | Observe::MemoryPurge => {
+                self.ask_allocator(client, op);
+                return;
+            }
             _ => {}
         }
         match plan(op, args) {
@@ -133,6 +145,22 @@ impl Shard {
                 self.ask(client, Purpose::Report(report), &Question::Observe(wanted));
             }
         }
+    }
+
+    /// MEMORY MALLOC-STATS and MEMORY PURGE: the allocator is the process's.
+    fn ask_allocator(&mut self, client: &mut Client, op: Observe) {
+        let shared = self.shared.clone();
+        let allocator = shared.process.allocator.as_ref();
+        self.answer(client, |reply| match (op, allocator) {
+            (Observe::MemoryPurge, allocator) => {
+                if let Some(allocator) = allocator {
+                    (allocator.purge)();
+                }
+                reply.ok();
+            }
+            (_, Some(allocator)) => reply.verbatim("txt", (allocator.report)().as_bytes()),
+            (_, None) => reply.bulk_str("Stats not supported for the current allocator"),
+        });
     }
 
     /// This shard's part.
@@ -156,7 +184,17 @@ impl Shard {
             self.config.latency_monitor_threshold,
             self.config.slowlog_log_slower_than,
         );
+        let memory = match report {
+            Report::MemoryStats | Report::MemoryDoctor => {
+                Some(MemoryFigures::new(self, &all.figures))
+            }
+            _ => None,
+        };
         self.answer(client, |reply| match report {
+            Report::MemoryStats => memory.iter().for_each(|memory| memory.show(reply)),
+            Report::MemoryDoctor => memory.iter().for_each(|memory| {
+                reply.verbatim("txt", memory.diagnosis().as_bytes());
+            }),
             Report::SlowEntries { count } => {
                 slow_log::show(reply, &slow_log::newest(all.slow, len_max.min(*count)));
             }

@@ -7,6 +7,7 @@ use super::client::{Client, Waiting};
 use super::clients;
 use super::dispatch::Parsed;
 use super::gather::{Answer, Question, ShardFigures};
+use super::lolwut;
 use super::message::Item;
 use super::observe::{Observed, Report};
 use super::shell::{ConnId, Shell};
@@ -90,6 +91,7 @@ impl Shard {
             | SessionOp::Psync
             | SessionOp::Sync
             | SessionOp::ReplConf
+            | SessionOp::DebugChangeReplId
             | SessionOp::Wait => self.hand_up(client, op, parsed),
             SessionOp::ClientList => self.client_list(client, args),
             SessionOp::ClientKill => self.client_kill(client, args),
@@ -160,7 +162,11 @@ impl Shard {
             | SessionOp::CommandGetKeysAndFlags
             | SessionOp::CommandList
             | SessionOp::CommandHelp => self.introspection_command(client, op, args),
+            SessionOp::Lolwut => self.answer(client, |reply| lolwut::lolwut(reply, args)),
             SessionOp::DebugSetActiveExpire
+            | SessionOp::DebugLog
+            | SessionOp::DebugProtocol
+            | SessionOp::DebugStringmatchTest
             | SessionOp::DebugJmap
             | SessionOp::DebugError
             | SessionOp::DebugPanic
@@ -170,6 +176,7 @@ impl Shard {
             | SessionOp::ConfigResetStat
             | SessionOp::ReplicaOf
             | SessionOp::DebugSleep
+            | SessionOp::DebugChangeReplId
             | SessionOp::Wait
             | SessionOp::Exec
             | SessionOp::Watch

@@ -111,6 +111,27 @@ pub type Rewriter = Box<dyn Fn(&Config) -> Result<(), String> + Send>;
 /// Reads the allocated, resident and peak resident bytes.
 pub type MemoryProbe = fn() -> (u64, u64, u64);
 
+/// What the allocator holds, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allocated {
+    /// Handed out.
+    pub allocated: u64,
+    /// In pages of which some part is handed out.
+    pub active: u64,
+    /// In pages that are in memory.
+    pub resident: u64,
+}
+
+/// The allocator, as far as MEMORY asks of it.
+#[derive(Clone, Debug)]
+pub struct Allocator {
+    pub figures: fn() -> Allocated,
+    /// Its own report, for people.
+    pub report: fn() -> String,
+    /// Gives pages that are not in use back to the system.
+    pub purge: fn(),
+}
+
 /// State of the whole process that every shard can see.
 pub struct Shared {
     pub shards: usize,
@@ -163,6 +184,7 @@ pub struct Process {
     pub memory: Option<MemoryProbe>,
     /// Memory of the machine, bytes.
     pub total_memory_bytes: u64,
+    pub allocator: Option<Allocator>,
     /// Reads the monotonic clock, nanoseconds, for the times of commands. Without it time stands
     /// still within a tick.
     pub clock: Option<fn() -> u64>,

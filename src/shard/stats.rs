@@ -23,6 +23,8 @@ pub struct KeyspaceLine {
     pub keys: u64,
     pub expires: u64,
     pub avg_ttl_ms: u64,
+    /// The hash table, without the entries.
+    pub table_bytes: u64,
 }
 
 /// Counters of one shard.
@@ -30,7 +32,7 @@ pub struct KeyspaceLine {
 pub struct ShardStats {
     pub commands: Vec<CommandStats>,
     /// How long the calls of each command took; made when it is first called.
-    pub histograms: Vec<Option<Histogram>>,
+    pub histograms: Vec<Option<Box<Histogram>>>,
     /// Errors by their code word.
     pub errors: Vec<(String, u64)>,
     pub total_connections: u64,

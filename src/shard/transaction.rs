@@ -481,8 +481,6 @@ impl Shard {
 
     /// Whole shards are locked: one command at a time, fetching what it needs.
     fn step_whole(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
-        // A command that runs everywhere takes from here until its last part has come back.
-        tx.asked_ns = self.clock_ns();
         while tx.next < tx.requests.len() {
             let request = &tx.requests[tx.next];
             match request.command.run {
@@ -494,6 +492,7 @@ impl Shard {
                         continue;
                     }
                     let request = request.clone();
+                    tx.asked_ns = self.clock_ns();
                     tx.parts.clear();
                     tx.missing = self.shared.shards;
                     for shard in 0..self.shared.shards {
@@ -506,6 +505,7 @@ impl Shard {
                 Runs::Data(_) if request.command.walks() => {
                     let shard = table::cursor_shard(request.args(), self.shared.shards);
                     let request = Box::new(request.clone());
+                    tx.asked_ns = self.clock_ns();
                     tx.parts.clear();
                     tx.missing = 1;
                     self.post(shard, Item::Part { tx: id, request });

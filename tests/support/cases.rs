@@ -217,5 +217,5 @@ pub const ARITY: &[&str] = &[
 
 /// Commands that other suites cover: replication, hostile, and the server's own.
 pub const ELSEWHERE: &[&str] = &[
-    "COMMAND", "CONFIG", "INFO", "QUIT", "REPLCONF", "SHUTDOWN", "SYNC",
+    "COMMAND", "CONFIG", "INFO", "LOLWUT", "QUIT", "REPLCONF", "SHUTDOWN", "SYNC",
 ];

@@ -1,5 +1,5 @@
-//! Rows of the commands that look at what the server has done: the slow log and the latency
-//! monitor. The shard runs them.
+//! Rows of the commands that look at what the server has done: the slow log, the latency
+//! monitor and the memory in use. The shard runs them.
 
 use crate::command::session::{Observe, SessionOp};
 use crate::command::table::{Command, Doc, Flags, Run};
@@ -59,6 +59,60 @@ const fn container(
         ..Command::ROW
     }
 }
+
+/// A subcommand of MEMORY, for the container.
+const fn memory(
+    names: (&'static str, &'static str),
+    op: Observe,
+    tips: &'static [&'static str],
+    summary: &'static str,
+    complexity: &'static str,
+) -> Command {
+    let doc = (summary, "4.0.0", complexity);
+    row(names, 2, op, Flags::NONE, tips, doc)
+}
+
+const PER_SHARD: &[&str] = &[
+    "nondeterministic_output",
+    "request_policy:all_shards",
+    "response_policy:special",
+];
+
+/// MEMORY DOCTOR.
+pub const MEMORY_DOCTOR_ROW: Command = memory(
+    ("doctor", "memory|doctor"),
+    Observe::MemoryDoctor,
+    PER_SHARD,
+    "Tells in words what is unusual about the memory in use.",
+    "O(1)",
+);
+
+/// MEMORY MALLOC-STATS.
+pub const MEMORY_MALLOC_STATS_ROW: Command = memory(
+    ("malloc-stats", "memory|malloc-stats"),
+    Observe::MemoryMallocStats,
+    PER_SHARD,
+    "Gives the allocator's own report.",
+    "Depends on how much memory is allocated",
+);
+
+/// MEMORY PURGE.
+pub const MEMORY_PURGE_ROW: Command = memory(
+    ("purge", "memory|purge"),
+    Observe::MemoryPurge,
+    &["request_policy:all_shards", "response_policy:all_succeeded"],
+    "Gives memory that is free back to the system.",
+    "Depends on how much memory is allocated",
+);
+
+/// MEMORY STATS.
+pub const MEMORY_STATS_ROW: Command = memory(
+    ("stats", "memory|stats"),
+    Observe::MemoryStats,
+    PER_SHARD,
+    "Tells where the memory is.",
+    "O(1)",
+);
 
 /// The rows.
 pub static COMMANDS: &[Command] = &[
