@@ -379,7 +379,7 @@ mod tests {
     #[test]
     fn groups_versions_and_repetitions_can_be_combined() {
         let argument =
-            one("[LIMIT=limit{offset:integer [way(UP | DOWN@7.0.0)]...}@6.2.0@-8.0.0...]");
+            one("[LIMIT=limit{offset:integer [way(UP | DOWN@7.0.0)...]}@6.2.0@-8.0.0...]");
         assert!(argument.optional && argument.multiple && !argument.multiple_token);
         assert_eq!(argument.kind, ArgumentKind::Block);
         assert_eq!(argument.since, Some("6.2.0"));
