@@ -75,8 +75,8 @@
 //!
 //! Where this version does not yet keep what its design promises:
 //!
-//! - *Large collections.* A hash above 1 MiB is saved in one go by a snapshot, and its shard
-//!   waits for that long.
+//! - *Large collections under a whole-shard lock.* A command that locks whole shards and then
+//!   changes a collection above 1 MiB which a snapshot has not reached saves it in one go.
 //! - *Eight shards on two cores* cost more per command than the bounds that we set ourselves;
 //!   see the README's table.
 //! - *COMMAND DOCS* has no arguments, and `cmdstat` no times.

@@ -35,6 +35,7 @@ mod session;
 mod share;
 pub mod shared;
 pub mod shell;
+mod slicing;
 pub mod stats;
 #[cfg(test)]
 pub mod testing;
@@ -112,6 +113,7 @@ pub struct Shard {
     pub effects: Effects,
     locks: Locks,
     parked: VecDeque<parked::Parked>,
+    slicing: slicing::Slicing,
     claims: HashMap<TxId, owner::Lending, RandomState>,
     txs: HashMap<TxId, Tx, RandomState>,
     gathers: HashMap<u64, session::Gather, RandomState>,
@@ -169,6 +171,7 @@ impl Shard {
             effects: Effects::default(),
             locks: Locks::new(state.clone()),
             parked: VecDeque::new(),
+            slicing: slicing::Slicing::default(),
             claims: HashMap::with_hasher(state.clone()),
             txs: HashMap::with_hasher(state.clone()),
             gathers: HashMap::with_hasher(state.clone()),

@@ -7,6 +7,7 @@
 //! | `frame` | where a value of any type ends, found over any split of the bytes |
 //! | `legacy` | zipmaps and ziplists, the compact hashes before Redis 7 |
 //! | `payload` | the types that this version holds: strings and hashes |
+//! | `slices` | a large value, written bit by bit |
 //! | `dump` | the framing of DUMP and RESTORE |
 //!
 //! Everything that is read is validated to the last byte: lengths, counts, back links,
@@ -21,6 +22,7 @@ mod legacy;
 mod lzf;
 mod payload;
 mod primitive;
+mod slices;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -30,6 +32,7 @@ pub use payload::{Collections, read_value, type_byte, write_value, write_value_w
 pub use primitive::{
     Reader, STRING_LEN_MAX, Text, write_integer, write_len, write_string, write_string_with,
 };
+pub use slices::{Position, write_slice};
 
 /// The RDB version that is written: every Redis from 7.0 on and every Valkey reads it.
 pub const RDB_VERSION: u16 = 10;

@@ -13,7 +13,7 @@ const LIMITS: HashLimits = HashLimits {
     value_len_max: 64,
 };
 
-fn collections() -> Collections {
+pub(super) fn collections() -> Collections {
     Collections {
         hash_limits: LIMITS,
         seed: HashSeed([1, 2, 3, 4]),
