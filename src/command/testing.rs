@@ -53,6 +53,7 @@ impl Bench {
                         entries_max: 128,
                         ..HashLimits::default()
                     },
+                    sorted_set_limits: Default::default(),
                     compression: Default::default(),
                     lazy_expire: false,
                     lazy_user_del: false,

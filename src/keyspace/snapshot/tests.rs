@@ -54,6 +54,7 @@ fn content(keyspace: &Keyspace) -> Content {
 fn decode(fragment: &[u8], content: &mut Content) {
     let collections = Collections {
         hash_limits: HashLimits::default(),
+        sorted_set_limits: Default::default(),
         seed: SEED,
     };
     let mut reader = Reader::new(fragment);

@@ -5,9 +5,10 @@
 //! | `primitive` | lengths and strings |
 //! | `lzf` | the compression of strings |
 //! | `frame` | where a value of any type ends, found over any split of the bytes |
-//! | `legacy` | zipmaps and ziplists, the compact hashes before Redis 7 |
-//! | `payload` | the types that this version holds: strings and hashes |
+//! | `legacy` | zipmaps and ziplists, the compact collections before Redis 7 |
+//! | `payload` | the types that this version holds; strings and hashes themselves |
 //! | `slices` | a large value, written bit by bit |
+//! | `sorted_set` | sorted sets |
 //! | `dump` | the framing of DUMP and RESTORE |
 //!
 //! Everything that is read is validated to the last byte: lengths, counts, back links,
@@ -23,6 +24,7 @@ mod lzf;
 mod payload;
 mod primitive;
 mod slices;
+mod sorted_set;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -149,7 +151,7 @@ pub mod kind {
 
     /// Whether this version holds values of this type.
     pub fn is_supported(kind: u8) -> bool {
-        matches!(name(kind), Some("string" | "hash"))
+        matches!(name(kind), Some("string" | "hash" | "zset"))
     }
 }
 

@@ -2,11 +2,13 @@
 
 use super::legacy::{read_ziplist, read_zipmap};
 use super::primitive::write_integer;
+use super::sorted_set;
 use super::{
     CodecError, Compression, Frame, Progress, Reader, Text, kind, write_len, write_string_with,
 };
 use crate::value::hash::{Hash, HashError, HashLimits};
 use crate::value::listpack::Listpack;
+use crate::value::sorted_set::SortedSetLimits;
 use crate::value::{HashSeed, Value, ValueRef, number};
 
 /// What collections are built with when they are read.
@@ -14,6 +16,8 @@ use crate::value::{HashSeed, Value, ValueRef, number};
 pub struct Collections {
     /// When a hash is no longer a listpack.
     pub hash_limits: HashLimits,
+    /// When a sorted set is no longer a listpack.
+    pub sorted_set_limits: SortedSetLimits,
     /// The keys of the hash function.
     pub seed: HashSeed,
 }
@@ -26,7 +30,8 @@ pub fn type_byte(value: ValueRef<'_>) -> u8 {
         ValueRef::Hash(_) => kind::HASH,
         ValueRef::List(list) => match *list {},
         ValueRef::Set(set) => match *set {},
-        ValueRef::SortedSet(set) => match *set {},
+        ValueRef::SortedSet(set) if set.as_listpack().is_some() => kind::SORTED_SET_LISTPACK,
+        ValueRef::SortedSet(_) => kind::SORTED_SET_2,
         ValueRef::Stream(stream) => match *stream {},
     }
 }
@@ -44,7 +49,7 @@ pub fn write_value_with(out: &mut Vec<u8>, value: ValueRef<'_>, compression: Com
         ValueRef::Hash(hash) => write_hash(out, hash, compression),
         ValueRef::List(list) => match *list {},
         ValueRef::Set(set) => match *set {},
-        ValueRef::SortedSet(set) => match *set {},
+        ValueRef::SortedSet(set) => sorted_set::write(out, set, compression),
         ValueRef::Stream(stream) => match *stream {},
     }
 }
@@ -79,6 +84,13 @@ pub fn read_value(
         kind::HASH_ZIPMAP => reader
             .string()?
             .with(|zipmap| read_hash_zipmap(zipmap, collections))?,
+        kind::SORTED_SET
+        | kind::SORTED_SET_2
+        | kind::SORTED_SET_ZIPLIST
+        | kind::SORTED_SET_LISTPACK => {
+            let set = sorted_set::read(kind, reader, collections)?;
+            return Ok(Value::SortedSet(Box::new(set)));
+        }
         _ => return Err(pass_over(kind, reader)),
     };
     Ok(Value::Hash(Box::new(hash)))

@@ -1,8 +1,9 @@
 //! A value written in slices, so that a large one stalls nobody.
 
-use super::{Compression, write_len, write_string_with, write_value_with};
+use super::{Compression, sorted_set, write_len, write_string_with, write_value_with};
 use crate::value::ValueRef;
 use crate::value::hash::Hash;
+use crate::value::sorted_set::SortedSet;
 
 /// Elements that are written between two looks at the budget.
 const ELEMENTS_A_LOOK: usize = 16;
@@ -31,6 +32,10 @@ pub fn write_slice(
         ValueRef::Hash(hash) => match hash.as_listpack() {
             Some(listpack) => string_slice(out, listpack.bytes(), at, budget_bytes),
             None => hash_slice(out, hash, at, budget_bytes, compression),
+        },
+        ValueRef::SortedSet(set) => match set.as_listpack() {
+            Some(listpack) => string_slice(out, listpack.bytes(), at, budget_bytes),
+            None => sorted_set_slice(out, set, at, budget_bytes, compression),
         },
         _ => {
             write_value_with(out, value, compression);
@@ -68,6 +73,31 @@ fn hash_slice(
             field.with_bytes(|field| write_string_with(out, field, compression));
             value.with_bytes(|value| write_string_with(out, value, compression));
         })
+    })
+}
+
+/// The cursor counts the members that are done, of which the last was the first.
+fn sorted_set_slice(
+    out: &mut Vec<u8>,
+    set: &SortedSet,
+    at: &mut Position,
+    budget_bytes: usize,
+    compression: Compression,
+) -> bool {
+    if !at.begun {
+        at.begun = true;
+        write_len(out, set.len() as u64);
+    }
+    walk(out, at, budget_bytes, |out, cursor| {
+        let done = usize::try_from(cursor).unwrap_or(usize::MAX);
+        let end = set.len().saturating_sub(done);
+        let start = end.saturating_sub(ELEMENTS_A_LOOK);
+        sorted_set::write_members(out, set, start..end, compression);
+        if start == 0 {
+            0
+        } else {
+            cursor + (end - start) as u64
+        }
     })
 }
 
@@ -134,6 +164,29 @@ mod tests {
                 let found = field.with_bytes(|field| read.get(field));
                 assert_eq!(found.map(|found| found.to_vec()), Some(value.to_vec()));
             }
+        }
+    }
+
+    #[test]
+    fn a_sorted_set_in_slices_is_the_same_sorted_set() {
+        let members = |set: &SortedSet| {
+            let mut members = Vec::new();
+            set.for_each(|member, score| members.push((member.to_vec(), score.to_bits())));
+            members
+        };
+        for count in [3, 16, 17, 5000] {
+            let mut set = SortedSet::new_large(&collections().seed);
+            let (limits, seed) = (collections().sorted_set_limits, collections().seed);
+            for n in 0..count {
+                let text = format!("member-{n}");
+                set.set(text.as_bytes(), (n % 70) as f64 / 3.0, &limits, &seed);
+            }
+            let (read, slices) = in_slices(&Value::SortedSet(Box::new(set.clone())), 100);
+            assert!(slices > count / 100, "{slices} slices");
+            let Value::SortedSet(read) = read else {
+                panic!("a sorted set is read back")
+            };
+            assert_eq!(members(&read), members(&set));
         }
     }
 

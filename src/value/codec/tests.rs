@@ -16,6 +16,7 @@ const LIMITS: HashLimits = HashLimits {
 pub(super) fn collections() -> Collections {
     Collections {
         hash_limits: LIMITS,
+        sorted_set_limits: Default::default(),
         seed: HashSeed([1, 2, 3, 4]),
     }
 }
@@ -329,7 +330,6 @@ fn types_that_are_not_held_are_named_if_they_are_well_formed() {
     for (payload, error) in [
         (&b"\x01\x01\x01a"[..], CodecError::Unsupported("list")),
         (b"\x02\x01\x01a", CodecError::Unsupported("set")),
-        (b"\x05\x01\x01a12345678", CodecError::Unsupported("zset")),
         (
             b"\x18\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01a\x01b",
             CodecError::Unsupported("hash with field TTLs"),
