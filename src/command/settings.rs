@@ -12,6 +12,8 @@ pub struct Settings {
     pub string_len_max: usize,
     /// Thresholds of the listpack form of hashes.
     pub hash_limits: HashLimits,
+    /// Bytes above which a HyperLogLog becomes dense (`hll-sparse-max-bytes`).
+    pub hll_sparse_len_max: usize,
     /// Thresholds of the listpack form of sorted sets.
     pub sorted_set_limits: SortedSetLimits,
     /// Whether DUMP compresses strings (`rdbcompression`).

@@ -53,6 +53,7 @@ impl Bench {
                         entries_max: 128,
                         ..HashLimits::default()
                     },
+                    hll_sparse_len_max: 3000,
                     sorted_set_limits: Default::default(),
                     compression: Default::default(),
                     lazy_expire: false,

@@ -32,6 +32,8 @@ pub struct Failure {
 /// Thresholds that both sides must share, and what Redis 7.2 does where Valkey 8 changed a
 /// default: lazy freeing turns the DEL of an expired key into UNLINK.
 const SHARED_ARGS: &[&str] = &[
+    "--hll-sparse-max-bytes",
+    "300",
     "--hash-max-listpack-entries",
     "128",
     "--hash-max-listpack-value",
@@ -39,6 +41,7 @@ const SHARED_ARGS: &[&str] = &[
 ];
 #[rustfmt::skip]
 pub const REFERENCE_ARGS: &[&str] = &[
+    "--hll-sparse-max-bytes", "300",
     "--hash-max-listpack-entries", "128", "--hash-max-listpack-value", "64",
     "--lazyfree-lazy-expire", "no", "--lazyfree-lazy-server-del", "no",
     "--lazyfree-lazy-user-del", "no", "--lazyfree-lazy-user-flush", "no",

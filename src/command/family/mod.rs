@@ -1,8 +1,10 @@
 //! The rows of the command table and the commands themselves, one file or folder per family.
 
+pub mod bitmaps;
 pub mod connection;
 pub mod databases;
 pub mod hashes;
+pub mod hyperloglog;
 pub mod keys;
 pub mod replication;
 pub mod server;
@@ -13,9 +15,11 @@ use super::table::Command;
 
 /// All families.
 pub static ALL: &[&[Command]] = &[
+    bitmaps::COMMANDS,
     connection::COMMANDS,
     databases::COMMANDS,
     hashes::COMMANDS,
+    hyperloglog::COMMANDS,
     keys::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,

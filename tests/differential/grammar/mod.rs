@@ -3,8 +3,10 @@
 //! A template is a command as typed, with two kinds of holes: `[a|b|]` picks one alternative, and
 //! `$name` draws an argument (see `Generator::draw`). A name ending in `+` draws several.
 
+mod bitmaps;
 mod connection;
 mod hashes;
+mod hyperloglog;
 mod keys;
 mod strings;
 
@@ -27,8 +29,10 @@ const EXACT: How = How::Exact;
 pub type Template = (usize, How, &'static str);
 
 const FAMILIES: &[&[Template]] = &[
+    bitmaps::TEMPLATES,
     connection::TEMPLATES,
     hashes::TEMPLATES,
+    hyperloglog::TEMPLATES,
     keys::TEMPLATES,
     strings::TEMPLATES,
 ];
