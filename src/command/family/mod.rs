@@ -8,6 +8,7 @@ pub mod hyperloglog;
 pub mod keys;
 pub mod replication;
 pub mod server;
+pub mod sets;
 pub mod strings;
 pub mod transactions;
 
@@ -23,6 +24,7 @@ pub static ALL: &[&[Command]] = &[
     keys::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
+    sets::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];

@@ -8,6 +8,7 @@ mod connection;
 mod hashes;
 mod hyperloglog;
 mod keys;
+mod sets;
 mod strings;
 
 /// How the replies of a template are compared; see `Check`.
@@ -34,6 +35,7 @@ const FAMILIES: &[&[Template]] = &[
     hashes::TEMPLATES,
     hyperloglog::TEMPLATES,
     keys::TEMPLATES,
+    sets::TEMPLATES,
     strings::TEMPLATES,
 ];
 
