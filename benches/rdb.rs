@@ -12,13 +12,17 @@ const KEYS: usize = 10_000;
 fn collections() -> Collections {
     Collections {
         hash_limits: HashLimits::default(),
+        set_limits: Default::default(),
+        sorted_set_limits: Default::default(),
         seed: HashSeed([1, 2, 3, 4]),
     }
 }
 
 /// A hash of 20 short fields.
 fn small_hash() -> Hash {
-    let Collections { hash_limits, seed } = collections();
+    let Collections {
+        hash_limits, seed, ..
+    } = collections();
     let mut hash = Hash::new();
     for i in 0..20 {
         let field = format!("field:{i}");

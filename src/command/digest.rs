@@ -9,7 +9,8 @@
 //!
 //!    field     mix(field) mix(value)                       one of a hash
 //!    key       mix(key) mix(type:u32 big-endian)
-//!              a string: mix(value); a hash: xor(field) for each
+//!              a string: mix(value); a hash: xor(field) for each; a set: xor(member) for each;
+//!              a sorted set as a hash, of its members and their scores as `%.17g`
 //!              xor("!!expire!!") if it has an expiry
 //!    dataset   for each database that is not empty, in order:
 //!              mix(number:u32 big-endian), then xor(key) for each
@@ -21,7 +22,7 @@
 use sha1_smol::Sha1;
 
 use crate::keyspace::{Entry, Keyspace};
-use crate::value::{Kind, ValueRef};
+use crate::value::{Kind, ValueRef, number};
 
 /// Bytes of a digest.
 pub const DIGEST_LEN: usize = 20;
@@ -67,8 +68,16 @@ impl Digest {
                 }
             }
             ValueRef::List(list) => match *list {},
-            ValueRef::Set(set) => match *set {},
-            ValueRef::SortedSet(set) => match *set {},
+            ValueRef::Set(set) => {
+                set.iter()
+                    .for_each(|member| member.with_bytes(|member| self.xor(member)));
+            }
+            ValueRef::SortedSet(set) => set.for_each(|member, score| {
+                let mut pair = Digest::default();
+                member.with_bytes(|member| pair.mix(member));
+                pair.mix(number::format_g17(score).as_bytes());
+                self.xor(&pair.0);
+            }),
             ValueRef::Stream(stream) => match *stream {},
         }
         if entry.expire_at().is_some() {
@@ -165,6 +174,30 @@ mod tests {
 
     fn digest(keyspaces: &[Keyspace]) -> String {
         dataset(keyspaces.iter().flat_map(shard_sums).collect()).to_string()
+    }
+
+    #[test]
+    fn the_digest_of_a_sorted_set_is_that_of_valkey() {
+        let mut set = Box::new(crate::value::sorted_set::SortedSet::new());
+        for (member, score) in [
+            ("a", 1.0),
+            ("b", 2.5),
+            (
+                "a member that has some more letters than fit into a slot",
+                3.0,
+            ),
+            ("d", f64::NEG_INFINITY),
+            ("e", f64::INFINITY),
+            ("12345", 7.0),
+        ] {
+            set.set(member.as_bytes(), score, &Default::default(), &SEED);
+        }
+        let mut digest = Digest::default();
+        digest.mix_entry(&Entry::new(b"z", Value::SortedSet(set), None));
+        assert_eq!(
+            digest.to_string(),
+            "4d45e8e8e5e66ac12d22c4f8582ae17aa82dfe90"
+        );
     }
 
     #[test]

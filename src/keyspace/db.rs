@@ -140,6 +140,11 @@ impl Db {
         self.clock = clock;
     }
 
+    /// The seed of its hashes.
+    pub(super) fn seed(&self) -> HashSeed {
+        self.seed
+    }
+
     /// The hash of a key.
     pub fn hash(&self, key: &[u8]) -> u64 {
         self.seed.hash(key)

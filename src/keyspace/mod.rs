@@ -17,6 +17,8 @@ use db::Entries;
 use garbage::Garbage;
 use snapshot::{Cut, Restamp};
 
+pub use snapshot::{SLICED_BYTES_MIN, Step};
+
 /// All databases of one shard.
 pub struct Keyspace {
     databases: Vec<Db>,
@@ -30,6 +32,10 @@ pub struct Keyspace {
     /// Epochs that began since all entries were known to carry the same one.
     stale_epochs: u16,
     restamp: Restamp,
+    /// Values of at least so many bytes are serialised in slices.
+    sliced_bytes_min: usize,
+    /// Keys held for that and let go since they were last asked for.
+    released: Vec<Box<[u8]>>,
     compression: Compression,
 }
 
@@ -55,6 +61,8 @@ impl Keyspace {
             detached: Vec::new(),
             stale_epochs: 0,
             restamp: Restamp::default(),
+            sliced_bytes_min: snapshot::SLICED_BYTES_MIN,
+            released: Vec::new(),
             compression: Compression::default(),
         }
     }

@@ -97,7 +97,6 @@
 //!   client command. Commands under way end; CLIENT PAUSE does not wait for them.
 //! - FLUSHALL lets a snapshot begin anew. *Built*: Its members are disconnected and ask for a
 //!   new one.
-//! - A collection above 1 MiB is saved in slices. *Built*: It is saved at once.
 //! - Pre-images and the retained stream count together against the replicas' output limit.
 //!   *Built*: Each by itself, the pre-images per shard.
 //! - The network hot path is a task beside glommio's, with an eventfd while glommio has I/O.

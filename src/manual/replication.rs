@@ -78,6 +78,11 @@
 //!    New entries are born in the current epoch. **Invariant: each entry of the cut is saved
 //!    exactly once**, whatever splits, is renamed, expires or is lent meanwhile: the stamp
 //!    decides, not the place.
+//!    **What is large** (1 MiB) is neither saved in one step nor copied as a pre-image: its key is
+//!    locked for readers only while it is saved in slices, so a writer waits for that key alone.
+//!    While somebody waits, the slices are made whether the replicas have room or not
+//!    (`keyspace/snapshot/large.rs`, `shard/slicing.rs`). A record may thus go on over several
+//!    fragments; those of other shards then wait at shard 0.
 //! 4. **One RDB.** Shard 0 puts the fragments behind each other, adds head, checksum and end,
 //!    and sends it to all members. Each shard may have four fragments under way; when a member
 //!    owes 64, nobody gets more. A slow replica thus stops the walk, never a writer.

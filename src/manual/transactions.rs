@@ -60,6 +60,9 @@
 //! back and claims again, with a new id. Every wait goes from a larger id to a smaller one, so
 //! there is no circle.
 //!
+//! - A snapshot locks a large value while it saves it in slices. Such a lock belongs to no
+//!   transaction and counts as older than all: transactions queue behind it, and it is not taken
+//!   where one of them holds or awaits the key.
 //! - Nothing bounds how often a claim is refused; INFO counts the retries.
 //! - The locks do not tell databases apart: the same key in two databases has one lock.
 //! - A single-shard command waits while its key is locked, or queued for, by a conflicting

@@ -14,8 +14,10 @@ use bytes::Bytes;
 use super::Node;
 use super::coordinator::{Place, Replica};
 use super::feeds::pin_token;
-use super::message::{Message, Step, SyncRequest};
+use super::message::{Fragment, Message, Step, SyncRequest};
+use crate::keyspace::Progress;
 use crate::persistence::rdb::{Framer, Preamble, ReplicationInfo};
+use crate::shard::shell::Shell;
 use crate::shard::transaction::Kind;
 
 /// Fragments that each shard may have under way.
@@ -62,6 +64,9 @@ pub(super) struct FullSync {
     /// For members without `capa eof`: the whole RDB, because its length comes first.
     whole: Option<Vec<Bytes>>,
     credits_due: VecDeque<usize>,
+    /// The shard whose last record goes on in its next fragment: those of others wait.
+    open: Option<usize>,
+    held: VecDeque<(usize, Fragment)>,
     bytes: u64,
 }
 
@@ -78,6 +83,8 @@ impl Default for FullSync {
             mark: [0; 40],
             whole: None,
             credits_due: VecDeque::new(),
+            open: None,
+            held: VecDeque::new(),
             bytes: 0,
         }
     }
@@ -87,6 +94,15 @@ impl FullSync {
     /// When the next snapshot is to begin, or a member's progress must be looked at.
     pub fn due_ms(&self) -> Option<u64> {
         (matches!(self.phase, Phase::Idle) && !self.waiting.is_empty()).then_some(self.start_ms)
+    }
+
+    /// The next fragment that may go out: a record that has begun goes on before any other.
+    fn next_fragment(&mut self) -> Option<(usize, Fragment)> {
+        let place = match self.open {
+            Some(shard) => self.held.iter().position(|(from, _)| *from == shard)?,
+            None => 0,
+        };
+        self.held.remove(place)
     }
 
     /// Whether its barrier is being taken or held.
@@ -121,7 +137,7 @@ impl Node {
     }
 
     /// Begins a snapshot when one is due.
-    pub(super) fn drive_sync(&mut self, shell: &mut dyn crate::shard::shell::Shell) {
+    pub(super) fn drive_sync(&mut self, shell: &mut dyn Shell) {
         let now_ms = self.shard.now.unix_ms;
         let sync = &self.coordinator.sync;
         match sync.phase {
@@ -150,6 +166,8 @@ impl Node {
             tx,
             missing: shards,
         };
+        (sync.open, sync.held) = (None, VecDeque::new());
+        sync.credits_due.clear();
         self.log.reset(|merged| merged.enabled = true);
         for shard in 0..shards {
             self.to(shard, Message::Prepare(Step::Cut { epoch }));
@@ -197,7 +215,6 @@ impl Node {
         sync.shards_done = 0;
         sync.mark = mark;
         sync.bytes = 0;
-        sync.credits_due.clear();
         sync.members = std::mem::take(&mut sync.waiting)
             .into_iter()
             .map(|Waiting { place, request }| Member {
@@ -291,11 +308,20 @@ impl Node {
     }
 
     /// A part of a shard's snapshot arrives.
-    pub(super) fn fragment(&mut self, shard: usize, epoch: u64, bytes: Vec<u8>, last: bool) {
+    pub(super) fn fragment(&mut self, shard: usize, epoch: u64, fragment: Fragment) {
         let sync = &mut self.coordinator.sync;
         if epoch != sync.epoch || !matches!(sync.phase, Phase::Streaming) {
             return;
         }
+        sync.held.push_back((shard, fragment));
+        while let Some((shard, fragment)) = self.coordinator.sync.next_fragment() {
+            self.take_fragment(shard, fragment);
+        }
+    }
+
+    fn take_fragment(&mut self, shard: usize, Fragment { bytes, last, open }: Fragment) {
+        let sync = &mut self.coordinator.sync;
+        sync.open = open.then_some(shard);
         if !bytes.is_empty() {
             sync.framer
                 .as_mut()
@@ -424,6 +450,7 @@ impl Node {
         sync.framer = None;
         sync.whole = None;
         sync.credits_due.clear();
+        (sync.open, sync.held) = (None, VecDeque::new());
         for shard in 0..self.shard.shared.shards {
             self.to(shard, Message::AbortSnapshot);
         }
@@ -485,10 +512,8 @@ const FRAGMENT_BYTES: usize = 128 * 1024;
 
 impl Node {
     /// Makes this shard's cut, under the barrier.
-    pub(super) fn make_cut(&mut self, epoch: u64) {
-        if self.shard.keyspace.snapshot_active() {
-            self.shard.keyspace.abort_snapshot();
-        }
+    pub(super) fn make_cut(&mut self, epoch: u64, shell: &mut dyn Shell) {
+        self.abort_snapshot(shell);
         self.shard.keyspace.begin_snapshot();
         // The coordinator gives credit when all shards have made their cut.
         self.fragments = Fragments { epoch, credits: 0 };
@@ -500,14 +525,14 @@ impl Node {
         }
     }
 
-    pub(super) fn abort_snapshot(&mut self) {
+    pub(super) fn abort_snapshot(&mut self, shell: &mut dyn Shell) {
         if self.shard.keyspace.snapshot_active() {
-            self.shard.keyspace.abort_snapshot();
+            self.shard.abort_snapshot(shell);
         }
     }
 
     /// Pre-images pile up while the replicas take nothing: they count against the output limit.
-    fn check_preimages(&mut self) {
+    fn check_preimages(&mut self, shell: &mut dyn Shell) {
         let limit = self
             .shard
             .config
@@ -517,30 +542,29 @@ impl Node {
         let bytes = self.shard.keyspace.preimage_bytes() as u64;
         if limit > 0 && bytes > limit.max(self.backlog_size) {
             let epoch = self.fragments.epoch;
-            self.abort_snapshot();
+            self.abort_snapshot(shell);
             self.tell_coordinator(Message::Overrun { epoch, bytes });
         }
     }
 
     /// Serialises one fragment if there is credit. Whether there is more to do at once.
-    pub(super) fn snapshot_slice(&mut self) -> bool {
+    pub(super) fn snapshot_slice(&mut self, shell: &mut dyn Shell) -> bool {
         if !self.shard.keyspace.snapshot_active() {
             return false;
         }
         if self.fragments.credits == 0 {
-            self.check_preimages();
-            return false;
+            self.check_preimages(shell);
+            return self.shard.slice_for_waiters(shell);
         }
         let mut bytes = Vec::with_capacity(FRAGMENT_BYTES + FRAGMENT_BYTES / 8);
-        let progress = self
-            .shard
-            .keyspace
-            .snapshot_step(&mut bytes, FRAGMENT_BYTES);
-        let last = progress == crate::keyspace::Progress::Done;
+        let budget = FRAGMENT_BYTES.min(self.shard.keyspace.sliced_bytes_min());
+        let step = self.shard.snapshot_step(shell, &mut bytes, budget);
+        let (last, open) = (step.progress == Progress::Done, step.open);
         if !bytes.is_empty() || last {
             self.fragments.credits -= 1;
             let epoch = self.fragments.epoch;
-            self.tell_coordinator(Message::Fragment { epoch, bytes, last });
+            let fragment = Fragment { bytes, last, open };
+            self.tell_coordinator(Message::Fragment { epoch, fragment });
         }
         !last && self.fragments.credits > 0
     }

@@ -80,8 +80,7 @@ pub enum Message {
     /// A part of a shard's snapshot.
     Fragment {
         epoch: u64,
-        bytes: Vec<u8>,
-        last: bool,
+        fragment: Fragment,
     },
     /// A shard may make one more fragment.
     Credit {
@@ -146,4 +145,13 @@ pub struct SyncRequest {
     pub plain: bool,
     /// Only the snapshot, then close.
     pub rdb_only: bool,
+}
+
+/// A part of a shard's snapshot.
+pub(super) struct Fragment {
+    pub bytes: Vec<u8>,
+    /// The shard's snapshot ends here.
+    pub last: bool,
+    /// Its last record goes on in the shard's next fragment.
+    pub open: bool,
 }

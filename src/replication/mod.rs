@@ -122,7 +122,7 @@ impl Node {
             }
         }
         self.shard.background(shell);
-        let mut more = self.snapshot_slice();
+        let mut more = self.snapshot_slice(shell);
         more |= self.free_replaced();
         self.periodic(shell);
         self.shard.publish();
@@ -315,15 +315,15 @@ impl Node {
             Message::SyncFailed { conn } => self.shard.disconnect(shell, conn, false),
             Message::DropReplicas => self.drop_replicas(shell),
             Message::Waited { conn, count, error } => self.waited(conn, count, error),
-            Message::Prepare(step) => self.prepare(step),
+            Message::Prepare(step) => self.prepare(step, shell),
             Message::Prepared => {
                 if !self.cut_prepared() {
                     self.role_prepared();
                 }
             }
-            Message::Fragment { epoch, bytes, last } => self.fragment(from, epoch, bytes, last),
+            Message::Fragment { epoch, fragment } => self.fragment(from, epoch, fragment),
             Message::Credit { epoch } => self.credit(epoch),
-            Message::AbortSnapshot => self.abort_snapshot(),
+            Message::AbortSnapshot => self.abort_snapshot(shell),
             Message::Flushed => self.restart_sync("the dataset was flushed"),
             Message::Overrun { epoch, bytes } => self.snapshot_overran(epoch, bytes),
             Message::ReplicaOf { conn, target } => {

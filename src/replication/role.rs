@@ -235,12 +235,12 @@ impl Node {
     }
 
     /// This shard's step under a barrier.
-    pub(super) fn prepare(&mut self, step: Step) {
+    pub(super) fn prepare(&mut self, step: Step, shell: &mut dyn Shell) {
         // Everything executed before the barrier is in the log before anything changes.
         self.shard.publish();
         match step {
             Step::Cut { epoch } => {
-                self.make_cut(epoch);
+                self.make_cut(epoch, shell);
                 let primary = !self.is_replica();
                 self.shard.effects.set_enabled(primary);
             }
@@ -250,7 +250,7 @@ impl Node {
                     .staging
                     .take()
                     .unwrap_or_else(|| self.shard.empty_keyspace());
-                self.abort_snapshot();
+                self.abort_snapshot(shell);
                 for db in 0..self.shard.keyspace.databases() {
                     self.shard.data.watched.touch_all(db, |_| Touch::Changed);
                 }

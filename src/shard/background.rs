@@ -79,7 +79,9 @@ impl Shard {
                 .db_mut(db)
                 .expired_slice(now_ms, EXPIRE_BUDGET, &mut expired);
             for key in expired.drain(..) {
-                if !self.locks.holds(&key) {
+                let saved_first =
+                    self.keyspace.snapshot_active() && self.hold_if_large(db, &key, true);
+                if !saved_first && !self.locks.holds(&key) {
                     self.expire_key(db, &key);
                 }
             }

@@ -212,7 +212,10 @@ impl Shard {
     /// A keyspace like this shard's own, empty.
     pub fn empty_keyspace(&self) -> crate::keyspace::Keyspace {
         let seed = crate::keyspace::Seed(self.shared.process.seed);
-        crate::keyspace::Keyspace::new(self.keyspace.databases(), &seed)
+        let databases = self.keyspace.databases();
+        let mut keyspace = crate::keyspace::Keyspace::new(databases, &seed);
+        keyspace.set_sliced_bytes_min(self.keyspace.sliced_bytes_min());
+        keyspace
     }
 
     /// Whether messages to this shard itself wait.

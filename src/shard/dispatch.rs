@@ -454,7 +454,8 @@ impl Shard {
             self.begin_transaction(shell, client, Kind::Command, vec![request]);
             return;
         }
-        let here = owner == self.id && client.run.is_empty() && self.may_run_now(command, args);
+        let here =
+            owner == self.id && client.run.is_empty() && self.may_run_now(command, client.db, args);
         if !here {
             self.add_to_run(client, parsed, owner);
             return;
@@ -482,7 +483,10 @@ impl Shard {
 
     /// Whether no lock stops a command on this shard.
     #[inline]
-    pub(super) fn may_run_now(&self, command: &Command, args: Args<'_>) -> bool {
+    pub(super) fn may_run_now(&mut self, command: &Command, db: usize, args: Args<'_>) -> bool {
+        if self.keyspace.snapshot_active() {
+            self.hold_large_of(command, db, args);
+        }
         self.locks.is_idle()
             || !(self.locks.whole_claimed()
                 || blocked(command, args, |key, writes| self.locks.blocks(key, writes)))

@@ -161,6 +161,11 @@ impl Locks {
         !self.is_idle() && (!self.whole.is_empty() || self.key_lock(key).is_some())
     }
 
+    /// Whether a transaction waits for a lock.
+    pub fn has_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
     /// Whether any whole-shard lock is held or waited for: no new command is admitted.
     pub fn whole_claimed(&self) -> bool {
         !self.whole.is_empty()

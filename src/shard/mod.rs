@@ -40,6 +40,7 @@ mod session;
 mod share;
 pub mod shared;
 pub mod shell;
+mod slicing;
 pub mod slow_log;
 pub mod stats;
 #[cfg(test)]
@@ -119,6 +120,7 @@ pub struct Shard {
     pub effects: Effects,
     locks: Locks,
     parked: VecDeque<parked::Parked>,
+    slicing: slicing::Slicing,
     claims: HashMap<TxId, owner::Lending, RandomState>,
     txs: HashMap<TxId, Tx, RandomState>,
     gathers: HashMap<u64, session::Gather, RandomState>,
@@ -179,6 +181,7 @@ impl Shard {
             effects: Effects::default(),
             locks: Locks::new(state.clone()),
             parked: VecDeque::new(),
+            slicing: slicing::Slicing::default(),
             claims: HashMap::with_hasher(state.clone()),
             txs: HashMap::with_hasher(state.clone()),
             gathers: HashMap::with_hasher(state.clone()),
@@ -432,6 +435,16 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
         hash_limits: crate::value::hash::HashLimits {
             entries_max: config.hash_max_listpack_entries as usize,
             value_len_max: config.hash_max_listpack_value as usize,
+        },
+        set_limits: crate::value::set::SetLimits {
+            intset_entries_max: config.set_max_intset_entries as usize,
+            listpack_entries_max: config.set_max_listpack_entries as usize,
+            listpack_value_len_max: config.set_max_listpack_value as usize,
+        },
+        hll_sparse_len_max: config.hll_sparse_max_bytes as usize,
+        sorted_set_limits: crate::value::sorted_set::SortedSetLimits {
+            entries_max: config.zset_max_listpack_entries as usize,
+            value_len_max: config.zset_max_listpack_value as usize,
         },
         compression: match config.rdbcompression {
             true => Compression::Lzf,

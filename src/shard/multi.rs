@@ -64,6 +64,14 @@ impl Shard {
             return;
         }
         let requests = with_selects(multi.queued, client.db, self.data.settings.databases);
+        if self.keyspace.snapshot_active() {
+            let data = requests
+                .iter()
+                .filter(|r| matches!(r.command.run, Runs::Data(_)));
+            data.for_each(|request| {
+                self.hold_large_of(request.command, request.db, request.args());
+            });
+        }
         if self.runs_here(client, &requests) {
             self.exec_here(shell, client, &requests);
         } else {

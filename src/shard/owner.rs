@@ -140,6 +140,12 @@ impl Shard {
             // Decided once: what is lent at the grant follows the lock that is held.
             keys.iter_mut()
                 .for_each(|key| key.mode = self.lock_mode(key));
+            if self.keyspace.snapshot_active() {
+                let lent = keys.iter().filter(|key| key.mode == Mode::Exclusive);
+                lent.for_each(|key| {
+                    self.hold_if_large(key.db, &key.key, true);
+                });
+            }
         }
         let claim = match &request {
             ClaimRequest::Whole { mode, .. } => Claim::Whole(*mode),
@@ -305,7 +311,7 @@ impl Shard {
         let spans = &envelope.spans[item.spans.0 as usize..][..item.spans.1 as usize];
         let args = crate::protocol::Args::new(&envelope.data, spans);
         let (command, db) = (item.command, item.db as usize);
-        if self.must_park_apply(command, args) {
+        if self.must_park_apply(command, db, args) {
             self.park_apply(envelope.from as usize, item.number, db, command, args);
             return;
         }
@@ -315,7 +321,7 @@ impl Shard {
 
     /// Whether [`Shard::apply_at`] would act at once, on this shard.
     pub fn applies_now(&self, owner: usize) -> bool {
-        owner == self.id && self.locks.is_idle() && self.parked.is_empty()
+        owner == self.id && self.admits_all()
     }
 
     /// Applies a command of the stream at its owner. True if that is this shard and it is done;

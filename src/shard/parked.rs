@@ -40,6 +40,13 @@ impl Parked {
         }
     }
 
+    fn db(&self) -> usize {
+        match &self.item {
+            Waiting::Run(item) => item.db as usize,
+            Waiting::Apply { db, .. } => *db,
+        }
+    }
+
     fn is_apply(&self) -> bool {
         matches!(self.item, Waiting::Apply { .. })
     }
@@ -69,20 +76,26 @@ pub(super) fn blocked(
     let mut hit = false;
     command.for_each_key(args, |at| {
         if let Some(key) = args.get(at) {
-            hit |= locked(key, command.writes());
+            hit |= locked(key, command.is_exclusive());
         }
     });
     hit
 }
 
 impl Shard {
+    /// Whether no command has to wait: nothing is locked, and no value is to be saved first.
+    #[inline]
+    pub(super) fn admits_all(&self) -> bool {
+        self.locks.is_idle() && self.parked.is_empty() && !self.keyspace.snapshot_active()
+    }
+
     /// Whether an arriving command must wait: its key is locked or queued for, or an earlier
     /// command of its run waits here.
-    pub(super) fn must_park(&self, from: usize, item: &RunItem, args: Args<'_>) -> bool {
-        if self.locks.is_idle() && self.parked.is_empty() {
+    pub(super) fn must_park(&mut self, from: usize, item: &RunItem, args: Args<'_>) -> bool {
+        if self.admits_all() {
             return false;
         }
-        !self.may_run_now(item.command, args)
+        !self.may_run_now(item.command, item.db as usize, args)
             || self
                 .parked
                 .iter()
@@ -90,11 +103,11 @@ impl Shard {
     }
 
     /// As [`Shard::must_park`], for a command of the upstream's stream.
-    pub(super) fn must_park_apply(&self, command: &Command, args: Args<'_>) -> bool {
-        if self.locks.is_idle() && self.parked.is_empty() {
+    pub(super) fn must_park_apply(&mut self, command: &Command, db: usize, args: Args<'_>) -> bool {
+        if self.admits_all() {
             return false;
         }
-        !self.may_run_now(command, args) || self.parked.iter().any(Parked::is_apply)
+        !self.may_run_now(command, db, args) || self.parked.iter().any(Parked::is_apply)
     }
 
     /// Puts a command aside.
@@ -158,6 +171,9 @@ impl Shard {
     /// that have waited. Commands that came before go first, so neither starves the other.
     pub(super) fn unlock(&mut self, shell: &mut dyn Shell) {
         for parked in std::mem::take(&mut self.parked) {
+            if self.keyspace.snapshot_active() {
+                self.hold_large_of(parked.command(), parked.db(), parked.args());
+            }
             let held = |key: &[u8], writes| self.locks.held_against(key, writes);
             let stopped = blocked(parked.command(), parked.args(), held)
                 || self.locks.whole_held()

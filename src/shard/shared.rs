@@ -132,6 +132,9 @@ pub struct Allocator {
     pub purge: fn(),
 }
 
+/// Number of the first transaction. Smaller ones are those of locks that a shard takes itself.
+pub const FIRST_TX: TxId = 1 << 40;
+
 /// State of the whole process that every shard can see.
 pub struct Shared {
     pub shards: usize,
@@ -201,7 +204,7 @@ impl Shared {
             mailboxes: (0..shards).map(|_| Queue::new()).collect(),
             config: SharedConfig::new(config),
             stream,
-            next_tx: AtomicU64::new(1),
+            next_tx: AtomicU64::new(FIRST_TX),
             next_client: AtomicU64::new(1),
             clients: AtomicU32::new(0),
             is_replica: AtomicBool::new(false),

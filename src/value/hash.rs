@@ -419,7 +419,7 @@ fn below(r: u64, len: usize) -> Option<usize> {
 }
 
 /// What the allocator takes for `len` bytes: jemalloc's size classes, four to a doubling.
-fn allocated(len: usize) -> usize {
+pub(super) fn allocated(len: usize) -> usize {
     match len {
         0 => 0,
         1..=8 => 8,

@@ -77,6 +77,31 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
     Some(if negative { -value } else { value })
 }
 
+/// Parses a double as C's `strtod` does where the result is only refused if it is not a number:
+/// the text up to a NUL, space before it skipped, an overflow infinite, nothing at all zero.
+pub fn parse_f64_lenient(text: &[u8]) -> Option<f64> {
+    let end = text.iter().position(|byte| *byte == 0);
+    let text = &text[..end.unwrap_or(text.len())];
+    if text.is_empty() {
+        return Some(0.0);
+    }
+    let is_space = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d);
+    let start = text.iter().position(|byte| !is_space(byte))?;
+    let (negative, unsigned) = split_sign(&text[start..]);
+    let value = if let Some(hex) = HexFloat::parse(unsigned)? {
+        hex.to_f64()
+    } else if matches!(unsigned.first(), Some(b'+' | b'-')) {
+        return None;
+    } else {
+        let value: f64 = std::str::from_utf8(unsigned).ok()?.parse().ok()?;
+        if value.is_nan() {
+            return None;
+        }
+        value
+    };
+    Some(if negative { -value } else { value })
+}
+
 /// Splits an optional sign off; true for `-`.
 pub(super) fn split_sign(text: &[u8]) -> (bool, &[u8]) {
     match text {
@@ -226,6 +251,28 @@ pub fn write_f64(out: &mut Vec<u8>, value: f64) {
     }
     let (digits, exponent) = shortest_digits(magnitude);
     layout(out, digits.as_bytes(), exponent);
+}
+
+/// Formats a double as C's `%.17g` does.
+pub fn format_g17(value: f64) -> String {
+    const DIGITS: i32 = 17;
+    if !value.is_finite() {
+        return format_f64(value);
+    }
+    let text = format!("{value:.16e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..DIGITS).contains(&exponent) {
+        let decimals = (DIGITS - 1 - exponent).unsigned_abs() as usize;
+        let fixed = format!("{value:.decimals$}");
+        return match fixed.contains('.') {
+            true => fixed.trim_end_matches('0').trim_end_matches('.').to_owned(),
+            false => fixed,
+        };
+    }
+    let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.abs())
 }
 
 /// The significant digits of a positive double, and the power of ten of the last of them.
@@ -391,6 +438,46 @@ mod tests {
             (f64::NAN, "nan"),
         ] {
             assert_eq!(format_f64(value), text);
+        }
+    }
+
+    #[test]
+    fn seventeen_digits_are_printed_as_by_c() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (0.1, "0.10000000000000001"),
+            (-2.5, "-2.5"),
+            (1e16, "10000000000000000"),
+            (1e17, "1e+17"),
+            (1.5e300, "1.5000000000000001e+300"),
+            (0.0001, "0.0001"),
+            (0.00001, "1.0000000000000001e-05"),
+            (123456.789, "123456.789"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(format_g17(value), text);
+        }
+    }
+
+    #[test]
+    fn bounds_of_ranges_are_read_as_by_c() {
+        for (text, value) in [
+            ("", 0.0),
+            (" 7", 7.0),
+            ("1e400", f64::INFINITY),
+            ("-1e400", f64::NEG_INFINITY),
+            ("1e-400", 0.0),
+            ("0x10", 16.0),
+            ("-infinity", f64::NEG_INFINITY),
+            ("3\0x", 3.0),
+        ] {
+            assert_eq!(parse_f64_lenient(text.as_bytes()), Some(value), "{text}");
+        }
+        for text in [" ", "nan", "1 ", "x", "--1", "-+1", "0x", "("] {
+            assert_eq!(parse_f64_lenient(text.as_bytes()), None, "{text}");
         }
     }
 

@@ -116,6 +116,66 @@ fn a_replica_that_comes_during_a_snapshot_gets_the_next_one() {
     assert_same_data(&primary, &second);
 }
 
+/// Hashes of some MiB, of which a snapshot writes slices.
+fn write_large_hashes(client: &mut Client, hashes: usize) {
+    for hash in 0..hashes {
+        for chunk in 0..40 {
+            let mut words = vec![b"HSET".to_vec(), format!("large:{hash}").into_bytes()];
+            for field in 0..1000 {
+                words.push(format!("field:{chunk}:{field}").into_bytes());
+                // Hard to compress, so that the record is as long as the hash.
+                let text = format!(
+                    "{:064x}",
+                    (chunk * 1000 + field) as u128 * 0x9e37_79b9_7f4a_7c15
+                );
+                words.push(text.into_bytes());
+            }
+            client.run(&words);
+        }
+    }
+}
+
+#[test]
+fn writes_to_large_collections_wait_for_their_own_key_while_a_slow_replica_takes_them() {
+    let primary = banyan(3, &[]);
+    write_large_hashes(&mut primary.client(), 12);
+    write_some(&mut primary.client(), 2_000, 3);
+    let slow = crate::support::proxy::Proxy::to(primary.port);
+    slow.limit(crate::support::proxy::Way::ToClient, 4_000_000);
+    let replica = redis(&[]);
+    replica
+        .client()
+        .must(&format!("REPLICAOF 127.0.0.1 {}", slow.port));
+    wait_until("the snapshot to begin", || {
+        slow.passed(crate::support::proxy::Way::ToClient) > 1_000_000
+    });
+    // Each is answered though the replica takes seconds for the snapshot; those of one
+    // transaction are on several shards.
+    let mut client = primary.client();
+    for hash in 0..3 {
+        assert_eq!(
+            client
+                .call(&format!("HSET large:{hash} field:1:1 changed new {hash}"))
+                .int(),
+            1
+        );
+    }
+    client.must("MULTI");
+    for hash in 3..6 {
+        client.run(&[
+            "HDEL".to_owned(),
+            format!("large:{hash}"),
+            "field:2:2".to_owned(),
+        ]);
+    }
+    client.run(&["RENAME", "large:5", "renamed"]);
+    assert_eq!(client.call("EXEC").items().len(), 4);
+    assert_eq!(client.call("COPY renamed large:0 REPLACE").int(), 1);
+    assert_eq!(client.call("DEL large:1").int(), 1);
+    assert_same_data(&primary, &replica);
+    assert_eq!(syncs(&mut primary.client()).full, 1);
+}
+
 #[test]
 fn an_empty_primary_synchronises() {
     let primary = banyan(7, &[]);

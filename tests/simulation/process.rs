@@ -16,6 +16,8 @@ use crate::random::Random;
 
 /// Wall clock at virtual time 0, milliseconds.
 pub const START_UNIX_MS: u64 = 1_700_000_000_000;
+/// From this size on snapshots take values in slices in half of the processes, bytes.
+const SLICED_BYTES_MIN: usize = 2048;
 /// Port of process 0.
 pub const PORT: u16 = 7000;
 
@@ -272,9 +274,15 @@ impl Process {
             ..Facts::default()
         };
         let shared = Arc::new(Shared::new(config, shards, log.clone(), facts));
-        let nodes = (0..shards)
+        let mut nodes: Vec<Node> = (0..shards)
             .map(|id| Node::new(id, shared.clone(), log.clone(), rng.next()))
             .collect();
+        if shared.process.seed[0] & 1 == 0 {
+            // Snapshots take what is large in slices, and this is what is large here.
+            for node in &mut nodes {
+                node.shard.keyspace.set_sliced_bytes_min(SLICED_BYTES_MIN);
+            }
+        }
         self.running = Some(Running {
             nodes,
             shared,

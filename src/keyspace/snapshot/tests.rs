@@ -54,6 +54,8 @@ fn content(keyspace: &Keyspace) -> Content {
 fn decode(fragment: &[u8], content: &mut Content) {
     let collections = Collections {
         hash_limits: HashLimits::default(),
+        set_limits: Default::default(),
+        sorted_set_limits: Default::default(),
         seed: SEED,
     };
     let mut reader = Reader::new(fragment);
@@ -175,7 +177,9 @@ fn run(seed: u64, keys: u64, changes_per_step: u64, budget: usize) {
                 change(&mut keyspace, &mut scratch, keys * 2, &mut random);
             }
             let mut fragment = Vec::new();
-            let progress = keyspace.snapshot_step(&mut fragment, budget);
+            let progress = keyspace
+                .snapshot_step(&mut fragment, budget, &mut |_| true)
+                .progress;
             decode(&fragment, &mut seen);
             if progress == Progress::Done {
                 assert_eq!(seen, cut, "seed {seed}");
@@ -223,7 +227,9 @@ fn segments_that_split_under_the_walk_neither_lose_nor_double_a_key() {
     let (mut seen, mut fresh) = (Content::new(), 1000);
     loop {
         let mut fragment = Vec::new();
-        let progress = keyspace.snapshot_step(&mut fragment, 2_000);
+        let progress = keyspace
+            .snapshot_step(&mut fragment, 2_000, &mut |_| true)
+            .progress;
         assert!(
             fragment.len() < 4_000,
             "a step keeps to its budget across splits"
@@ -262,7 +268,9 @@ fn a_change_is_preserved_first_and_only_once() {
     assert_eq!(keyspace.preimage_bytes(), bytes);
     let mut fragment = Vec::new();
     assert_eq!(
-        keyspace.snapshot_step(&mut fragment, 10_000),
+        keyspace
+            .snapshot_step(&mut fragment, 10_000, &mut |_| true)
+            .progress,
         Progress::Done
     );
     assert_eq!(
@@ -284,7 +292,12 @@ fn reads_leave_no_preimage_and_an_empty_keyspace_is_done_at_once() {
         .db_mut(0)
         .set_string(b"new", b"v", SetExpiry::Clear);
     let mut fragment = Vec::new();
-    assert_eq!(keyspace.snapshot_step(&mut fragment, 1), Progress::Done);
+    assert_eq!(
+        keyspace
+            .snapshot_step(&mut fragment, 1, &mut |_| true)
+            .progress,
+        Progress::Done
+    );
     assert!(fragment.is_empty());
     keyspace.begin_snapshot();
     assert!(keyspace.db_mut(0).get_touch(b"new").is_some());
@@ -313,7 +326,9 @@ fn a_flushed_database_belongs_to_the_snapshot_until_it_is_serialised() {
     let (mut seen, mut steps) = (Content::new(), 0);
     loop {
         let mut fragment = Vec::new();
-        let progress = keyspace.snapshot_step(&mut fragment, 1_000);
+        let progress = keyspace
+            .snapshot_step(&mut fragment, 1_000, &mut |_| true)
+            .progress;
         decode(&fragment, &mut seen);
         steps += 1;
         if progress == Progress::Done {
@@ -347,7 +362,9 @@ fn a_snapshot_after_65535_aborted_ones_still_has_every_key() {
         keyspace.begin_snapshot();
         let (mut fragment, mut seen) = (Vec::new(), Content::new());
         assert_eq!(
-            keyspace.snapshot_step(&mut fragment, 1 << 20),
+            keyspace
+                .snapshot_step(&mut fragment, 1 << 20, &mut |_| true)
+                .progress,
             Progress::Done
         );
         decode(&fragment, &mut seen);
@@ -368,11 +385,176 @@ fn a_wrapped_epoch_never_meets_an_entry_that_carries_it() {
         keyspace.begin_snapshot();
         let mut fragment = Vec::new();
         if keyspace.epoch == 0 {
-            assert_eq!(keyspace.snapshot_step(&mut fragment, 100), Progress::Done);
+            assert_eq!(
+                keyspace
+                    .snapshot_step(&mut fragment, 100, &mut |_| true)
+                    .progress,
+                Progress::Done
+            );
             assert!(!fragment.is_empty(), "the entry was taken for a new one");
             return;
         }
         keyspace.abort_snapshot();
     }
     panic!("the epoch never wrapped");
+}
+
+/// Half of them hashes in the table encoding, which have slices of their own.
+fn some_larger_value(random: &mut Random) -> Value {
+    if random.next(2) == 0 {
+        return some_value(random);
+    }
+    let limits = HashLimits {
+        entries_max: 4,
+        ..HashLimits::default()
+    };
+    let mut hash = Box::new(Hash::new());
+    for n in 0..1 + random.next(200) {
+        hash.set(&key(n), &key(random.next(9)), &limits, &SEED);
+    }
+    Value::Hash(hash)
+}
+
+/// A keyspace with a snapshot under way whose large values are held as a shard would hold them.
+struct Sliced {
+    keyspace: Keyspace,
+    held: Vec<Vec<u8>>,
+    /// An open record and what was given out of it.
+    record: Vec<u8>,
+    seen: Content,
+}
+
+impl Sliced {
+    fn new(keyspace: Keyspace) -> Self {
+        Sliced {
+            keyspace,
+            held: Vec::new(),
+            record: Vec::new(),
+            seen: Content::new(),
+        }
+    }
+
+    /// One step; keys for which `refuses` holds cannot be held.
+    fn step(&mut self, budget: usize, refuses: impl Fn(&[u8]) -> bool) -> Progress {
+        let (mut fragment, held) = (Vec::new(), &mut self.held);
+        let step = self
+            .keyspace
+            .snapshot_step(&mut fragment, budget, &mut |key| {
+                if !refuses(key) {
+                    held.push(key.to_vec());
+                }
+                !refuses(key)
+            });
+        self.record.extend_from_slice(&fragment);
+        if !step.open {
+            decode(&std::mem::take(&mut self.record), &mut self.seen);
+        }
+        self.let_go();
+        step.progress
+    }
+
+    fn let_go(&mut self) {
+        for key in self.keyspace.take_released() {
+            let place = self.held.iter().position(|held| *held == *key);
+            self.held.swap_remove(place.expect("it was held"));
+        }
+    }
+
+    /// Whether a key may be changed now; if it is large, it is asked for.
+    fn may_change(&mut self, db: usize, key: &[u8]) -> bool {
+        if self.held.iter().any(|held| held == key) {
+            return false;
+        }
+        if self.keyspace.wants_slices(db, key, true, 0) {
+            self.held.push(key.to_vec());
+            self.keyspace.slice_first(db, key);
+            return false;
+        }
+        true
+    }
+
+    fn change(&mut self, random: &mut Random) {
+        let (index, key) = (random.next(DATABASES as u64) as usize, key(random.next(60)));
+        match random.next(20) {
+            // These need the whole shard, which is not to be had while a key is held.
+            0 if self.held.is_empty() => {
+                self.keyspace
+                    .swap(index, random.next(DATABASES as u64) as usize);
+            }
+            1 if self.held.is_empty() && random.next(4) == 0 => self.keyspace.flush(index),
+            2..=4 => drop(self.keyspace.slice_ahead(150)),
+            5..=9 if self.may_change(index, &key) => {
+                self.keyspace.db_mut(index).remove(&key);
+            }
+            _ if self.may_change(index, &key) => {
+                let value = some_larger_value(random);
+                let entry = Entry::new(&key, value, some_expiry(random));
+                self.keyspace.db_mut(index).insert(entry);
+            }
+            _ => {}
+        }
+        self.let_go();
+    }
+}
+
+#[test]
+fn large_values_are_serialised_in_slices_exactly_once_and_unchanged() {
+    let seeds = if cfg!(miri) { 1 } else { 80 };
+    for seed in 0..seeds {
+        let mut random = Random(seed);
+        let mut keyspace = Keyspace::new(DATABASES, &SEED);
+        keyspace.set_sliced_bytes_min(200);
+        for index in 0..DATABASES {
+            for n in 0..60 {
+                let value = some_larger_value(&mut random);
+                let entry = Entry::new(&key(n), value, some_expiry(&mut random));
+                keyspace.db_mut(index).insert(entry);
+            }
+        }
+        let cut = content(&keyspace);
+        keyspace.begin_snapshot();
+        let mut sliced = Sliced::new(keyspace);
+        let mut steps = 0;
+        loop {
+            for _ in 0..random.next(6) {
+                sliced.change(&mut random);
+            }
+            // Now and then somebody else has every key locked.
+            let locked = random.next(3) == 0;
+            if sliced.step(100, |_| locked) == Progress::Done {
+                break;
+            }
+            steps += 1;
+            assert!(steps < 100_000, "seed {seed}: it comes to an end");
+        }
+        assert_eq!(sliced.seen, cut, "seed {seed}");
+        assert!(sliced.held.is_empty() && sliced.keyspace.preimage_bytes() == 0);
+    }
+}
+
+#[test]
+fn somebody_who_waits_for_a_large_value_needs_no_room_in_the_output() {
+    let mut keyspace = Keyspace::new(1, &SEED);
+    let mut hash = Box::new(Hash::new());
+    for n in 0..40_000 {
+        hash.set(&key(n), &[b'x'; 40], &HashLimits::default(), &SEED);
+    }
+    keyspace
+        .db_mut(0)
+        .insert(Entry::new(b"large", Value::Hash(hash), None));
+    let cut = content(&keyspace);
+    keyspace.begin_snapshot();
+    let mut sliced = Sliced::new(keyspace);
+    assert!(!sliced.may_change(0, b"large"));
+    let mut slices = 0;
+    while sliced.keyspace.slice_ahead(40_000) {
+        sliced.let_go();
+        slices += 1;
+        assert!(slices < 1000, "it comes to an end");
+    }
+    assert!(slices > 10, "{slices} slices");
+    assert!(sliced.may_change(0, b"large"), "it was let go");
+    sliced.keyspace.db_mut(0).remove(b"large");
+    while sliced.step(100_000, |_| false) == Progress::More {}
+    assert_eq!(sliced.seen, cut);
 }

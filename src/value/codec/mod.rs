@@ -5,8 +5,11 @@
 //! | `primitive` | lengths and strings |
 //! | `lzf` | the compression of strings |
 //! | `frame` | where a value of any type ends, found over any split of the bytes |
-//! | `legacy` | zipmaps and ziplists, the compact hashes before Redis 7 |
-//! | `payload` | the types that this version holds: strings and hashes |
+//! | `legacy` | zipmaps and ziplists, the compact collections before Redis 7 |
+//! | `payload` | the types that this version holds; strings and hashes themselves |
+//! | `sets` | sets |
+//! | `slices` | a large value, written bit by bit |
+//! | `sorted_set` | sorted sets |
 //! | `dump` | the framing of DUMP and RESTORE |
 //!
 //! Everything that is read is validated to the last byte: lengths, counts, back links,
@@ -21,6 +24,9 @@ mod legacy;
 mod lzf;
 mod payload;
 mod primitive;
+mod sets;
+mod slices;
+mod sorted_set;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -30,6 +36,7 @@ pub use payload::{Collections, read_value, type_byte, write_value, write_value_w
 pub use primitive::{
     Reader, STRING_LEN_MAX, Text, write_integer, write_len, write_string, write_string_with,
 };
+pub use slices::{Position, write_slice};
 
 /// The RDB version that is written: every Redis from 7.0 on and every Valkey reads it.
 pub const RDB_VERSION: u16 = 10;
@@ -146,7 +153,7 @@ pub mod kind {
 
     /// Whether this version holds values of this type.
     pub fn is_supported(kind: u8) -> bool {
-        matches!(name(kind), Some("string" | "hash"))
+        matches!(name(kind), Some("string" | "hash" | "set" | "zset"))
     }
 }
 

@@ -3,9 +3,12 @@
 //! A template is a command as typed, with two kinds of holes: `[a|b|]` picks one alternative, and
 //! `$name` draws an argument (see `Generator::draw`). A name ending in `+` draws several.
 
+mod bitmaps;
 mod connection;
 mod hashes;
+mod hyperloglog;
 mod keys;
+mod sets;
 mod strings;
 
 /// How the replies of a template are compared; see `Check`.
@@ -27,9 +30,12 @@ const EXACT: How = How::Exact;
 pub type Template = (usize, How, &'static str);
 
 const FAMILIES: &[&[Template]] = &[
+    bitmaps::TEMPLATES,
     connection::TEMPLATES,
     hashes::TEMPLATES,
+    hyperloglog::TEMPLATES,
     keys::TEMPLATES,
+    sets::TEMPLATES,
     strings::TEMPLATES,
 ];
 
