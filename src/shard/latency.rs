@@ -313,6 +313,7 @@ mod tests {
     fn events_of_several_shards_are_one() {
         let mut world = World::with_config(3, &[("latency-monitor-threshold", "1")]);
         let conn = world.connect(0);
+        world.run();
         for (shard, ms) in [(0, 4), (1, 9), (2, 6)] {
             world.shards[shard].note_latency("command", ms);
         }
