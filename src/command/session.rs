@@ -64,8 +64,7 @@ pub enum SessionOp {
     DebugError,
     DebugPanic,
     DebugHelp,
-    Lolwut,
-    /// SLOWLOG, LATENCY and the part of MEMORY that is not about a key.
+    /// SLOWLOG, LATENCY, LOLWUT and the part of MEMORY that is not about a key.
     Observe(Observe),
     // replication
     ReplicaOf,
@@ -75,7 +74,7 @@ pub enum SessionOp {
     Wait,
 }
 
-/// Commands that look at what all shards have seen.
+/// Commands that look at the server as a whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum Observe {
     SlowlogGet,
@@ -93,4 +92,5 @@ pub enum Observe {
     MemoryDoctor,
     MemoryMallocStats,
     MemoryPurge,
+    Lolwut,
 }

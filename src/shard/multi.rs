@@ -46,6 +46,11 @@ impl Shard {
         self.forget_watches(watched);
     }
 
+    pub(super) fn unwatch_command(&mut self, client: &mut Client) {
+        self.unwatch(client);
+        self.answer(client, Reply::ok);
+    }
+
     pub(super) fn exec(&mut self, shell: &mut dyn Shell, client: &mut Client) {
         let Some(multi) = client.multi.take() else {
             self.answer(client, |reply| reply.error("ERR EXEC without MULTI"));

@@ -15,6 +15,7 @@ use super::gather::{Question, ShardFigures};
 use super::histogram::Histogram;
 use super::introspection::{lookup, subcommands};
 use super::latency::{self, Events};
+use super::lolwut;
 use super::memory::MemoryFigures;
 use super::session::Purpose;
 use super::slow_log::{self, SlowEntry};
@@ -95,7 +96,8 @@ fn plan(op: Observe, args: Args<'_>) -> Result<(Wanted, Report), String> {
         Observe::SlowlogHelp
         | Observe::LatencyHelp
         | Observe::MemoryMallocStats
-        | Observe::MemoryPurge => {
+        | Observe::MemoryPurge
+        | Observe::Lolwut => {
             unreachable!("these are answered without asking anybody")
         }
     })
@@ -127,6 +129,10 @@ impl Shard {
             }
             Observe::LatencyHelp => {
                 self.answer(client, |reply| help(reply, "LATENCY", LATENCY_HELP));
+                return;
+            }
+            Observe::Lolwut => {
+                self.answer(client, |reply| lolwut::lolwut(reply, args));
                 return;
             }
             Observe::MemoryMallocStats | Observe::MemoryPurge => {

@@ -72,15 +72,13 @@ impl Shard {
             Item::PartDone { tx, part } => self.receive_part(tx, part, shell),
             Item::Watch { conn, db, key } => {
                 let token = self.watch_here(db, &key);
-                self.post(
-                    from,
-                    Item::Watching {
-                        conn,
-                        db,
-                        key,
-                        token,
-                    },
-                );
+                let watching = Item::Watching {
+                    conn,
+                    db,
+                    key,
+                    token,
+                };
+                self.post(from, watching);
             }
             Item::Watching {
                 conn,

@@ -7,7 +7,6 @@ use super::client::{Client, Waiting};
 use super::clients;
 use super::dispatch::Parsed;
 use super::gather::{Answer, Question, ShardFigures};
-use super::lolwut;
 use super::message::Item;
 use super::observe::{Observed, Report};
 use super::shell::{ConnId, Shell};
@@ -61,7 +60,8 @@ impl Shard {
         self.run_session(shell, client, op, parsed);
         self.stop_timing(timed, parsed.command, parsed.args, 0);
         match client.waiting {
-            // It has not run yet: SLOWLOG GET must not show itself, nor SLOWLOG RESET forget itself.
+            // It has not run yet: SLOWLOG GET must not show itself, nor SLOWLOG RESET forget
+            // itself.
             Waiting::Gather(token) => {
                 let slow = std::mem::take(&mut self.slow_log.unclaimed);
                 if let Some(gather) = self.gathers.get_mut(&token) {
@@ -143,10 +143,7 @@ impl Shard {
             SessionOp::Multi => self.multi(client),
             SessionOp::Discard => self.discard(client),
             SessionOp::Observe(what) => self.observe(client, what, args, true),
-            SessionOp::Unwatch => {
-                self.unwatch(client);
-                self.answer(client, Reply::ok);
-            }
+            SessionOp::Unwatch => self.unwatch_command(client),
             SessionOp::Time
             | SessionOp::Role
             | SessionOp::LastSave
@@ -162,7 +159,6 @@ impl Shard {
             | SessionOp::CommandGetKeysAndFlags
             | SessionOp::CommandList
             | SessionOp::CommandHelp => self.introspection_command(client, op, args),
-            SessionOp::Lolwut => self.answer(client, |reply| lolwut::lolwut(reply, args)),
             SessionOp::DebugSetActiveExpire
             | SessionOp::DebugLog
             | SessionOp::DebugProtocol

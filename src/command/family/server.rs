@@ -1,7 +1,7 @@
 //! Rows of the server's commands; the shard runs them.
 
 use super::{databases, keys};
-use crate::command::session::SessionOp;
+use crate::command::session::{Observe, SessionOp};
 use crate::command::table::{Command, Doc, Flags, Run};
 
 const ANYWHERE: Flags = Flags::LOADING.or(Flags::STALE);
@@ -123,7 +123,7 @@ pub static COMMANDS: &[Command] = &[
     row(
         ("lolwut", "lolwut"),
         -1,
-        SessionOp::Lolwut,
+        SessionOp::Observe(Observe::Lolwut),
         Flags::READONLY.or(Flags::FAST),
         ("Draws a banyan, and tells the version.", "5.0.0", ""),
     ),
