@@ -63,9 +63,9 @@ impl MemoryFigures {
             resident,
             peak: peak.max(used),
             backlog: shard.shared.stream.view().backlog_histlen,
-            clients: sum(|shard| shard.client_bytes),
+            clients: sum(|shard| shard.client_bytes[0]),
             connections: sum(|shard| shard.clients),
-            replicas: sum(|shard| shard.replica_bytes),
+            replicas: sum(|shard| shard.client_bytes[1]),
             tables,
             keys,
         }

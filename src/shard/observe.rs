@@ -18,6 +18,7 @@ use super::latency::{self, Events};
 use super::lolwut;
 use super::memory::MemoryFigures;
 use super::session::Purpose;
+use super::shell::Shell;
 use super::slow_log::{self, SlowEntry};
 
 /// Entries that SLOWLOG GET shows if no number is given.
@@ -120,8 +121,8 @@ fn slow_entries(args: Args<'_>) -> Result<Report, String> {
 }
 
 impl Shard {
-    /// SLOWLOG or LATENCY: asks all shards, or within EXEC (`here`) this one alone.
-    pub(super) fn observe(&mut self, client: &mut Client, op: Observe, args: Args<'_>, here: bool) {
+    /// SLOWLOG, LATENCY, MEMORY or LOLWUT.
+    pub(super) fn observe(&mut self, client: &mut Client, op: Observe, args: Args<'_>) {
         match op {
             Observe::SlowlogHelp => {
                 self.answer(client, |reply| help(reply, "SLOWLOG", SLOWLOG_HELP));
@@ -143,10 +144,6 @@ impl Shard {
         }
         match plan(op, args) {
             Err(text) => self.answer(client, |reply| reply.error(&text)),
-            Ok((wanted, report)) if here => {
-                let observed = self.observed(&wanted);
-                self.show_report(client, &report, observed);
-            }
             Ok((wanted, report)) => {
                 self.ask(client, Purpose::Report(report), &Question::Observe(wanted));
             }
@@ -170,14 +167,14 @@ impl Shard {
     }
 
     /// This shard's part.
-    pub(super) fn observed(&mut self, wanted: &Wanted) -> Observed {
+    pub(super) fn observed(&mut self, wanted: &Wanted, shell: &dyn Shell) -> Observed {
         let mut observed = Observed::default();
         match wanted {
             Wanted::Slow => observed.slow = self.slow_entries(),
             Wanted::ResetSlow => self.reset_slow_log(),
             Wanted::Events => observed.events = self.latency.clone(),
             Wanted::ResetEvents(names) => observed.forgotten = self.latency.reset(names),
-            Wanted::Figures => observed.figures = vec![self.figures()],
+            Wanted::Figures => observed.figures = vec![self.figures(shell)],
         }
         observed
     }
@@ -366,8 +363,8 @@ mod tests {
     }
 
     #[test]
-    fn within_a_transaction_the_home_answers_for_itself() {
-        let mut world = World::new(1);
+    fn within_a_transaction_all_shards_answer_too() {
+        let mut world = World::new(3);
         let conn = world.connect(0);
         let text = world.pipeline(conn, "MULTI\nSLOWLOG LEN\nLATENCY LATEST\nEXEC");
         assert_eq!(text, "+OK +QUEUED +QUEUED *2 :0 *0");

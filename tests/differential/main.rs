@@ -10,6 +10,7 @@ mod compare;
 mod description;
 mod generate;
 mod grammar;
+mod memory;
 mod observation;
 mod propagation;
 mod run;
