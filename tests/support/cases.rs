@@ -109,6 +109,21 @@ pub const DIFFERENTIAL: &[&str] = &[
     "UNLINK",
     "UNWATCH",
     "WATCH",
+    "XACK",
+    "XADD",
+    "XAUTOCLAIM",
+    "XCLAIM",
+    "XDEL",
+    "XGROUP",
+    "XINFO",
+    "XLEN",
+    "XPENDING",
+    "XRANGE",
+    "XREAD",
+    "XREADGROUP",
+    "XREVRANGE",
+    "XSETID",
+    "XTRIM",
 ];
 
 /// Write commands whose effects on the stream are compared with those of a real server.
@@ -163,6 +178,15 @@ pub const PROPAGATION: &[&str] = &[
     "SUNIONSTORE",
     "SWAPDB",
     "UNLINK",
+    "XACK",
+    "XADD",
+    "XAUTOCLAIM",
+    "XCLAIM",
+    "XDEL",
+    "XGROUP",
+    "XREADGROUP",
+    "XSETID",
+    "XTRIM",
 ];
 
 /// Commands that are sent with too few and with too many arguments.
@@ -283,6 +307,21 @@ pub const ARITY: &[&str] = &[
     "UNWATCH",
     "WAIT",
     "WATCH",
+    "XACK",
+    "XADD",
+    "XAUTOCLAIM",
+    "XCLAIM",
+    "XDEL",
+    "XGROUP",
+    "XINFO",
+    "XLEN",
+    "XPENDING",
+    "XRANGE",
+    "XREAD",
+    "XREADGROUP",
+    "XREVRANGE",
+    "XSETID",
+    "XTRIM",
 ];
 
 /// Commands that other suites cover: replication, hostile, and the server's own.

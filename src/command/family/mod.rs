@@ -9,6 +9,7 @@ pub mod keys;
 pub mod replication;
 pub mod server;
 pub mod sets;
+pub mod streams;
 pub mod strings;
 pub mod transactions;
 
@@ -25,6 +26,7 @@ pub static ALL: &[&[Command]] = &[
     replication::COMMANDS,
     server::COMMANDS,
     sets::COMMANDS,
+    streams::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];

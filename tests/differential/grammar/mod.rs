@@ -9,6 +9,7 @@ mod hashes;
 mod hyperloglog;
 mod keys;
 mod sets;
+mod streams;
 mod strings;
 
 /// How the replies of a template are compared; see `Check`.
@@ -22,6 +23,7 @@ pub enum How {
     Dump,
     Hello,
     Cursor,
+    Times,
 }
 
 const EXACT: How = How::Exact;
@@ -36,6 +38,7 @@ const FAMILIES: &[&[Template]] = &[
     hyperloglog::TEMPLATES,
     keys::TEMPLATES,
     sets::TEMPLATES,
+    streams::TEMPLATES,
     strings::TEMPLATES,
 ];
 
