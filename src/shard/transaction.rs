@@ -28,6 +28,7 @@ use super::share::{
     KEYS_SEARCHED_MAX, KeyPlaces, Share, asks, for_each_key, name_channels, share_of, whole_mode,
 };
 use super::shell::{ConnId, Shell};
+use super::timing::Timed;
 use super::{Event, Shard};
 
 /// What a transaction is for.
@@ -73,6 +74,8 @@ pub struct Tx {
     receivers: Lent,
     said: Vec<Message>,
     now_ms: u64,
+    /// When the parts of the command under way were asked for, monotonic nanoseconds.
+    asked_ns: u64,
     no_touch: bool,
     /// Effects of a transaction that lasts several ticks: whole shards are locked, so nothing
     /// comes between, and they are published in one piece at the end.
@@ -105,6 +108,7 @@ impl Tx {
             receivers: Lent::default(),
             said: Vec::new(),
             now_ms: 0,
+            asked_ns: 0,
             no_touch: false,
             effects: Effects::default(),
         }
@@ -472,6 +476,7 @@ impl Shard {
             return;
         }
         let mark = tx.reply.len();
+        let timed = self.start_timing(request.command, request.args(), request.raw());
         let env = Env {
             keyspace: &mut self.scratch,
             reply: &mut tx.reply,
@@ -490,6 +495,9 @@ impl Shard {
         tx.receivers = pubsub.lent.take().unwrap_or_default();
         tx.said.append(&mut pubsub.outgoing);
         self.count(request.command, &done, &tx.reply.bytes()[mark..]);
+        let reply_bytes = tx.reply.len() - mark;
+        self.stop_timing(timed, request.command, request.args(), reply_bytes);
+        self.claim_slow_of(self.id, tx.client);
         if done.wrote()
             && let Some(conn) = tx.client
         {
@@ -551,6 +559,7 @@ impl Shard {
                         continue;
                     }
                     let request = request.clone();
+                    tx.asked_ns = self.clock_ns();
                     tx.parts.clear();
                     tx.missing = self.shared.shards;
                     for shard in 0..self.shared.shards {
@@ -563,6 +572,7 @@ impl Shard {
                 Runs::Data(_) if request.command.walks() => {
                     let shard = table::cursor_shard(request.args(), self.shared.shards);
                     let request = Box::new(request.clone());
+                    tx.asked_ns = self.clock_ns();
                     tx.parts.clear();
                     tx.missing = 1;
                     self.post(shard, Item::Part { tx: id, request });
@@ -683,6 +693,13 @@ impl Shard {
         let parts = std::mem::take(&mut tx.parts);
         let request = &tx.requests[tx.next];
         let wrote = self.merge_parts(request, parts, &mut tx.reply, &mut tx.effects);
+        self.stop_timing(
+            Timed::Since(tx.asked_ns),
+            request.command,
+            request.args(),
+            0,
+        );
+        self.claim_slow_of(self.id, tx.client);
         if wrote && let Some(conn) = tx.client {
             self.note_local_write(conn);
         }

@@ -6,6 +6,7 @@ pub mod databases;
 pub mod hashes;
 pub mod hyperloglog;
 pub mod keys;
+pub mod observe;
 pub mod pubsub;
 pub mod replication;
 pub mod server;
@@ -24,6 +25,7 @@ pub static ALL: &[&[Command]] = &[
     hashes::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
+    observe::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
