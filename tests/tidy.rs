@@ -29,6 +29,10 @@ const WIDE_FILES: &[(&str, &str)] = &[
     ),
     ("tests/differential/grammar/keys.rs", "one template a line"),
     (
+        "tests/differential/grammar/sorted_sets.rs",
+        "one template a line",
+    ),
+    (
         "tests/differential/grammar/strings.rs",
         "one template a line",
     ),

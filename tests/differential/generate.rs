@@ -152,7 +152,9 @@ impl Generator {
             words.extend([b"MATCH".to_vec(), self.pattern()]);
         }
         if types && self.random.one_in(3) {
-            let kind = self.random.pick(&["string", "hash", "HASH", "list"]);
+            let kind = self
+                .random
+                .pick(&["string", "hash", "HASH", "list", "zset"]);
             words.extend([b"TYPE".to_vec(), kind.as_bytes().to_vec()]);
         }
         words
@@ -379,6 +381,26 @@ impl Generator {
             "$H" => self.big_hash_key(),
             "$f" => self.field(),
             "$F" => self.big_field(),
+            "$z" => self.sorted_set_key(),
+            "$Z" => format!("Z{}", self.random.below(3)).into_bytes(),
+            "$y" => format!("y{}", self.random.below(3)).into_bytes(),
+            "$Y" => b"Y".to_vec(),
+            "$sc" => self.score(),
+            "$bnd" => self.score_bound(),
+            "$lex" => self.member_bound(),
+            "$sm+" => return self.several(out, |g, out| out.extend([g.score(), g.field()])),
+            "$SM+" => {
+                for _ in 0..=self.random.below(40) {
+                    out.extend([self.score(), self.big_field()]);
+                }
+                return;
+            }
+            "$zm+" => {
+                for _ in 0..=self.random.below(60) {
+                    out.extend([b"0".to_vec(), self.big_field()]);
+                }
+                return;
+            }
             "$v" => self.value(),
             "$i" => number(self.random.between(0, 9)),
             "$I" => self.integer(),
@@ -432,8 +454,9 @@ impl Generator {
     }
 
     fn key(&mut self) -> Vec<u8> {
-        match self.random.below(4) {
+        match self.random.below(6) {
             0 => self.hash_key(),
+            1 => self.sorted_set_key(),
             _ => self.string_key(),
         }
     }
@@ -461,6 +484,63 @@ impl Generator {
 
     fn big_hash_key(&mut self) -> Vec<u8> {
         format!("H{}", self.random.below(3)).into_bytes()
+    }
+
+    fn sorted_set_key(&mut self) -> Vec<u8> {
+        match self.random.below(30) {
+            0 => self.string_key(),
+            1 => format!("{{t}}z{}", self.random.below(2)).into_bytes(),
+            2..=4 => format!("Z{}", self.random.below(3)).into_bytes(),
+            _ => format!("z{}", self.random.below(9)).into_bytes(),
+        }
+    }
+
+    /// A score. All sums and products that the templates make of them are exact, so that they
+    /// print alike: the real server's shortest digits are not always the shortest.
+    fn score(&mut self) -> Vec<u8> {
+        match self.random.below(16) {
+            0 => self
+                .random
+                .pick(&[
+                    "inf", "-inf", "+inf", "-0", "0x10", "1e3", "1e17", ".5", "1e-5",
+                ])
+                .into(),
+            1..=4 => (self.random.between(-64, 64) as f64 / 8.0)
+                .to_string()
+                .into(),
+            5 => self
+                .random
+                .between(-1_000_000, 1_000_000)
+                .to_string()
+                .into(),
+            _ => self.random.between(-5, 20).to_string().into(),
+        }
+    }
+
+    fn score_bound(&mut self) -> Vec<u8> {
+        match self.random.below(12) {
+            0 => self
+                .random
+                .pick(&["-inf", "(-inf", "(1e400", "", "("])
+                .into(),
+            1 => self
+                .random
+                .pick(&["+inf", "inf", "(inf", "foo", "nan"])
+                .into(),
+            2..=5 => [b"(".to_vec(), self.score()].concat(),
+            _ => self.score(),
+        }
+    }
+
+    fn member_bound(&mut self) -> Vec<u8> {
+        match self.random.below(12) {
+            0 | 1 => b"-".to_vec(),
+            2 | 3 => b"+".to_vec(),
+            4 => self.random.pick(&["foo", "", "[", "(", "-x"]).into(),
+            5..=7 => [b"(".to_vec(), self.big_field()].concat(),
+            8 | 9 => [b"[".to_vec(), self.big_field()].concat(),
+            _ => [b"[".to_vec(), self.field()].concat(),
+        }
     }
 
     fn field(&mut self) -> Vec<u8> {

@@ -6,6 +6,7 @@ pub mod hashes;
 pub mod keys;
 pub mod replication;
 pub mod server;
+pub mod sorted_sets;
 pub mod strings;
 pub mod transactions;
 
@@ -19,6 +20,7 @@ pub static ALL: &[&[Command]] = &[
     keys::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
+    sorted_sets::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];

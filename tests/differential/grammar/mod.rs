@@ -6,6 +6,7 @@
 mod connection;
 mod hashes;
 mod keys;
+mod sorted_sets;
 mod strings;
 
 /// How the replies of a template are compared; see `Check`.
@@ -30,6 +31,7 @@ const FAMILIES: &[&[Template]] = &[
     connection::TEMPLATES,
     hashes::TEMPLATES,
     keys::TEMPLATES,
+    sorted_sets::TEMPLATES,
     strings::TEMPLATES,
 ];
 

@@ -11,6 +11,8 @@ use crate::command::{Ctx, Error, Outcome};
 use crate::protocol::{Args, Reply};
 use crate::value::listpack::Element;
 
+pub(super) use sample::parse_cursor;
+
 type Handler = fn(&mut Ctx<'_>, Args<'_>) -> Outcome;
 
 const READ: Flags = Flags::READONLY;

@@ -168,7 +168,7 @@ pub(super) fn hscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 
 /// A cursor, in all forms that Redis takes: also with what C's `strtoull` skips or applies, space
 /// and a plus sign or zeros before it. (A minus sign before zeros, too, which wraps around.)
-fn parse_cursor(text: &[u8]) -> Option<u64> {
+pub(in crate::command::family) fn parse_cursor(text: &[u8]) -> Option<u64> {
     if matches!(text, [b'-', b'1'..=b'9', ..]) {
         return None;
     }
