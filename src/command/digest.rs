@@ -10,7 +10,7 @@
 //!    field     mix(field) mix(value)                       one of a hash
 //!    key       mix(key) mix(type:u32 big-endian)
 //!              a string: mix(value); a hash: xor(field) for each; a sorted set alike, of its
-//!              members and their scores as `%.17g`
+//!              members and their scores as `fpconv` prints them, which is Valkey's and Redis 7.2's way
 //!              xor("!!expire!!") if it has an expiry
 //!    dataset   for each database that is not empty, in order:
 //!              mix(number:u32 big-endian), then xor(key) for each
@@ -72,7 +72,7 @@ impl Digest {
             ValueRef::SortedSet(set) => set.for_each(|member, score| {
                 let mut pair = Digest::default();
                 member.with_bytes(|member| pair.mix(member));
-                pair.mix(number::format_g17(score).as_bytes());
+                pair.mix(number::format_fpconv(score).as_bytes());
                 self.xor(&pair.0);
             }),
             ValueRef::Stream(stream) => match *stream {},

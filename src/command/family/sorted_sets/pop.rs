@@ -192,8 +192,10 @@ pub(super) fn zmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 }
 
 pub(super) fn bzmpop(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
+    // Redis looks at the timeout last.
+    let request = Multiple::parse(args.tail(2))?;
     let timeout_ms = timeout_ms(&args[1], ctx.now_ms)?;
-    if !Multiple::parse(args.tail(2))?.run(ctx)? {
+    if !request.run(ctx)? {
         wait(ctx, timeout_ms);
     }
     Ok(())
