@@ -37,6 +37,9 @@ impl Flags {
     pub const PROTECTED: Flags = Flags(1 << 19);
     /// May write keys that its arguments do not name (not shown by COMMAND INFO).
     pub const TOUCHES_ARBITRARY_KEYS: Flags = Flags(1 << 20);
+    /// Reads, and may leave what it computed in the value: its keys are locked like those of a
+    /// write (not shown by COMMAND INFO).
+    pub const EXCLUSIVE: Flags = Flags(1 << 21);
 
     /// Both sets.
     pub const fn or(self, other: Flags) -> Flags {
@@ -86,6 +89,9 @@ pub enum Keys {
     /// `at` holds the number of keys that follow it; `extra` is a further single key (a
     /// destination), or 0.
     Counted { at: u8, extra: u8 },
+    /// The first argument; and the one behind the last STORE or STOREDIST from `from` on
+    /// (GEORADIUS).
+    Stored { from: u8 },
 }
 
 /// How a command's keys are accessed, for COMMAND INFO's key specifications.
@@ -113,6 +119,14 @@ pub enum KeyAccess {
     Remove,
     /// SET: overwrites, and with GET reads too.
     Set,
+    /// BITFIELD: reads and updates, or only reads if it says nothing but GET.
+    BitField,
+    /// `RW access`: reads, and may write the value in another form.
+    ReadAndRefresh,
+    /// `RW access insert`: adds to a value that it reads.
+    ReadAndInsert,
+    /// The first key, and all further ones.
+    FirstAndRest(&'static KeyAccess, &'static KeyAccess),
     /// Two keys, each with an access of its own.
     Two(&'static KeyAccess, &'static KeyAccess),
 }
@@ -131,8 +145,10 @@ impl KeyAccess {
             KeyAccess::Overwrite => &["OW", "update"],
             KeyAccess::Create => &["OW", "insert"],
             KeyAccess::Remove => &["RM", "delete"],
-            KeyAccess::Set => &["RW", "access", "update", "variable_flags"],
-            KeyAccess::Two(first, _) => first.names(),
+            KeyAccess::Set | KeyAccess::BitField => &["RW", "access", "update", "variable_flags"],
+            KeyAccess::ReadAndRefresh => &["RW", "access"],
+            KeyAccess::ReadAndInsert => &["RW", "access", "insert"],
+            KeyAccess::Two(first, _) | KeyAccess::FirstAndRest(first, _) => first.names(),
         }
     }
 }
@@ -236,6 +252,12 @@ impl Command {
         self.flags.has(Flags::WRITE)
     }
 
+    /// Whether it may change its keys, if only by what it computed: they are locked against all
+    /// other commands, and its effects have a place in the stream.
+    pub fn is_exclusive(&self) -> bool {
+        self.flags.has(Flags::WRITE.or(Flags::EXCLUSIVE))
+    }
+
     /// Whether it reads keys that its arguments do not name, on the one shard that
     /// [`cursor_shard`] tells: SCAN.
     pub fn walks(&self) -> bool {
@@ -258,6 +280,10 @@ impl Command {
                     at += i64::from(step);
                 }
             }
+            Keys::Stored { from } => {
+                f(1);
+                stored_key(args, usize::from(from)).map(f);
+            }
             Keys::Counted { at, extra } => {
                 if extra != 0 && usize::from(extra) < args.len() {
                     f(usize::from(extra));
@@ -274,6 +300,20 @@ impl Command {
             }
         }
     }
+}
+
+/// Where GEORADIUS names the key of its result: the last of several counts.
+pub fn stored_key(args: Args<'_>, from: usize) -> Option<usize> {
+    let (mut at, mut last) = (from, None);
+    while at + 1 < args.len() {
+        let names = [&b"store"[..], b"storedist"];
+        if names.iter().any(|name| args[at].eq_ignore_ascii_case(name)) {
+            at += 1;
+            last = Some(at);
+        }
+        at += 1;
+    }
+    last
 }
 
 /// The second database that a request names, and which argument is its key there: MOVE and COPY DB.

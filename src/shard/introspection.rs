@@ -98,7 +98,7 @@ fn lookup(name: &[u8]) -> Option<&'static Command> {
 /// Flags with those that follow from the row.
 fn flags(command: &Command) -> Flags {
     match command.keys {
-        Keys::Counted { .. } => command.flags.or(Flags::MOVABLEKEYS),
+        Keys::Counted { .. } | Keys::Stored { .. } => command.flags.or(Flags::MOVABLEKEYS),
         _ => command.flags,
     }
 }
@@ -142,6 +142,7 @@ fn describe(reply: &mut Reply, command: &Command) {
     let (first, last, step) = match command.keys {
         Keys::None => (0, 0, 0),
         Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
+        Keys::Stored { .. } => (1, 1, 1),
         Keys::Counted { extra: 0, .. } => (0, 0, 0),
         Keys::Counted { extra, .. } => (i64::from(extra), i64::from(extra), 1),
     };
@@ -168,10 +169,19 @@ fn key_specs(reply: &mut Reply, command: &Command) {
             let (first, last) = (i64::from(first), i64::from(last));
             if let KeyAccess::Two(source, target) = command.access {
                 reply.set(2);
-                for (key, access) in [(first, source), (last, target)] {
-                    begin_spec(reply, *access, key);
-                    range(reply, 0, 1);
-                }
+                begin_spec(reply, *source, first);
+                range(reply, 0, 1);
+                // A last key that counts from the end: the second access is that of all the others.
+                begin_spec(reply, *target, if last < 0 { first + 1 } else { last });
+                range(reply, last.min(0), 1);
+                return;
+            }
+            if let KeyAccess::FirstAndRest(target, sources) = command.access {
+                reply.set(2);
+                begin_spec(reply, *target, first);
+                range(reply, 0, 1);
+                begin_spec(reply, *sources, first + 1);
+                range(reply, last, i64::from(step));
                 return;
             }
             // From the first key on, unless it counts from the end.
@@ -179,6 +189,15 @@ fn key_specs(reply: &mut Reply, command: &Command) {
             reply.set(1);
             begin_spec(reply, command.access, first);
             range(reply, last, i64::from(step));
+        }
+        Keys::Stored { from } => {
+            reply.set(3);
+            begin_spec(reply, command.access, 1);
+            range(reply, 0, 1);
+            for word in ["STORE", "STOREDIST"] {
+                begin_keyword_spec(reply, KeyAccess::Overwrite, word, i64::from(from));
+                range(reply, 0, 1);
+            }
         }
         Keys::Counted { at, extra } => {
             reply.set(1 + usize::from(extra != 0));
@@ -211,6 +230,21 @@ fn numbers(reply: &mut Reply, pairs: &[(&str, i64)]) {
         reply.bulk_str(name);
         reply.integer(*value);
     }
+}
+
+/// As [`begin_spec`], of a key that stands behind a word.
+fn begin_keyword_spec(reply: &mut Reply, access: KeyAccess, word: &str, from: i64) {
+    reply.map(3);
+    reply.bulk_str("flags");
+    set_of(reply, access.names().iter().copied());
+    reply.bulk_str("begin_search");
+    reply.map(2);
+    pair(reply, "type", "keyword");
+    reply.bulk_str("spec");
+    reply.map(2);
+    pair(reply, "keyword", word);
+    numbers(reply, &[("startfrom", from)]);
+    reply.bulk_str("find_keys");
 }
 
 /// A key specification up to the value of `find_keys`.
@@ -304,10 +338,20 @@ fn access_at(command: &Command, args: Args<'_>, at: usize) -> KeyAccess {
             KeyAccess::Overwrite
         }
         (Keys::Counted { extra, .. }, _) if extra != 0 => KeyAccess::Read,
-        (Keys::Range { first, .. }, KeyAccess::Two(source, target)) => {
-            match i64::try_from(at) == Ok(i64::from(first)) {
-                true => *source,
-                false => *target,
+        (Keys::Stored { .. }, _) if at > 1 => KeyAccess::Overwrite,
+        (
+            Keys::Range { first, .. },
+            KeyAccess::Two(one, other) | KeyAccess::FirstAndRest(one, other),
+        ) => match i64::try_from(at) == Ok(i64::from(first)) {
+            true => *one,
+            false => *other,
+        },
+        (_, KeyAccess::BitField) => {
+            let is = |word: &[u8], name: &[u8]| word.eq_ignore_ascii_case(name);
+            let mut words = args.iter().skip(2);
+            match words.any(|word| is(word, b"set") || is(word, b"incrby")) {
+                true => KeyAccess::ReadWrite,
+                false => KeyAccess::Read,
             }
         }
         (_, KeyAccess::Set) => {

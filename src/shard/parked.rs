@@ -76,7 +76,7 @@ pub(super) fn blocked(
     let mut hit = false;
     command.for_each_key(args, |at| {
         if let Some(key) = args.get(at) {
-            hit |= locked(key, command.writes());
+            hit |= locked(key, command.is_exclusive());
         }
     });
     hit

@@ -1,11 +1,15 @@
 //! The rows of the command table and the commands themselves, one file or folder per family.
 
+pub mod bitmaps;
 pub mod connection;
 pub mod databases;
+pub mod geo;
 pub mod hashes;
+pub mod hyperloglog;
 pub mod keys;
 pub mod replication;
 pub mod server;
+pub mod sets;
 pub mod sorted_sets;
 pub mod strings;
 pub mod transactions;
@@ -14,13 +18,17 @@ use super::table::Command;
 
 /// All families.
 pub static ALL: &[&[Command]] = &[
+    bitmaps::COMMANDS,
     connection::COMMANDS,
     databases::COMMANDS,
+    geo::COMMANDS,
     hashes::COMMANDS,
+    hyperloglog::COMMANDS,
     keys::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
     sorted_sets::COMMANDS,
+    sets::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];

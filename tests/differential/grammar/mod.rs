@@ -3,9 +3,13 @@
 //! A template is a command as typed, with two kinds of holes: `[a|b|]` picks one alternative, and
 //! `$name` draws an argument (see `Generator::draw`). A name ending in `+` draws several.
 
+mod bitmaps;
 mod connection;
+mod geo;
 mod hashes;
+mod hyperloglog;
 mod keys;
+mod sets;
 mod sorted_sets;
 mod strings;
 
@@ -28,10 +32,14 @@ const EXACT: How = How::Exact;
 pub type Template = (usize, How, &'static str);
 
 const FAMILIES: &[&[Template]] = &[
+    bitmaps::TEMPLATES,
     connection::TEMPLATES,
+    geo::TEMPLATES,
     hashes::TEMPLATES,
+    hyperloglog::TEMPLATES,
     keys::TEMPLATES,
     sorted_sets::TEMPLATES,
+    sets::TEMPLATES,
     strings::TEMPLATES,
 ];
 

@@ -2,6 +2,7 @@
 
 mod read;
 mod sample;
+pub(super) mod scanning;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -10,8 +11,6 @@ use crate::command::table::{Command, Doc, Flags, KeyAccess, Keys, Run};
 use crate::command::{Ctx, Error, Outcome};
 use crate::protocol::{Args, Reply};
 use crate::value::listpack::Element;
-
-pub(super) use sample::parse_cursor;
 
 type Handler = fn(&mut Ctx<'_>, Args<'_>) -> Outcome;
 

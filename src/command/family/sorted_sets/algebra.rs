@@ -68,7 +68,7 @@ impl<'a> Source<'a> {
     fn len(self) -> usize {
         match self {
             Source::Missing => 0,
-            Source::Set(set) => match *set {},
+            Source::Set(set) => set.len(),
             Source::Sorted(set) => set.len(),
         }
     }
@@ -76,7 +76,7 @@ impl<'a> Source<'a> {
     fn score(self, member: Element<'_>) -> Option<f64> {
         match self {
             Source::Missing => None,
-            Source::Set(set) => match *set {},
+            Source::Set(set) => set.contains_element(member).then_some(1.0),
             Source::Sorted(set) => member.with_bytes(|member| set.score(member)),
         }
     }
@@ -85,7 +85,7 @@ impl<'a> Source<'a> {
     fn try_each(self, mut f: impl FnMut(Element<'a>, f64) -> bool) {
         match self {
             Source::Missing => {}
-            Source::Set(set) => match *set {},
+            Source::Set(set) => drop(set.iter().all(|member| f(member, 1.0))),
             Source::Sorted(set) => {
                 let mut goes_on = true;
                 set.for_each(|member, score| goes_on = goes_on && f(member, score));

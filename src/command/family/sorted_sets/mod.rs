@@ -49,13 +49,24 @@ fn write_pair(reply: &mut Reply, member: Element<'_>, score: f64, with_scores: b
 
 /// Stores what a command computed over whatever is at `key`, or removes that if it is nothing, and
 /// replies with the number of members.
-pub(super) fn store(ctx: &mut Ctx<'_>, key: &[u8], event: &'static str, result: SortedSet) {
+fn store(ctx: &mut Ctx<'_>, key: &[u8], event: &'static str, result: SortedSet) {
+    store_changed(ctx, key, event, result, 1);
+}
+
+/// As [`store`], counted as so many changes if anything is stored.
+pub(super) fn store_changed(
+    ctx: &mut Ctx<'_>,
+    key: &[u8],
+    event: &'static str,
+    result: SortedSet,
+    changes: u64,
+) {
     let len = result.len();
     if len > 0 {
         ctx.prepare_write(ctx.db, key);
         ctx.set_value(key, Box::new(result).wrap(), None);
         ctx.notify(Class::SORTED_SET, event, key);
-        ctx.changed(key, 1);
+        ctx.changed(key, changes);
     } else if ctx.remove(key) {
         ctx.notify(Class::GENERIC, "del", key);
         ctx.changed(key, 1);

@@ -173,7 +173,7 @@ fn sample_options(args: Args<'_>) -> Result<(i64, bool), Error> {
 }
 
 pub(super) fn zscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
-    let mut cursor = crate::command::family::hashes::parse_cursor(&args[2])
+    let mut cursor = crate::command::family::hashes::scanning::parse_cursor(&args[2])
         .ok_or(Error::text("ERR invalid cursor"))?;
     let (set, reply) = ctx.find_collection_and_reply::<SortedSet>(&args[1])?;
     reply.array(2);

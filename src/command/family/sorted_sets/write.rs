@@ -106,13 +106,14 @@ pub(super) fn zadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     // One pair is the common case, and needs no memory for its scores.
     if pairs.len() == 2 {
         let score = parse_f64(&pairs[0]).ok_or(Error::NotFloat)?;
-        return add(ctx, &args[1], options, 1, |_| (score, &pairs[1]));
+        return add(ctx, &args[1], options, 1, |_| (score, &pairs[1])).map(drop);
     }
     let scores: Option<Vec<f64>> = pairs.iter().step_by(2).map(parse_f64).collect();
     let scores = scores.ok_or(Error::NotFloat)?;
     add(ctx, &args[1], options, scores.len(), |at| {
         (scores[at], &pairs[2 * at + 1])
     })
+    .map(drop)
 }
 
 pub(super) fn zincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
@@ -121,17 +122,18 @@ pub(super) fn zincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         ..AddOptions::default()
     };
     let score = parse_f64(&args[2]).ok_or(Error::NotFloat)?;
-    add(ctx, &args[1], options, 1, |_| (score, &args[3]))
+    add(ctx, &args[1], options, 1, |_| (score, &args[3])).map(drop)
 }
 
-/// Adds `count` members, of which `pair` gives the scores and names, and replies.
+/// Adds `count` members, of which `pair` gives the scores and names, and replies. Whether anything
+/// changed.
 pub(in crate::command::family) fn add<'a>(
     ctx: &mut Ctx<'_>,
     key: &[u8],
     options: AddOptions,
     count: usize,
     pair: impl Fn(usize) -> (f64, &'a [u8]),
-) -> Outcome {
+) -> Result<bool, Error> {
     let (limits, seed) = (ctx.settings().sorted_set_limits, ctx.settings().seed);
     let into = |set: &mut SortedSet| {
         let mut added = Added::default();
@@ -174,7 +176,7 @@ pub(in crate::command::family) fn add<'a>(
         Some(score) => ctx.reply.double(score),
         None => ctx.reply.null(),
     }
-    Ok(())
+    Ok(added.new + added.changed > 0)
 }
 
 pub(super) fn zrem(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
