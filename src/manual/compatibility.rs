@@ -13,6 +13,7 @@
 //!   options, RENAME RENAMENX COPY MOVE, KEYS SCAN RANDOMKEY DBSIZE, OBJECT, DUMP RESTORE,
 //!   MEMORY USAGE.
 //! - Hashes: all commands but TTLs of fields.
+//! - Streams: all commands, consumer groups included.
 //! - Databases: SELECT SWAPDB FLUSHDB FLUSHALL.
 //! - Transactions: MULTI EXEC DISCARD WATCH UNWATCH, over any keys.
 //! - Connections: AUTH and HELLO with `requirepass`; CLIENT with its subcommands but those of
@@ -26,19 +27,15 @@
 //!
 //! # What does not yet
 //!
-//! Lists, sets, sorted sets, streams, geo; blocking commands; pub/sub
-//! and keyspace notifications; scripts and functions; ACL users; TLS; cluster mode; eviction;
+//! Lists, sets, sorted sets, geo; blocking commands; pub/sub
+//! and keyspace notifications; scripts and functions; ACL users; TLS; cluster mode;
 //! Sentinel's part of a failover, FAILOVER; slow log, latency monitor, MONITOR; persistence
 //! ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
-//! `save`, `appendonly`, `maxmemory`, `notify-keyspace-events`, `aclfile`. Others that mean
-//! nothing here are accepted and named once at the start. These are accepted silently and have
-//! no effect yet: `repl-backlog-ttl` (the backlog is kept), `repl-diskless-sync-max-replicas`,
-//! `repl-diskless-load`, `repl-disable-tcp-nodelay`, `replica-lazy-flush`,
-//! `active-expire-effort`, `bind-source-addr`, `shutdown-timeout`, `lazyfree-lazy-user-flush`
-//! (flushes are always freed in the background), the `slowlog-`, `latency-` and `lfu-`
-//! directives, and those of types that are not there.
+//! `save`, `appendonly`, `notify-keyspace-events`, `aclfile`. Others that mean
+//! nothing here are accepted and named once at the start. Accepted silently, and without effect
+//! yet, are the `slowlog-` and `latency-` directives and those of types that are not there.
 //!
 //! A replica whose upstream sends a command that is not there logs an error, skips it, and goes
 //! on: its data then differs from the upstream's. In a full sync a type that is not there is an
@@ -60,13 +57,24 @@
 //! - **PFSELFTEST** makes a smaller test that does not stop the server for seconds.
 //! - **HRANDFIELD** with a negative count refuses more than 16,777,216 repetitions. Redis
 //!   answers until its memory ends.
+//! - **XGROUP DESTROY** is a change to who watches the key.
+//! - **XADD** of an entry above 1 GiB fails without leaving an empty stream behind.
+//! - **Streams from a payload** must have ascending nodes and entries, right counts and a last id
+//!   that is not below an entry's. Redis looks at less; no command of it makes others.
 //! - **`client-query-buffer-limit`** bounds one request, whole or not; Redis bounds the part
 //!   that it has not parsed. Above 4 GiB - 1 it has no further effect, nor has
 //!   `proto-max-bulk-len`.
 //! - **INFO** gathers its figures from the shards one after the other; it shows no single
 //!   moment.
-//! - **CLIENT LIST, KILL and UNBLOCK within MULTI** see the connections of one shard.
-//! - **CLIENT PAUSE** does not wait for commands that are under way.
+//! - **REPLICAOF within MULTI** shows in the configuration at once, and takes effect right after
+//!   EXEC.
+//! - **`maxmemory`** leaves the whole backlog out of what counts; Redis only what is beyond
+//!   `repl-backlog-size`. How long an eviction may go on at a time is bounded by keys, not by time.
+//!   A snapshot for replicas does not carry idle times and counters.
+//! - **SHUTDOWN** saves nothing. It waits for replicas as Redis 7 does, and can be aborted.
+//! - **`repl-diskless-load`** makes no difference: a full sync is always loaded beside the data
+//!   in use. `lazyfree-lazy-user-flush` and `replica-lazy-flush` do not either: what goes is freed
+//!   in slices.
 //! - **DEBUG SLEEP** holds back the connection that sent it, not the server.
 //! - **WAIT** may wait for a little more of the stream than the client's own writes.
 //! - **Two transactions that find the same key expired** may each send its deletion to replicas,

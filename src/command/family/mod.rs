@@ -11,6 +11,7 @@ pub mod replication;
 pub mod server;
 pub mod sets;
 pub mod sorted_sets;
+pub mod streams;
 pub mod strings;
 pub mod transactions;
 
@@ -29,6 +30,7 @@ pub static ALL: &[&[Command]] = &[
     server::COMMANDS,
     sorted_sets::COMMANDS,
     sets::COMMANDS,
+    streams::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];

@@ -11,6 +11,7 @@ mod hyperloglog;
 mod keys;
 mod sets;
 mod sorted_sets;
+mod streams;
 mod strings;
 
 /// How the replies of a template are compared; see `Check`.
@@ -24,6 +25,7 @@ pub enum How {
     Dump,
     Hello,
     Cursor,
+    Times,
 }
 
 const EXACT: How = How::Exact;
@@ -40,6 +42,7 @@ const FAMILIES: &[&[Template]] = &[
     keys::TEMPLATES,
     sorted_sets::TEMPLATES,
     sets::TEMPLATES,
+    streams::TEMPLATES,
     strings::TEMPLATES,
 ];
 
