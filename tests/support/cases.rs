@@ -321,6 +321,7 @@ pub const ARITY: &[&str] = &[
     "INCRBYFLOAT",
     "KEYS",
     "LASTSAVE",
+    "LATENCY",
     "LCS",
     "MEMORY",
     "MGET",
@@ -365,6 +366,7 @@ pub const ARITY: &[&str] = &[
     "SINTERSTORE",
     "SISMEMBER",
     "SLAVEOF",
+    "SLOWLOG",
     "SMEMBERS",
     "SMISMEMBER",
     "SMOVE",
@@ -436,5 +438,5 @@ pub const ARITY: &[&str] = &[
 
 /// Commands that other suites cover: replication, hostile, and the server's own.
 pub const ELSEWHERE: &[&str] = &[
-    "COMMAND", "CONFIG", "INFO", "QUIT", "REPLCONF", "SHUTDOWN", "SYNC",
+    "COMMAND", "CONFIG", "INFO", "LOLWUT", "QUIT", "REPLCONF", "SHUTDOWN", "SYNC",
 ];

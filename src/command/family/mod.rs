@@ -7,6 +7,7 @@ pub mod geo;
 pub mod hashes;
 pub mod hyperloglog;
 pub mod keys;
+pub mod observe;
 pub mod replication;
 pub mod server;
 pub mod sets;
@@ -26,6 +27,7 @@ pub static ALL: &[&[Command]] = &[
     hashes::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
+    observe::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
     sorted_sets::COMMANDS,
