@@ -94,6 +94,9 @@ pub enum Keys {
     Channel { shown: bool },
     /// All arguments are channels; COMMAND INFO shows them.
     Channels,
+    /// The first argument; and the one behind the last STORE or STOREDIST from `from` on
+    /// (GEORADIUS).
+    Stored { from: u8 },
     /// Behind the word STREAMS, as many keys as there are ids behind them (XREAD). Redis says that
     /// the word is looked for from argument `from` on.
     Streams { from: u8 },
@@ -307,6 +310,10 @@ impl Command {
                     at += i64::from(step);
                 }
             }
+            Keys::Stored { from } => {
+                f(1);
+                stored_key(args, usize::from(from)).map(f);
+            }
             Keys::Counted { at, extra } => {
                 if extra != 0 && usize::from(extra) < args.len() {
                     f(usize::from(extra));
@@ -328,6 +335,20 @@ impl Command {
             }
         }
     }
+}
+
+/// Where GEORADIUS names the key of its result: the last of several counts.
+pub fn stored_key(args: Args<'_>, from: usize) -> Option<usize> {
+    let (mut at, mut last) = (from, None);
+    while at + 1 < args.len() {
+        let names = [&b"store"[..], b"storedist"];
+        if names.iter().any(|name| args[at].eq_ignore_ascii_case(name)) {
+            at += 1;
+            last = Some(at);
+        }
+        at += 1;
+    }
+    last
 }
 
 /// The argument behind STREAMS. As the commands themselves find it: a group may have that name too.
