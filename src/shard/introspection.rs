@@ -171,19 +171,18 @@ fn describe(reply: &mut Reply, command: &Command) {
     subcommands.iter().for_each(|sub| describe(reply, sub));
 }
 
+/// Channels from the first argument on, which are no keys.
+fn channel_spec(reply: &mut Reply, last: i64) {
+    reply.set(1);
+    begin_spec(reply, KeyAccess::NotKey, 1);
+    range(reply, last, 1);
+}
+
 fn key_specs(reply: &mut Reply, command: &Command) {
     match command.keys {
         Keys::None | Keys::Channel { shown: false } => reply.set(0),
-        Keys::Channel { .. } | Keys::Channels => {
-            reply.set(1);
-            begin_spec(reply, command.access, 1);
-            let last = if command.keys == Keys::Channels {
-                -1
-            } else {
-                0
-            };
-            range(reply, last, 1);
-        }
+        Keys::Channel { .. } => channel_spec(reply, 0),
+        Keys::Channels => channel_spec(reply, -1),
         Keys::Range { first, last, step } => {
             let (first, last) = (i64::from(first), i64::from(last));
             if let KeyAccess::Two(source, target) = command.access {
