@@ -28,13 +28,6 @@ pub(super) fn no_appendonly(value: &Value) -> Checked {
     only(*value == Value::Bool(false), reason)
 }
 
-pub(super) fn no_maxmemory(value: &Value) -> Checked {
-    only(
-        *value == Value::Number(0),
-        "eviction is not supported yet, only maxmemory 0 is accepted",
-    )
-}
-
 pub(super) fn no_events(value: &Value) -> Checked {
     let reason = "keyspace notifications are not supported yet, only \"\" is accepted";
     only(text_of(value).is_empty(), reason)

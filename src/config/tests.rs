@@ -430,7 +430,6 @@ fn what_is_not_supported_yet_is_refused_in_one_line() {
     for (name, value) in [
         ("save", "900 1"),
         ("appendonly", "yes"),
-        ("maxmemory", "1gb"),
         ("notify-keyspace-events", "KEA"),
     ] {
         let text = error(&[], &[&format!("--{name}"), value]);

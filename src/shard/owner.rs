@@ -8,6 +8,7 @@ use crate::value::Kind;
 
 use super::Shard;
 use super::dispatch::LOOK_AHEAD;
+use super::gather::Question;
 use super::locks::{Claim, Mode, TxId, Verdict};
 use super::message::{ClaimRequest, Envelope, Grant, Item, KeyRef, OwnedRequest, Release};
 use super::shell::Shell;
@@ -92,8 +93,7 @@ impl Shard {
             }
             Item::Unwatch { db, key } => self.data.watched.remove(db, &key),
             Item::Ask { token, question } => {
-                let answer = Box::new(self.answer_question(*question, shell));
-                self.post(from, Item::Answer { token, answer });
+                self.receive_question(from, token, *question, shell);
             }
             Item::Answer { token, answer } => self.receive_answer(token, *answer, shell),
             Item::Apply(item) => self.receive_apply(envelope, &item),
@@ -110,6 +110,20 @@ impl Shard {
                 });
             }
         }
+    }
+
+    fn receive_question(
+        &mut self,
+        from: usize,
+        token: u64,
+        question: Question,
+        shell: &mut dyn Shell,
+    ) {
+        if let Question::Settle { caller } = question {
+            return self.settle(from, token, caller);
+        }
+        let answer = Box::new(self.answer_question(question, shell));
+        self.post(from, Item::Answer { token, answer });
     }
 
     /// Prefetches for the commands among the next items of an envelope.
