@@ -417,7 +417,7 @@ impl Generator {
     }
 
     fn draw(&mut self, word: &str, out: &mut Vec<Vec<u8>>) {
-        if self.draw_of_set(word, out) {
+        if self.draw_of_set(word, out) || self.draw_of_list(word, out) {
             return;
         }
         let number = |n: i64| n.to_string().into_bytes();
@@ -433,10 +433,6 @@ impl Generator {
                 0 => self.random.between(0, 2900),
                 _ => self.random.between(0, 130),
             }),
-            "$l" => self.list_key(),
-            "$L" => number_after(b"L", self.random.below(3)),
-            "$el" => self.element(),
-            "$li" => self.list_index(),
             "$f" => self.field(),
             "$F" => self.big_field(),
             "$v" => self.value(),
@@ -470,13 +466,6 @@ impl Generator {
             }
             "$k+" => return self.several(out, |g, out| out.push(g.key())),
             "$f+" => return self.several(out, |g, out| out.push(g.field())),
-            "$el+" => return self.several(out, |g, out| out.push(g.element())),
-            "$EL+" => {
-                for _ in 0..=self.random.below(40) {
-                    out.push(self.element());
-                }
-                return;
-            }
             "$kv+" => return self.several(out, |g, out| out.extend([g.key(), g.value()])),
             "$fv+" => return self.several(out, |g, out| out.extend([g.field(), g.value()])),
             "$FV+" => {
@@ -492,6 +481,29 @@ impl Generator {
             },
         };
         out.push(one);
+    }
+
+    /// The holes of templates of lists; whether `word` is one.
+    fn draw_of_list(&mut self, word: &str, out: &mut Vec<Vec<u8>>) -> bool {
+        let one = match word {
+            "$l" => self.list_key(),
+            "$L" => number_after(b"L", self.random.below(3)),
+            "$el" => self.element(),
+            "$li" => self.list_index(),
+            "$el+" => {
+                self.several(out, |g, out| out.push(g.element()));
+                return true;
+            }
+            "$EL+" => {
+                for _ in 0..=self.random.below(40) {
+                    out.push(self.element());
+                }
+                return true;
+            }
+            _ => return false,
+        };
+        out.push(one);
+        true
     }
 
     /// The holes of templates of sets; whether `word` is one.
