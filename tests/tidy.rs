@@ -35,6 +35,10 @@ const WIDE_FILES: &[(&str, &str)] = &[
     ("tests/differential/grammar/lists.rs", "one template a line"),
     ("tests/differential/grammar/sets.rs", "one template a line"),
     (
+        "tests/differential/grammar/streams.rs",
+        "one template a line",
+    ),
+    (
         "tests/differential/grammar/strings.rs",
         "one template a line",
     ),

@@ -1,7 +1,11 @@
 //! Random commands, drawn from the templates of `grammar`.
 
+mod lists;
+mod streams;
+
 use crate::grammar::{How, templates};
 use crate::support::random::Random;
+use streams::{STREAMS_WATCHED, Streams};
 
 /// How the two replies to a command are compared.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +27,8 @@ pub enum Check {
     Hello,
     /// An error, exact, or one step of an iteration, whose content is the server's own.
     Cursor,
+    /// Exact but for times and idle times of pending entries and consumers.
+    Times,
     /// The results of a transaction.
     Exec(Vec<Check>),
     /// No reply at all.
@@ -108,6 +114,7 @@ pub fn covered() -> std::collections::BTreeSet<String> {
 pub struct Generator {
     pub random: Random,
     total_weight: usize,
+    streams: Streams,
 }
 
 impl Generator {
@@ -116,6 +123,7 @@ impl Generator {
         Generator {
             random: Random::new(seed),
             total_weight,
+            streams: Streams::default(),
         }
     }
 
@@ -167,7 +175,8 @@ impl Generator {
             words.extend([b"MATCH".to_vec(), self.pattern()]);
         }
         if types && self.random.one_in(3) {
-            let kind = self.random.pick(&["string", "hash", "HASH", "list", "set"]);
+            let kinds = ["string", "hash", "HASH", "list", "set", "stream"];
+            let kind = self.random.pick(&kinds);
             words.extend([b"TYPE".to_vec(), kind.as_bytes().to_vec()]);
         }
         words
@@ -359,6 +368,7 @@ impl Generator {
             How::Dump => Check::Dump,
             How::Hello => Check::Hello,
             How::Cursor => Check::Cursor,
+            How::Times => Check::Times,
         };
         // What a spoilt SPOP removes is random.
         if self.random.one_in(30) && !name.starts_with("FLUSH") && name != "SPOP" {
@@ -388,6 +398,9 @@ impl Generator {
                 "*",
             ])
             .into();
+        // As the id of a new entry this one would be the clock's.
+        let clock = garbage == b"*" && args[0].eq_ignore_ascii_case(b"xadd");
+        let garbage = if clock { b"foo".to_vec() } else { garbage };
         let at = 1 + self.random.below(args.len());
         match self.random.below(3) {
             0 if at < args.len() => {
@@ -417,7 +430,10 @@ impl Generator {
     }
 
     fn draw(&mut self, word: &str, out: &mut Vec<Vec<u8>>) {
-        if self.draw_of_set(word, out) || self.draw_of_list(word, out) {
+        if self.draw_of_set(word, out)
+            || self.draw_of_stream(word, out)
+            || self.draw_of_list(word, out)
+        {
             return;
         }
         let number = |n: i64| n.to_string().into_bytes();
@@ -483,29 +499,6 @@ impl Generator {
         out.push(one);
     }
 
-    /// The holes of templates of lists; whether `word` is one.
-    fn draw_of_list(&mut self, word: &str, out: &mut Vec<Vec<u8>>) -> bool {
-        let one = match word {
-            "$l" => self.list_key(),
-            "$L" => number_after(b"L", self.random.below(3)),
-            "$el" => self.element(),
-            "$li" => self.list_index(),
-            "$el+" => {
-                self.several(out, |g, out| out.push(g.element()));
-                return true;
-            }
-            "$EL+" => {
-                for _ in 0..=self.random.below(40) {
-                    out.push(self.element());
-                }
-                return true;
-            }
-            _ => return false,
-        };
-        out.push(one);
-        true
-    }
-
     /// The holes of templates of sets; whether `word` is one.
     fn draw_of_set(&mut self, word: &str, out: &mut Vec<Vec<u8>>) -> bool {
         match word {
@@ -543,33 +536,8 @@ impl Generator {
             5 => number_after(b"p", self.random.below(6)),
             6..8 => self.list_key(),
             8..11 => self.set_key(),
+            11..14 => self.stream_key(STREAMS_WATCHED),
             _ => self.string_key(),
-        }
-    }
-
-    fn list_key(&mut self) -> Vec<u8> {
-        match self.random.below(20) {
-            0 => number_after(b"s", self.random.below(30)),
-            1 => number_after(b"{t}l", self.random.below(2)),
-            2..=4 => number_after(b"L", self.random.below(3)),
-            _ => number_after(b"l", self.random.below(10)),
-        }
-    }
-
-    /// Few enough that others are equal to it.
-    fn element(&mut self) -> Vec<u8> {
-        match self.random.below(10) {
-            0 => self.value(),
-            1..4 => number_after(b"", self.random.below(20)),
-            _ => number_after(b"e", self.random.below(12)),
-        }
-    }
-
-    fn list_index(&mut self) -> Vec<u8> {
-        match self.random.below(12) {
-            0 => self.index(),
-            1..4 => self.random.between(-60, 60).to_string().into_bytes(),
-            _ => self.random.between(-6, 6).to_string().into_bytes(),
         }
     }
 
