@@ -286,6 +286,7 @@ pub const ARITY: &[&str] = &[
     "INCRBYFLOAT",
     "KEYS",
     "LASTSAVE",
+    "LATENCY",
     "LCS",
     "LINDEX",
     "LINSERT",
@@ -347,6 +348,7 @@ pub const ARITY: &[&str] = &[
     "SINTERSTORE",
     "SISMEMBER",
     "SLAVEOF",
+    "SLOWLOG",
     "SMEMBERS",
     "SMISMEMBER",
     "SMOVE",
@@ -386,5 +388,5 @@ pub const ARITY: &[&str] = &[
 
 /// Commands that other suites cover: replication, hostile, and the server's own.
 pub const ELSEWHERE: &[&str] = &[
-    "COMMAND", "CONFIG", "INFO", "QUIT", "REPLCONF", "SHUTDOWN", "SYNC",
+    "COMMAND", "CONFIG", "INFO", "LOLWUT", "QUIT", "REPLCONF", "SHUTDOWN", "SYNC",
 ];

@@ -7,6 +7,7 @@ pub mod hashes;
 pub mod hyperloglog;
 pub mod keys;
 pub mod lists;
+pub mod observe;
 pub mod replication;
 pub mod server;
 pub mod sets;
@@ -25,6 +26,7 @@ pub static ALL: &[&[Command]] = &[
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     lists::COMMANDS,
+    observe::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
     sets::COMMANDS,
