@@ -3,6 +3,7 @@
 pub mod bitmaps;
 pub mod connection;
 pub mod databases;
+pub mod geo;
 pub mod hashes;
 pub mod hyperloglog;
 pub mod keys;
@@ -11,6 +12,7 @@ pub mod observe;
 pub mod replication;
 pub mod server;
 pub mod sets;
+pub mod sorted_sets;
 pub mod streams;
 pub mod strings;
 pub mod transactions;
@@ -22,6 +24,7 @@ pub static ALL: &[&[Command]] = &[
     bitmaps::COMMANDS,
     connection::COMMANDS,
     databases::COMMANDS,
+    geo::COMMANDS,
     hashes::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
@@ -29,6 +32,7 @@ pub static ALL: &[&[Command]] = &[
     observe::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
+    sorted_sets::COMMANDS,
     sets::COMMANDS,
     streams::COMMANDS,
     strings::COMMANDS,
