@@ -25,6 +25,7 @@ use super::message::{ClaimRequest, Item, OwnedRequest, Release};
 use super::session::Gather;
 use super::share::{KEYS_SEARCHED_MAX, KeyPlaces, Share, for_each_key, share_of};
 use super::shell::{ConnId, Shell};
+use super::timing::Timed;
 use super::{Event, Shard};
 
 /// What a transaction is for.
@@ -67,6 +68,8 @@ pub struct Tx {
     /// Keys changed, by database, for the owners' watchers.
     touched: Vec<(usize, Box<[u8]>)>,
     now_ms: u64,
+    /// When the parts of the command under way were asked for, monotonic nanoseconds.
+    asked_ns: u64,
     no_touch: bool,
     /// Effects of a transaction that lasts several ticks: whole shards are locked, so nothing
     /// comes between, and they are published in one piece at the end.
@@ -97,6 +100,7 @@ impl Tx {
             parts: Vec::new(),
             touched: Vec::new(),
             now_ms: 0,
+            asked_ns: 0,
             no_touch: false,
             effects: Effects::default(),
         }
@@ -456,6 +460,7 @@ impl Shard {
             return;
         }
         let mark = tx.reply.len();
+        let timed = self.start_timing(request.command, request.args(), request.raw());
         let env = Env {
             keyspace: &mut self.scratch,
             reply: &mut tx.reply,
@@ -470,6 +475,9 @@ impl Shard {
         };
         let done = run_command(handler, env, request.args(), request.raw());
         self.count(request.command, &done, &tx.reply.bytes()[mark..]);
+        let reply_bytes = tx.reply.len() - mark;
+        self.stop_timing(timed, request.command, request.args(), reply_bytes);
+        self.claim_slow_of(self.id, tx.client);
         if done.dirty > 0
             && let Some(conn) = tx.client
         {
@@ -531,6 +539,7 @@ impl Shard {
                         continue;
                     }
                     let request = request.clone();
+                    tx.asked_ns = self.clock_ns();
                     tx.parts.clear();
                     tx.missing = self.shared.shards;
                     for shard in 0..self.shared.shards {
@@ -543,6 +552,7 @@ impl Shard {
                 Runs::Data(_) if request.command.walks() => {
                     let shard = table::cursor_shard(request.args(), self.shared.shards);
                     let request = Box::new(request.clone());
+                    tx.asked_ns = self.clock_ns();
                     tx.parts.clear();
                     tx.missing = 1;
                     self.post(shard, Item::Part { tx: id, request });
@@ -663,6 +673,13 @@ impl Shard {
         let parts = std::mem::take(&mut tx.parts);
         let request = &tx.requests[tx.next];
         let wrote = self.merge_parts(request, parts, &mut tx.reply, &mut tx.effects);
+        self.stop_timing(
+            Timed::Since(tx.asked_ns),
+            request.command,
+            request.args(),
+            0,
+        );
+        self.claim_slow_of(self.id, tx.client);
         if wrote && let Some(conn) = tx.client {
             self.note_local_write(conn);
         }

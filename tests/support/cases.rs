@@ -243,6 +243,7 @@ pub const ARITY: &[&str] = &[
     "INCRBYFLOAT",
     "KEYS",
     "LASTSAVE",
+    "LATENCY",
     "LCS",
     "MEMORY",
     "MGET",
@@ -287,6 +288,7 @@ pub const ARITY: &[&str] = &[
     "SINTERSTORE",
     "SISMEMBER",
     "SLAVEOF",
+    "SLOWLOG",
     "SMEMBERS",
     "SMISMEMBER",
     "SMOVE",
@@ -326,5 +328,5 @@ pub const ARITY: &[&str] = &[
 
 /// Commands that other suites cover: replication, hostile, and the server's own.
 pub const ELSEWHERE: &[&str] = &[
-    "COMMAND", "CONFIG", "INFO", "QUIT", "REPLCONF", "SHUTDOWN", "SYNC",
+    "COMMAND", "CONFIG", "INFO", "LOLWUT", "QUIT", "REPLCONF", "SHUTDOWN", "SYNC",
 ];

@@ -6,6 +6,7 @@ pub mod databases;
 pub mod hashes;
 pub mod hyperloglog;
 pub mod keys;
+pub mod observe;
 pub mod replication;
 pub mod server;
 pub mod sets;
@@ -23,6 +24,7 @@ pub static ALL: &[&[Command]] = &[
     hashes::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
+    observe::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
     sets::COMMANDS,
