@@ -10,7 +10,8 @@
 //!    field     mix(field) mix(value)                       one of a hash
 //!    key       mix(key) mix(type:u32 big-endian)
 //!              a string: mix(value); a hash: xor(field) for each; a set: xor(member) for each;
-//!              a sorted set as a hash, of its members and their scores as `%.17g`
+//!              a sorted set as a hash, of its members and their scores as `fpconv` (and
+//!              Redis from 7.2 on) prints them
 //!              a stream: mix("ms.seq") mix(field) mix(value) … for each entry
 //!              xor("!!expire!!") if it has an expiry
 //!    dataset   for each database that is not empty, in order:
@@ -77,7 +78,7 @@ impl Digest {
             ValueRef::SortedSet(set) => set.for_each(|member, score| {
                 let mut pair = Digest::default();
                 member.with_bytes(|member| pair.mix(member));
-                pair.mix(number::format_g17(score).as_bytes());
+                pair.mix(number::format_fpconv(score).as_bytes());
                 self.xor(&pair.0);
             }),
             ValueRef::Stream(stream) => self.mix_stream(stream),

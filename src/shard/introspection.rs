@@ -99,7 +99,9 @@ pub(super) fn lookup(name: &[u8]) -> Option<&'static Command> {
 /// Flags with those that follow from the row.
 fn flags(command: &Command) -> Flags {
     match command.keys {
-        Keys::Counted { .. } | Keys::Streams { .. } => command.flags.or(Flags::MOVABLEKEYS),
+        Keys::Counted { .. } | Keys::Stored { .. } | Keys::Streams { .. } => {
+            command.flags.or(Flags::MOVABLEKEYS)
+        }
         _ => command.flags,
     }
 }
@@ -143,6 +145,7 @@ fn describe(reply: &mut Reply, command: &Command) {
     let (first, last, step) = match command.keys {
         Keys::None | Keys::Streams { .. } => (0, 0, 0),
         Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
+        Keys::Stored { .. } => (1, 1, 1),
         Keys::Counted { extra: 0, .. } => (0, 0, 0),
         Keys::Counted { extra, .. } => (i64::from(extra), i64::from(extra), 1),
     };
@@ -192,6 +195,15 @@ fn key_specs(reply: &mut Reply, command: &Command) {
             reply.set(1);
             begin_spec(reply, command.access, first);
             range(reply, last, i64::from(step));
+        }
+        Keys::Stored { from } => {
+            reply.set(3);
+            begin_spec(reply, command.access, 1);
+            range(reply, 0, 1);
+            for word in ["STORE", "STOREDIST"] {
+                begin_keyword_spec(reply, KeyAccess::Overwrite, word, i64::from(from));
+                range(reply, 0, 1);
+            }
         }
         Keys::Counted { at, extra } => {
             reply.set(1 + usize::from(extra != 0));
@@ -319,6 +331,7 @@ fn access_at(command: &Command, args: Args<'_>, at: usize) -> KeyAccess {
             KeyAccess::Overwrite
         }
         (Keys::Counted { extra, .. }, _) if extra != 0 => KeyAccess::Read,
+        (Keys::Stored { .. }, _) if at > 1 => KeyAccess::Overwrite,
         (
             Keys::Range { first, .. },
             KeyAccess::Two(one, other) | KeyAccess::FirstAndRest(one, other),

@@ -3,6 +3,7 @@
 pub mod bitmaps;
 pub mod connection;
 pub mod databases;
+pub mod geo;
 pub mod hashes;
 pub mod hyperloglog;
 pub mod keys;
@@ -10,6 +11,7 @@ pub mod observe;
 pub mod replication;
 pub mod server;
 pub mod sets;
+pub mod sorted_sets;
 pub mod streams;
 pub mod strings;
 pub mod transactions;
@@ -21,12 +23,14 @@ pub static ALL: &[&[Command]] = &[
     bitmaps::COMMANDS,
     connection::COMMANDS,
     databases::COMMANDS,
+    geo::COMMANDS,
     hashes::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     observe::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
+    sorted_sets::COMMANDS,
     sets::COMMANDS,
     streams::COMMANDS,
     strings::COMMANDS,

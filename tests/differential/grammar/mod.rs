@@ -5,10 +5,12 @@
 
 mod bitmaps;
 mod connection;
+mod geo;
 mod hashes;
 mod hyperloglog;
 mod keys;
 mod sets;
+mod sorted_sets;
 mod streams;
 mod strings;
 
@@ -34,9 +36,11 @@ pub type Template = (usize, How, &'static str);
 const FAMILIES: &[&[Template]] = &[
     bitmaps::TEMPLATES,
     connection::TEMPLATES,
+    geo::TEMPLATES,
     hashes::TEMPLATES,
     hyperloglog::TEMPLATES,
     keys::TEMPLATES,
+    sorted_sets::TEMPLATES,
     sets::TEMPLATES,
     streams::TEMPLATES,
     strings::TEMPLATES,
