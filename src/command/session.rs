@@ -59,6 +59,7 @@ pub enum SessionOp {
     DebugObject,
     DebugDigestValue,
     DebugSetActiveExpire,
+    DebugQuicklistPackedThreshold,
     DebugPopulate,
     DebugJmap,
     DebugError,

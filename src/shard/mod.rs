@@ -482,6 +482,11 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
             entries_max: config.hash_max_listpack_entries as usize,
             value_len_max: config.hash_max_listpack_value as usize,
         },
+        list_limits: crate::value::list::ListLimits {
+            node_size: config.list_max_listpack_size,
+            compress_depth: config.list_compress_depth,
+            plain_len_min: shared.list_plain_len_min.load(Ordering::Relaxed),
+        },
         stream_limits: crate::value::stream::StreamLimits {
             node_bytes_max: config.stream_node_max_bytes as usize,
             node_entries_max: config.stream_node_max_entries,

@@ -7,6 +7,7 @@ pub mod geo;
 pub mod hashes;
 pub mod hyperloglog;
 pub mod keys;
+pub mod lists;
 pub mod observe;
 pub mod replication;
 pub mod server;
@@ -27,6 +28,7 @@ pub static ALL: &[&[Command]] = &[
     hashes::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
+    lists::COMMANDS,
     observe::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,

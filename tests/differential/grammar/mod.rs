@@ -9,6 +9,7 @@ mod geo;
 mod hashes;
 mod hyperloglog;
 mod keys;
+mod lists;
 mod sets;
 mod sorted_sets;
 mod streams;
@@ -40,6 +41,7 @@ const FAMILIES: &[&[Template]] = &[
     hashes::TEMPLATES,
     hyperloglog::TEMPLATES,
     keys::TEMPLATES,
+    lists::TEMPLATES,
     sorted_sets::TEMPLATES,
     sets::TEMPLATES,
     streams::TEMPLATES,
