@@ -445,6 +445,13 @@ impl Shard {
         let Parsed {
             command, args, raw, ..
         } = parsed;
+        if command.flags.has(Flags::BLOCKING) {
+            match client.run.is_empty() {
+                true => self.dispatch_blocking(shell, client, parsed),
+                false => self.defer(shell, client, parsed),
+            }
+            return;
+        }
         let Some(owner) = self.owner_of(command, args) else {
             if client.run.is_empty() {
                 let request = parsed.owned(client.db);
@@ -520,6 +527,7 @@ impl Shard {
         let wrote = self.merge_parts(&request, vec![part], &mut client.reply, &mut effects);
         effects.end_unit();
         self.effects = effects;
+        self.serve_waiters();
         if client.reply_mode != ReplyMode::On {
             client.reply.truncate(mark);
         }

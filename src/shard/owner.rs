@@ -91,6 +91,7 @@ impl Shard {
             } => {
                 self.receive_watching(conn, db, key, token, shell);
             }
+            Item::Blocking(message) => self.receive_blocking(envelope, message, shell),
             Item::Unwatch { db, key } => self.data.watched.remove(db, &key),
             Item::Ask { token, question } => {
                 self.receive_question(from, token, *question, shell);
@@ -231,7 +232,7 @@ impl Shard {
     }
 
     /// Takes the entries out of the keyspace, or copies those that are only read.
-    fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
+    pub(super) fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
         self.prefetch_keys(keys.iter().map(|key| (key.db, &*key.key)));
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
@@ -266,6 +267,7 @@ impl Shard {
     fn unlock_for(&mut self, tx: TxId, shell: &mut dyn Shell) {
         self.claims.remove(&tx);
         self.locks.release(tx);
+        self.waiter_released(tx);
         self.unlock(shell);
     }
 
@@ -377,6 +379,7 @@ impl Shard {
         let done = self.execute_in_unit(&mut sink, command, db, true, origin, args, None);
         self.effects.end_unit();
         self.sink = sink;
+        self.serve_waiters();
         !done.failed
     }
 }

@@ -19,6 +19,7 @@ use crate::command::{Effects, Env, Outcome, Part, run as run_command};
 use crate::keyspace::Entry;
 use crate::protocol::Reply;
 
+use super::blocking::{Blocking, may_wait};
 use super::client::{Client, Waiting};
 use super::locks::{Mode, TxId};
 use super::message::{ClaimRequest, Item, OwnedRequest, Release};
@@ -45,11 +46,13 @@ pub enum Kind {
 /// A transaction under way.
 pub struct Tx {
     /// The client that waits, if any.
-    client: Option<ConnId>,
+    pub(super) client: Option<ConnId>,
+    /// Of a command that may wait.
+    pub(super) blocking: Option<Blocking>,
     /// The name that the layer above knows it by: its id changes if it has to begin anew.
     token: u64,
     pub kind: Kind,
-    shares: Vec<Share>,
+    pub(super) shares: Vec<Share>,
     whole: Option<Mode>,
     /// It runs command by command, and waits for other shards in between.
     stepped: bool,
@@ -58,9 +61,9 @@ pub struct Tx {
     dirty: bool,
     /// One of its commands closes the connection.
     closes: bool,
-    requests: Vec<OwnedRequest>,
+    pub(super) requests: Vec<OwnedRequest>,
     next: usize,
-    reply: Reply,
+    pub(super) reply: Reply,
     /// End of each command's reply within `reply`.
     ends: Vec<usize>,
     parts: Vec<Part>,
@@ -81,6 +84,7 @@ impl Tx {
         };
         Tx {
             client: None,
+            blocking: None,
             token: 0,
             kind,
             shares: Vec::new(),
@@ -123,6 +127,14 @@ impl Shard {
                     .watched
                     .push((db, key, token));
             }
+        }
+        if may_wait(&tx.requests, kind) {
+            // Its numbers are older than its claim, and so than whoever queues behind that.
+            tx.blocking = Some(Blocking {
+                token: None,
+                order: self.shared.next_tx_per_shard(),
+                wait: None,
+            });
         }
         self.fill_shares(&mut tx);
         let id = self.claim_all(shell, tx);
@@ -196,6 +208,19 @@ impl Shard {
         for share in &mut tx.shares {
             share.granted = false;
             share.refused = false;
+        }
+        self.claim_missing(id, &tx);
+        let nothing = tx.shares.is_empty();
+        self.txs.insert(id, tx);
+        if nothing {
+            self.advance(shell, id);
+        }
+        id
+    }
+
+    /// Asks the shards that have not granted theirs.
+    fn claim_missing(&mut self, id: TxId, tx: &Tx) {
+        for share in tx.shares.iter().filter(|share| !share.granted) {
             let watched = share.watched.clone();
             let now_ms = tx.now_ms;
             let claim = Box::new(match tx.whole {
@@ -212,12 +237,46 @@ impl Shard {
             });
             self.post(share.shard, Item::Claim { tx: id, claim });
         }
-        let nothing = tx.shares.is_empty();
+    }
+
+    /// Runs the command of a waiter again. One shard has locked its part already.
+    pub(super) fn begin_woken(
+        &mut self,
+        shell: &mut dyn Shell,
+        (token, conn): (u64, ConnId),
+        request: OwnedRequest,
+        (from, id, grant): (usize, TxId, super::message::Grant),
+    ) {
+        let client = self.client_mut(conn);
+        let client = client.expect("one that is gone waits no more");
+        client.waiting = Waiting::Transaction(id);
+        let (version, class, no_touch) = (client.reply.version(), client.class, client.no_touch);
+        let mut tx = Tx::new(Kind::Command, vec![request], Reply::new(version));
+        tx.client = Some(conn);
+        tx.reply.set_limit(self.reply_bytes_max(class));
+        tx.no_touch = no_touch;
+        tx.blocking = Some(Blocking {
+            token: Some(token),
+            order: self.order_of_waiter(token).unwrap_or(id),
+            wait: None,
+        });
+        tx.now_ms = self.now.unix_ms;
+        self.stats.transactions += 1;
+        self.fill_shares(&mut tx);
+        for share in tx.shares.iter_mut().filter(|share| share.shard == from) {
+            share.granted = true;
+        }
+        tx.missing = tx.shares.iter().filter(|share| !share.granted).count();
+        if let Some(share) = tx.shares.iter_mut().find(|share| share.granted) {
+            share.entries = grant.entries;
+            share.copied = grant.copied;
+        }
+        self.claim_missing(id, &tx);
+        let ready = tx.missing == 0;
         self.txs.insert(id, tx);
-        if nothing {
+        if ready {
             self.advance(shell, id);
         }
-        id
     }
 
     pub(super) fn receive_grant(
@@ -463,10 +522,13 @@ impl Shard {
             origin,
             shard: (self.id as u32, self.shared.shards as u32),
             no_touch: tx.no_touch,
-            may_wait: false,
+            may_wait: tx.blocking.is_some(),
         };
-        let done = run_command(handler, env, request.args(), request.raw());
+        let mut done = run_command(handler, env, request.args(), request.raw());
         self.count(request.command, &done, &tx.reply.bytes()[mark..]);
+        if let Some(blocking) = &mut tx.blocking {
+            blocking.wait = done.wait.take();
+        }
         if done.dirty > 0
             && let Some(conn) = tx.client
         {
@@ -713,6 +775,7 @@ impl Shard {
 
     /// Releases the locks and answers the client. Replies leave after the publish of this tick.
     fn finish(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
+        let waits = self.settle_wait(&mut tx);
         self.release_all(id, &mut tx);
         for share in &mut tx.shares {
             for (db, key, _) in std::mem::take(&mut share.watched) {
@@ -723,6 +786,9 @@ impl Shard {
             self.events.push(Event::Done { tx: tx.token });
             return;
         };
+        if waits {
+            return;
+        }
         let Some(mut client) = self.take_client(conn) else {
             return;
         };

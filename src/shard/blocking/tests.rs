@@ -1,0 +1,1 @@
+//! Waiting, over one shard and several.
