@@ -66,6 +66,18 @@ impl Waiters {
         }
     }
 
+    /// Keys that somebody waits for.
+    pub fn keys(&self) -> u64 {
+        self.by_key.len() as u64
+    }
+
+    /// Those of them whose loss ends a wait.
+    pub fn keys_on_loss(&self) -> u64 {
+        let on_loss = |order: &TxId| self.all.get(order).is_some_and(|w| w.wakes_on_loss);
+        let queues = self.by_key.values();
+        queues.filter(|queue| queue.iter().any(on_loss)).count() as u64
+    }
+
     /// When the next one's time is over, monotonic milliseconds.
     pub fn next_deadline_ms(&self) -> Option<u64> {
         self.deadlines.first().map(|(at, _)| *at)
