@@ -50,6 +50,8 @@ pub(in crate::shard) struct Waiters {
     by_key: HashMap<Place, BTreeSet<TxId>, RandomState>,
     by_home: HashMap<(usize, u64), TxId, RandomState>,
     deadlines: BTreeSet<(u64, TxId)>,
+    /// Keys that are locked for a waiter that was woken; it may be gone by now.
+    woken: HashMap<TxId, Vec<Place>, RandomState>,
     /// Keys that may serve somebody after this number, once they are not locked.
     ready: Vec<(Place, TxId)>,
 }
@@ -60,7 +62,8 @@ impl Waiters {
         Waiters {
             all: BTreeMap::new(),
             by_key: HashMap::with_hasher(state.clone()),
-            by_home: HashMap::with_hasher(state),
+            by_home: HashMap::with_hasher(state.clone()),
+            woken: HashMap::with_hasher(state),
             deadlines: BTreeSet::new(),
             ready: Vec::new(),
         }
@@ -355,6 +358,8 @@ impl Shard {
         waiter.body = Body::Away { waking: true };
         let (home, token, keys) = (waiter.home, waiter.token, waiter.keys.clone());
         let db = keys.first().map_or(0, |key| key.db);
+        let places = keys.iter().map(|key| (key.db, key.key.clone()));
+        self.waiters.woken.insert(order, places.collect());
         let entries = self.lend(&keys);
         let grant = Box::new(Grant {
             copied: vec![false; entries.len()],
@@ -374,15 +379,17 @@ impl Shard {
     /// A transaction has released its locks here: if it was that of a waiter that was woken, those
     /// behind it come next.
     pub(in crate::shard) fn waiter_released(&mut self, tx: TxId) {
-        let Some(waiter) = self.waiters.all.get_mut(&tx) else {
+        if self.waiters.woken.is_empty() {
+            return;
+        }
+        let Some(places) = self.waiters.woken.remove(&tx) else {
             return;
         };
-        waiter.body = Body::Away { waking: false };
-        let places = waiter.keys.iter().map(|key| (key.db, key.key.clone()));
-        let places: Vec<Place> = places.collect();
-        self.waiters
-            .ready
-            .extend(places.into_iter().map(|place| (place, tx)));
+        if let Some(waiter) = self.waiters.all.get_mut(&tx) {
+            waiter.body = Body::Away { waking: false };
+        }
+        let places = places.into_iter().map(|place| (place, tx));
+        self.waiters.ready.extend(places);
     }
 }
 
