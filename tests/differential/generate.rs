@@ -360,6 +360,7 @@ impl Generator {
             How::Hello => Check::Hello,
             How::Cursor => Check::Cursor,
         };
+        // What a spoilt SPOP removes is random.
         if self.random.one_in(30) && !name.starts_with("FLUSH") && name != "SPOP" {
             self.spoil(&mut args);
             // What was meant to fail may be right by now, and draw at random.
