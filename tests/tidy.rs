@@ -32,6 +32,7 @@ const WIDE_FILES: &[(&str, &str)] = &[
         "one template a line",
     ),
     ("tests/differential/grammar/keys.rs", "one template a line"),
+    ("tests/differential/grammar/lists.rs", "one template a line"),
     ("tests/differential/grammar/sets.rs", "one template a line"),
     (
         "tests/differential/grammar/strings.rs",

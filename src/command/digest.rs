@@ -9,7 +9,8 @@
 //!
 //!    field     mix(field) mix(value)                       one of a hash
 //!    key       mix(key) mix(type:u32 big-endian)
-//!              a string: mix(value); a hash: xor(field) for each; a set: xor(member) for each;
+//!              a string: mix(value); a list: mix(element) for each;
+//!              a hash: xor(field) for each; a set: xor(member) for each;
 //!              a sorted set as a hash, of its members and their scores as `%.17g`
 //!              xor("!!expire!!") if it has an expiry
 //!    dataset   for each database that is not empty, in order:
@@ -67,7 +68,9 @@ impl Digest {
                     self.xor(&pair.0);
                 }
             }
-            ValueRef::List(list) => match *list {},
+            ValueRef::List(list) => {
+                list.for_each(|element| element.with_bytes(|element| self.mix(element)));
+            }
             ValueRef::Set(set) => {
                 set.iter()
                     .for_each(|member| member.with_bytes(|member| self.xor(member)));

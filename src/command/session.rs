@@ -55,6 +55,7 @@ pub enum SessionOp {
     DebugObject,
     DebugDigestValue,
     DebugSetActiveExpire,
+    DebugQuicklistPackedThreshold,
     DebugPopulate,
     DebugJmap,
     DebugError,

@@ -478,6 +478,11 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
             entries_max: config.hash_max_listpack_entries as usize,
             value_len_max: config.hash_max_listpack_value as usize,
         },
+        list_limits: crate::value::list::ListLimits {
+            node_size: config.list_max_listpack_size,
+            compress_depth: config.list_compress_depth,
+            plain_len_min: shared.list_plain_len_min.load(Ordering::Relaxed),
+        },
         set_limits: crate::value::set::SetLimits {
             intset_entries_max: config.set_max_intset_entries as usize,
             listpack_entries_max: config.set_max_listpack_entries as usize,

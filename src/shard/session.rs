@@ -148,6 +148,7 @@ impl Shard {
             | SessionOp::CommandList
             | SessionOp::CommandHelp => self.introspection_command(client, op, args),
             SessionOp::DebugSetActiveExpire
+            | SessionOp::DebugQuicklistPackedThreshold
             | SessionOp::DebugJmap
             | SessionOp::DebugError
             | SessionOp::DebugPanic

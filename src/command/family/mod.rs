@@ -6,6 +6,7 @@ pub mod databases;
 pub mod hashes;
 pub mod hyperloglog;
 pub mod keys;
+pub mod lists;
 pub mod replication;
 pub mod server;
 pub mod sets;
@@ -22,6 +23,7 @@ pub static ALL: &[&[Command]] = &[
     hashes::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
+    lists::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
     sets::COMMANDS,

@@ -8,6 +8,7 @@ mod connection;
 mod hashes;
 mod hyperloglog;
 mod keys;
+mod lists;
 mod sets;
 mod strings;
 
@@ -35,6 +36,7 @@ const FAMILIES: &[&[Template]] = &[
     hashes::TEMPLATES,
     hyperloglog::TEMPLATES,
     keys::TEMPLATES,
+    lists::TEMPLATES,
     sets::TEMPLATES,
     strings::TEMPLATES,
 ];
