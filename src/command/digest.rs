@@ -11,7 +11,8 @@
 //!    key       mix(key) mix(type:u32 big-endian)
 //!              a string: mix(value); a list: mix(element) for each;
 //!              a hash: xor(field) for each; a set: xor(member) for each;
-//!              a sorted set as a hash, of its members and their scores as `%.17g`
+//!              a sorted set as a hash, of its members and their scores as `fpconv` (and
+//!              Redis from 7.2 on) prints them
 //!              xor("!!expire!!") if it has an expiry
 //!    dataset   for each database that is not empty, in order:
 //!              mix(number:u32 big-endian), then xor(key) for each
@@ -78,7 +79,7 @@ impl Digest {
             ValueRef::SortedSet(set) => set.for_each(|member, score| {
                 let mut pair = Digest::default();
                 member.with_bytes(|member| pair.mix(member));
-                pair.mix(number::format_g17(score).as_bytes());
+                pair.mix(number::format_fpconv(score).as_bytes());
                 self.xor(&pair.0);
             }),
             ValueRef::Stream(stream) => match *stream {},

@@ -89,6 +89,9 @@ pub enum Keys {
     /// `at` holds the number of keys that follow it; `extra` is a further single key (a
     /// destination), or 0.
     Counted { at: u8, extra: u8 },
+    /// The first argument; and the one behind the last STORE or STOREDIST from `from` on
+    /// (GEORADIUS).
+    Stored { from: u8 },
 }
 
 /// How a command's keys are accessed, for COMMAND INFO's key specifications.
@@ -277,6 +280,10 @@ impl Command {
                     at += i64::from(step);
                 }
             }
+            Keys::Stored { from } => {
+                f(1);
+                stored_key(args, usize::from(from)).map(f);
+            }
             Keys::Counted { at, extra } => {
                 if extra != 0 && usize::from(extra) < args.len() {
                     f(usize::from(extra));
@@ -293,6 +300,20 @@ impl Command {
             }
         }
     }
+}
+
+/// Where GEORADIUS names the key of its result: the last of several counts.
+pub fn stored_key(args: Args<'_>, from: usize) -> Option<usize> {
+    let (mut at, mut last) = (from, None);
+    while at + 1 < args.len() {
+        let names = [&b"store"[..], b"storedist"];
+        if names.iter().any(|name| args[at].eq_ignore_ascii_case(name)) {
+            at += 1;
+            last = Some(at);
+        }
+        at += 1;
+    }
+    last
 }
 
 /// The second database that a request names, and which argument is its key there: MOVE and COPY DB.

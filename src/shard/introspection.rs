@@ -98,7 +98,7 @@ fn lookup(name: &[u8]) -> Option<&'static Command> {
 /// Flags with those that follow from the row.
 fn flags(command: &Command) -> Flags {
     match command.keys {
-        Keys::Counted { .. } => command.flags.or(Flags::MOVABLEKEYS),
+        Keys::Counted { .. } | Keys::Stored { .. } => command.flags.or(Flags::MOVABLEKEYS),
         _ => command.flags,
     }
 }
@@ -142,6 +142,7 @@ fn describe(reply: &mut Reply, command: &Command) {
     let (first, last, step) = match command.keys {
         Keys::None => (0, 0, 0),
         Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
+        Keys::Stored { .. } => (1, 1, 1),
         Keys::Counted { extra: 0, .. } => (0, 0, 0),
         Keys::Counted { extra, .. } => (i64::from(extra), i64::from(extra), 1),
     };
@@ -188,6 +189,15 @@ fn key_specs(reply: &mut Reply, command: &Command) {
             begin_spec(reply, command.access, first);
             range(reply, last, i64::from(step));
         }
+        Keys::Stored { from } => {
+            reply.set(3);
+            begin_spec(reply, command.access, 1);
+            range(reply, 0, 1);
+            for word in ["STORE", "STOREDIST"] {
+                begin_keyword_spec(reply, KeyAccess::Overwrite, word, i64::from(from));
+                range(reply, 0, 1);
+            }
+        }
         Keys::Counted { at, extra } => {
             reply.set(1 + usize::from(extra != 0));
             if extra != 0 {
@@ -219,6 +229,21 @@ fn numbers(reply: &mut Reply, pairs: &[(&str, i64)]) {
         reply.bulk_str(name);
         reply.integer(*value);
     }
+}
+
+/// As [`begin_spec`], of a key that stands behind a word.
+fn begin_keyword_spec(reply: &mut Reply, access: KeyAccess, word: &str, from: i64) {
+    reply.map(3);
+    reply.bulk_str("flags");
+    set_of(reply, access.names().iter().copied());
+    reply.bulk_str("begin_search");
+    reply.map(2);
+    pair(reply, "type", "keyword");
+    reply.bulk_str("spec");
+    reply.map(2);
+    pair(reply, "keyword", word);
+    numbers(reply, &[("startfrom", from)]);
+    reply.bulk_str("find_keys");
 }
 
 /// A key specification up to the value of `find_keys`.
@@ -312,6 +337,7 @@ fn access_at(command: &Command, args: Args<'_>, at: usize) -> KeyAccess {
             KeyAccess::Overwrite
         }
         (Keys::Counted { extra, .. }, _) if extra != 0 => KeyAccess::Read,
+        (Keys::Stored { .. }, _) if at > 1 => KeyAccess::Overwrite,
         (
             Keys::Range { first, .. },
             KeyAccess::Two(one, other) | KeyAccess::FirstAndRest(one, other),

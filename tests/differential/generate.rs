@@ -1,5 +1,8 @@
 //! Random commands, drawn from the templates of `grammar`.
 
+#[path = "generate_sorted_sets.rs"]
+mod sorted_sets;
+
 use crate::grammar::{How, templates};
 use crate::support::random::Random;
 
@@ -129,16 +132,15 @@ impl Generator {
                 options: self.scan_options(true),
             },
             1 => {
-                let sets = self.random.one_in(2);
-                let key = Some(if sets {
-                    self.set_key()
-                } else {
-                    self.hash_key()
-                });
+                let (name, strings, key) = match self.random.below(3) {
+                    0 => ("HSCAN", 2, self.hash_key()),
+                    1 => ("SSCAN", 1, self.set_key()),
+                    _ => ("ZSCAN", 2, self.sorted_set_key()),
+                };
                 Step::Scan {
                     client,
-                    of: Some(if sets { ("SSCAN", 1) } else { ("HSCAN", 2) }),
-                    key,
+                    of: Some((name, strings)),
+                    key: Some(key),
                     options: self.scan_options(false),
                 }
             }
@@ -167,7 +169,9 @@ impl Generator {
             words.extend([b"MATCH".to_vec(), self.pattern()]);
         }
         if types && self.random.one_in(3) {
-            let kind = self.random.pick(&["string", "hash", "HASH", "list", "set"]);
+            let kind = self
+                .random
+                .pick(&["string", "hash", "HASH", "list", "set", "zset"]);
             words.extend([b"TYPE".to_vec(), kind.as_bytes().to_vec()]);
         }
         words
@@ -417,7 +421,7 @@ impl Generator {
     }
 
     fn draw(&mut self, word: &str, out: &mut Vec<Vec<u8>>) {
-        if self.draw_of_set(word, out) {
+        if self.draw_of_set(word, out) || self.draw_of_sorted_set(word, out) {
             return;
         }
         let number = |n: i64| n.to_string().into_bytes();
@@ -531,6 +535,7 @@ impl Generator {
             5 => number_after(b"p", self.random.below(6)),
             6..8 => self.list_key(),
             8..11 => self.set_key(),
+            11..14 => self.sorted_set_key(),
             _ => self.string_key(),
         }
     }

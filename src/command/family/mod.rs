@@ -3,6 +3,7 @@
 pub mod bitmaps;
 pub mod connection;
 pub mod databases;
+pub mod geo;
 pub mod hashes;
 pub mod hyperloglog;
 pub mod keys;
@@ -10,6 +11,7 @@ pub mod lists;
 pub mod replication;
 pub mod server;
 pub mod sets;
+pub mod sorted_sets;
 pub mod strings;
 pub mod transactions;
 
@@ -20,12 +22,14 @@ pub static ALL: &[&[Command]] = &[
     bitmaps::COMMANDS,
     connection::COMMANDS,
     databases::COMMANDS,
+    geo::COMMANDS,
     hashes::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     lists::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
+    sorted_sets::COMMANDS,
     sets::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,

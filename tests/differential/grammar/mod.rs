@@ -5,11 +5,13 @@
 
 mod bitmaps;
 mod connection;
+mod geo;
 mod hashes;
 mod hyperloglog;
 mod keys;
 mod lists;
 mod sets;
+mod sorted_sets;
 mod strings;
 
 /// How the replies of a template are compared; see `Check`.
@@ -33,10 +35,12 @@ pub type Template = (usize, How, &'static str);
 const FAMILIES: &[&[Template]] = &[
     bitmaps::TEMPLATES,
     connection::TEMPLATES,
+    geo::TEMPLATES,
     hashes::TEMPLATES,
     hyperloglog::TEMPLATES,
     keys::TEMPLATES,
     lists::TEMPLATES,
+    sorted_sets::TEMPLATES,
     sets::TEMPLATES,
     strings::TEMPLATES,
 ];
