@@ -14,7 +14,7 @@
 //! fetched command by command, and commands that run everywhere send their parts out under the
 //! lock.
 
-use crate::command::table::{self, Run as Runs};
+use crate::command::table::{self, Keys, Run as Runs};
 use crate::command::{Effects, Env, Outcome, Part, run as run_command};
 use crate::keyspace::Entry;
 use crate::protocol::Reply;
@@ -179,7 +179,10 @@ impl Shard {
         let databases = self.data.settings.databases;
         let mut places = self.key_places(&tx.requests);
         for request in &tx.requests {
-            let mode = if request.command.is_exclusive() {
+            // What is shared is copied. Of a stream only the end is read, so its entry rather
+            // moves, as to a writer.
+            let moves = matches!(request.command.keys, Keys::Streams { .. });
+            let mode = if request.command.is_exclusive() || moves {
                 Mode::Exclusive
             } else {
                 Mode::Shared

@@ -2,9 +2,11 @@
 
 #[path = "generate_sorted_sets.rs"]
 mod sorted_sets;
+mod streams;
 
 use crate::grammar::{How, templates};
 use crate::support::random::Random;
+use streams::{STREAMS_WATCHED, Streams};
 
 /// How the two replies to a command are compared.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -26,6 +28,8 @@ pub enum Check {
     Hello,
     /// An error, exact, or one step of an iteration, whose content is the server's own.
     Cursor,
+    /// Exact but for times and idle times of pending entries and consumers.
+    Times,
     /// The results of a transaction.
     Exec(Vec<Check>),
     /// No reply at all.
@@ -111,6 +115,7 @@ pub fn covered() -> std::collections::BTreeSet<String> {
 pub struct Generator {
     pub random: Random,
     total_weight: usize,
+    streams: Streams,
 }
 
 impl Generator {
@@ -119,6 +124,7 @@ impl Generator {
         Generator {
             random: Random::new(seed),
             total_weight,
+            streams: Streams::default(),
         }
     }
 
@@ -169,9 +175,8 @@ impl Generator {
             words.extend([b"MATCH".to_vec(), self.pattern()]);
         }
         if types && self.random.one_in(3) {
-            let kind = self
-                .random
-                .pick(&["string", "hash", "HASH", "list", "set", "zset"]);
+            let kinds = ["string", "hash", "HASH", "list", "set", "zset", "stream"];
+            let kind = self.random.pick(&kinds);
             words.extend([b"TYPE".to_vec(), kind.as_bytes().to_vec()]);
         }
         words
@@ -363,6 +368,7 @@ impl Generator {
             How::Dump => Check::Dump,
             How::Hello => Check::Hello,
             How::Cursor => Check::Cursor,
+            How::Times => Check::Times,
         };
         // What a spoilt SPOP removes is random.
         if self.random.one_in(30) && !name.starts_with("FLUSH") && name != "SPOP" {
@@ -392,6 +398,9 @@ impl Generator {
                 "*",
             ])
             .into();
+        // As the id of a new entry this one would be the clock's.
+        let clock = garbage == b"*" && args[0].eq_ignore_ascii_case(b"xadd");
+        let garbage = if clock { b"foo".to_vec() } else { garbage };
         let at = 1 + self.random.below(args.len());
         match self.random.below(3) {
             0 if at < args.len() => {
@@ -421,7 +430,10 @@ impl Generator {
     }
 
     fn draw(&mut self, word: &str, out: &mut Vec<Vec<u8>>) {
-        if self.draw_of_set(word, out) || self.draw_of_sorted_set(word, out) {
+        if self.draw_of_set(word, out)
+            || self.draw_of_sorted_set(word, out)
+            || self.draw_of_stream(word, out)
+        {
             return;
         }
         let number = |n: i64| n.to_string().into_bytes();
@@ -536,6 +548,7 @@ impl Generator {
             6..8 => self.list_key(),
             8..11 => self.set_key(),
             11..14 => self.sorted_set_key(),
+            14..17 => self.stream_key(STREAMS_WATCHED),
             _ => self.string_key(),
         }
     }

@@ -12,6 +12,7 @@ pub mod replication;
 pub mod server;
 pub mod sets;
 pub mod sorted_sets;
+pub mod streams;
 pub mod strings;
 pub mod transactions;
 
@@ -31,6 +32,7 @@ pub static ALL: &[&[Command]] = &[
     server::COMMANDS,
     sorted_sets::COMMANDS,
     sets::COMMANDS,
+    streams::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];

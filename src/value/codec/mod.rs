@@ -11,6 +11,7 @@
 //! | `sets` | sets |
 //! | `slices` | a large value, written bit by bit |
 //! | `sorted_set` | sorted sets |
+//! | `stream` | a stream's nodes, groups and consumers |
 //! | `dump` | the framing of DUMP and RESTORE |
 //!
 //! Everything that is read is validated to the last byte: lengths, counts, back links,
@@ -29,6 +30,7 @@ mod primitive;
 mod sets;
 mod slices;
 mod sorted_set;
+mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -157,7 +159,7 @@ pub mod kind {
     pub fn is_supported(kind: u8) -> bool {
         matches!(
             name(kind),
-            Some("string" | "hash" | "list" | "set" | "zset")
+            Some("string" | "hash" | "list" | "set" | "zset" | "stream")
         )
     }
 }

@@ -5,7 +5,7 @@ use super::lists::{read_list, write_list};
 use super::primitive::write_integer;
 use super::sorted_set;
 use super::{
-    CodecError, Compression, Frame, Progress, Reader, Text, kind, sets, write_len,
+    CodecError, Compression, Frame, Progress, Reader, Text, kind, sets, stream, write_len,
     write_string_with,
 };
 use crate::value::hash::{Hash, HashError, HashLimits};
@@ -40,7 +40,7 @@ pub fn type_byte(value: ValueRef<'_>) -> u8 {
         ValueRef::Set(set) => sets::type_byte(set),
         ValueRef::SortedSet(set) if set.as_listpack().is_some() => kind::SORTED_SET_LISTPACK,
         ValueRef::SortedSet(_) => kind::SORTED_SET_2,
-        ValueRef::Stream(stream) => match *stream {},
+        ValueRef::Stream(_) => kind::STREAM_2,
     }
 }
 
@@ -58,7 +58,7 @@ pub fn write_value_with(out: &mut Vec<u8>, value: ValueRef<'_>, compression: Com
         ValueRef::List(list) => write_list(out, list, compression),
         ValueRef::Set(set) => sets::write(out, set, compression),
         ValueRef::SortedSet(set) => sorted_set::write(out, set, compression),
-        ValueRef::Stream(stream) => match *stream {},
+        ValueRef::Stream(stream) => stream::write(out, stream, compression),
     }
 }
 
@@ -99,6 +99,9 @@ pub fn read_value(
         kind::LIST | kind::LIST_ZIPLIST | kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => {
             let list = read_list(kind, reader, &collections.list_limits)?;
             return Ok(Value::List(Box::new(list)));
+        }
+        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => {
+            return Ok(Value::Stream(Box::new(stream::read(kind, reader)?)));
         }
         kind::SORTED_SET
         | kind::SORTED_SET_2

@@ -16,10 +16,12 @@
 //! the shorter part of the rest, with the header where that is the front, so that both ends of a
 //! long listpack are as cheap to change as those of a short one.
 
+mod append;
 mod encoding;
 #[cfg(test)]
 mod tests;
 
+pub use append::{Appender, Growing, Offset};
 use encoding::{END, Encoded};
 
 const HEADER_LEN: usize = 6;

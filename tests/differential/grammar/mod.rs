@@ -12,6 +12,7 @@ mod keys;
 mod lists;
 mod sets;
 mod sorted_sets;
+mod streams;
 mod strings;
 
 /// How the replies of a template are compared; see `Check`.
@@ -25,6 +26,7 @@ pub enum How {
     Dump,
     Hello,
     Cursor,
+    Times,
 }
 
 const EXACT: How = How::Exact;
@@ -42,6 +44,7 @@ const FAMILIES: &[&[Template]] = &[
     lists::TEMPLATES,
     sorted_sets::TEMPLATES,
     sets::TEMPLATES,
+    streams::TEMPLATES,
     strings::TEMPLATES,
 ];
 
