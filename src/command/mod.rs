@@ -8,6 +8,7 @@
 //! **Architecture invariant:** nothing here names a shard's queues, a connection, a socket or a
 //! clock.
 
+pub mod deprecated;
 pub mod digest;
 pub mod effects;
 pub mod error;
@@ -15,6 +16,7 @@ pub mod family;
 pub mod notify;
 pub mod session;
 pub mod settings;
+pub mod syntax;
 pub mod table;
 #[cfg(test)]
 pub mod testing;

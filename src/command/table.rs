@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use hashbrown::HashMap;
 
 use super::session::SessionOp;
-use super::{Ctx, Outcome, Part, family};
+use super::{Ctx, Outcome, Part, family, syntax};
 use crate::protocol::{Args, Reply};
 
 /// Bits of `COMMAND INFO`'s flags, named as there.
@@ -201,6 +201,13 @@ pub struct Command {
     pub subcommands: &'static [Command],
     /// Hints for proxies, as in COMMAND INFO.
     pub tips: &'static [&'static str],
+    /// Its arguments in the notation of [`super::syntax`]; joined to the row when the table is
+    /// first used.
+    pub syntax: &'static str,
+    /// Takes a time that does not grow with the data, unless its arguments are many or large: such
+    /// commands share the readings of the clock. It follows from the row when the table is first
+    /// used.
+    pub quick: bool,
     /// Dense number, for per-command statistics; given when the table is first used.
     pub number: u16,
 }
@@ -230,6 +237,8 @@ impl Command {
         run: Run::Container,
         subcommands: &[],
         tips: &[],
+        syntax: "",
+        quick: false,
         number: 0,
     };
 
@@ -398,17 +407,30 @@ struct Index {
     dense: Vec<&'static Command>,
 }
 
-/// Numbers the rows of a list and, after them, those of their containers. The lists live as long as
-/// the process.
-fn numbered(rows: impl Iterator<Item = &'static Command>, next: &mut u16) -> &'static [Command] {
+/// Numbers the rows of a list and, after them, those of their containers, and completes them. To
+/// clients DEBUG is one command, so all its words have its number, the `shared` one. The lists live
+/// as long as the process.
+fn numbered(
+    rows: impl Iterator<Item = &'static Command>,
+    next: &mut u16,
+    shared: Option<u16>,
+) -> &'static [Command] {
     let mut list: Vec<Command> = rows.copied().collect();
     for row in &mut list {
-        row.number = *next;
-        *next += 1;
+        row.number = shared.unwrap_or(*next);
+        *next += u16::from(shared.is_none());
+        let constant = row.flags.has(Flags::FAST)
+            || (matches!(row.run, Run::Data(_)) && row.doc.complexity == "O(1)");
+        row.quick = constant
+            && !row
+                .flags
+                .has(Flags::BLOCKING.or(Flags::TOUCHES_ARBITRARY_KEYS));
+        row.syntax = syntax::of(row.full_name).unwrap_or_default();
     }
     for row in &mut list {
         if !row.subcommands.is_empty() {
-            row.subcommands = numbered(row.subcommands.iter(), next);
+            let shared = row.flags.has(Flags::PROTECTED).then_some(row.number);
+            row.subcommands = numbered(row.subcommands.iter(), next, shared);
         }
     }
     list.leak()
@@ -418,7 +440,11 @@ fn index() -> &'static Index {
     static INDEX: OnceLock<Index> = OnceLock::new();
     INDEX.get_or_init(|| {
         let mut next = 0;
-        let top = numbered(family::ALL.iter().flat_map(|rows| rows.iter()), &mut next);
+        let top = numbered(
+            family::ALL.iter().flat_map(|rows| rows.iter()),
+            &mut next,
+            None,
+        );
         // Names are ours, not a peer's: a fixed seed is no weakness.
         let mut by_name = HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4));
         let mut dense: Vec<&'static Command> = Vec::new();
@@ -428,7 +454,8 @@ fn index() -> &'static Index {
                 "declared twice"
             );
             dense.push(command);
-            dense.extend(command.subcommands);
+            let subcommands = command.subcommands.iter();
+            dense.extend(subcommands.filter(|sub| sub.number != command.number));
         }
         dense.sort_by_key(|command| command.number);
         Index {

@@ -11,14 +11,15 @@
 //! - Strings, bitmaps, HyperLogLog: all commands.
 //! - Keys: DEL UNLINK EXISTS TOUCH TYPE, the EXPIRE, TTL and PERSIST commands with their
 //!   options, RENAME RENAMENX COPY MOVE, KEYS SCAN RANDOMKEY DBSIZE, OBJECT, DUMP RESTORE,
-//!   MEMORY USAGE.
+//!   MEMORY with all subcommands.
 //! - Hashes: all commands but TTLs of fields.
 //! - Streams: all commands, consumer groups included.
 //! - Databases: SELECT SWAPDB FLUSHDB FLUSHALL.
 //! - Transactions: MULTI EXEC DISCARD WATCH UNWATCH, over any keys.
 //! - Connections: AUTH and HELLO with `requirepass`; CLIENT with its subcommands but those of
 //!   tracking.
-//! - Server: INFO, CONFIG, COMMAND, TIME, ROLE, LASTSAVE, SHUTDOWN, some of DEBUG.
+//! - Server: INFO, CONFIG, COMMAND, TIME, ROLE, LASTSAVE, SHUTDOWN, SLOWLOG, LATENCY, some of
+//!   DEBUG.
 //! - Replication, upstream side: PSYNC and SYNC, full and partial, diskless (`$EOF:`) and with a
 //!   length; WAIT; `min-replicas-to-write`.
 //! - Replication, replica side: REPLICAOF; of redis-server, valkey-server and Banyan; chains,
@@ -29,13 +30,13 @@
 //!
 //! Lists, sets, sorted sets, geo; blocking commands; pub/sub
 //! and keyspace notifications; scripts and functions; ACL users; TLS; cluster mode;
-//! Sentinel's part of a failover, FAILOVER; slow log, latency monitor, MONITOR; persistence
+//! Sentinel's part of a failover, FAILOVER; MONITOR; persistence
 //! ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
 //! `save`, `appendonly`, `notify-keyspace-events`, `aclfile`. Others that mean
 //! nothing here are accepted and named once at the start. Accepted silently, and without effect
-//! yet, are the `slowlog-` and `latency-` directives and those of types that are not there.
+//! yet, are those of types that are not there.
 //!
 //! A replica whose upstream sends a command that is not there logs an error, skips it, and goes
 //! on: its data then differs from the upstream's. In a full sync a type that is not there is an
@@ -66,6 +67,10 @@
 //!   `proto-max-bulk-len`.
 //! - **INFO** gathers its figures from the shards one after the other; it shows no single
 //!   moment.
+//! - **COMMAND DOCS** has neither the history of a command nor the notes of its key
+//!   specifications: prose about other servers' versions.
+//! - **Times of short commands** are those of their neighbours too
+//!   ([`observation`](super::observation)).
 //! - **REPLICAOF within MULTI** shows in the configuration at once, and takes effect right after
 //!   EXEC.
 //! - **`maxmemory`** leaves the whole backlog out of what counts; Redis only what is beyond
@@ -92,4 +97,3 @@
 //!   changes a collection above 1 MiB which a snapshot has not reached saves it in one go.
 //! - *Eight shards on two cores* cost more per command than the bounds that we set ourselves;
 //!   see the README's table.
-//! - *COMMAND DOCS* has no arguments, and `cmdstat` no times.

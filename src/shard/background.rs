@@ -31,6 +31,7 @@ pub(super) struct Background {
 impl Shard {
     /// One slice of everything that is due.
     pub fn background(&mut self, shell: &mut dyn super::shell::Shell) {
+        self.stop_watch();
         let now_ms = self.now.unix_ms;
         self.rates.sample(self.now.mono_ns, &self.stats);
         self.wake_sleepers();
@@ -46,7 +47,10 @@ impl Shard {
         }
         let mut more = false;
         if now_ms >= self.background.next_expire_ms && self.may_expire() {
+            let began_ns = self.clock_ns();
             more |= self.expire_slice();
+            let took_ns = self.clock_ns().saturating_sub(began_ns);
+            self.note_latency("expire-cycle", took_ns / 1_000_000);
             let period_ms = EXPIRE_PERIOD_MS / self.expire_effort();
             self.background.next_expire_ms = if more { 0 } else { now_ms + period_ms };
         }

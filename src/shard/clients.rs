@@ -62,12 +62,13 @@ pub struct Kill {
 
 impl ClientKind {
     fn parse(name: &[u8]) -> Result<Self, String> {
-        const NAMES: [(&str, ClientKind); 5] = [
+        const NAMES: [(&str, ClientKind); 6] = [
             ("normal", ClientKind::Normal),
             ("slave", ClientKind::Replica),
             ("replica", ClientKind::Replica),
             ("pubsub", ClientKind::PubSub),
             ("master", ClientKind::Upstream),
+            ("primary", ClientKind::Upstream),
         ];
         let found = (NAMES.iter()).find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
         found
@@ -336,7 +337,7 @@ impl Shard {
              multi={multi} watch={} qbuf={input} qbuf-free={input_free} argv-mem={argv_bytes} \
              multi-mem={multi_bytes} rbs={reply_bytes} rbp={reply_bytes} obl={reply_bytes} oll={} \
              omem={queued} tot-mem={total} events={events} cmd={} user={} redir=-1 resp={} \
-             lib-name={} lib-ver={}",
+             lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
             client.id,
             client.peer,
             client.local,
@@ -361,6 +362,9 @@ impl Shard {
             },
             text(&client.lib_name),
             text(&client.lib_ver),
+            client.total_net_in,
+            client.total_net_out,
+            client.total_commands,
         )
     }
 

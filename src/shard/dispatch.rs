@@ -488,6 +488,7 @@ impl Shard {
             args,
             raw,
         );
+        self.claim_slow(client);
         if silent {
             client.reply.truncate(mark);
         }
@@ -520,6 +521,7 @@ impl Shard {
             self.begin_transaction(shell, client, Kind::Command, vec![request]);
             return;
         }
+        let timed = self.start_timing(request.command, request.args(), None);
         let part = self.run_part(&request);
         let mark = client.reply.len();
         let mut effects = std::mem::take(&mut self.effects);
@@ -527,6 +529,8 @@ impl Shard {
         let wrote = self.merge_parts(&request, vec![part], &mut client.reply, &mut effects);
         effects.end_unit();
         self.effects = effects;
+        self.stop_timing(timed, request.command, request.args(), 0);
+        self.claim_slow(client);
         self.serve_waiters();
         if client.reply_mode != ReplyMode::On {
             client.reply.truncate(mark);

@@ -4,6 +4,7 @@ use crate::command::DataStats;
 
 use super::clients::{Kill, ListFilter};
 use super::locks::TxId;
+use super::observe::{Observed, Wanted};
 use super::stats::{KeyspaceLine, ShardStats};
 
 /// A question.
@@ -17,6 +18,8 @@ pub enum Question {
     ClientUnblock { id: u64, error: bool },
     /// Figures for INFO.
     Stats,
+    /// SLOWLOG and LATENCY.
+    Observe(Wanted),
     /// CONFIG RESETSTAT.
     ResetStats,
     /// Look at the shared state again (CLIENT UNPAUSE, CONFIG SET).
@@ -42,6 +45,7 @@ pub enum Answer {
     Lines(Vec<(u64, String)>),
     Count(u64),
     Stats(Box<ShardFigures>),
+    Observed(Box<Observed>),
     /// Of whoever writes the configuration's file.
     Rewritten(Result<(), String>),
 }

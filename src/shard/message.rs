@@ -10,6 +10,7 @@ use crate::protocol::{Args, Span, Version};
 use super::gather::{Answer, Question};
 use super::locks::{Mode, TxId};
 use super::shell::ConnId;
+use super::slow_log::SlowEntry;
 
 /// One tick's messages from one shard to another.
 #[derive(Default)]
@@ -81,6 +82,11 @@ pub enum Item {
     Ask { token: u64, question: Box<Question> },
     /// One shard's answer.
     Answer { token: u64, answer: Box<Answer> },
+    /// Commands of one of the receiver's connections took long here.
+    Slow {
+        conn: ConnId,
+        entries: Box<Vec<SlowEntry>>,
+    },
     /// A command of the upstream's stream, in order.
     Apply(ApplyItem),
     /// The receiver has applied everything up to this number.

@@ -17,19 +17,25 @@ pub mod connection;
 mod connection_commands;
 mod debug;
 mod dispatch;
+mod documentation;
 mod evict;
 #[cfg(test)]
 mod evict_tests;
 #[cfg(test)]
 mod exec_tests;
 pub mod gather;
+pub mod histogram;
 mod info;
 mod introspection;
 #[cfg(test)]
 mod keys_tests;
+pub mod latency;
 pub mod locks;
+mod lolwut;
+mod memory;
 pub mod message;
 mod multi;
+pub mod observe;
 pub mod output;
 mod owner;
 mod parked;
@@ -43,11 +49,13 @@ mod share;
 pub mod shared;
 pub mod shell;
 mod slicing;
+pub mod slow_log;
 pub mod stats;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod timing;
 pub mod transaction;
 pub mod upper;
 
@@ -167,6 +175,9 @@ pub struct Shard {
     sink: Reply,
     background: background::Background,
     run_spent: run::Spent,
+    watch: timing::Stopwatch,
+    slow_log: slow_log::SlowLog,
+    latency: latency::Events,
 }
 
 impl Shard {
@@ -228,6 +239,9 @@ impl Shard {
             applied: None,
             sink: Reply::new(Version::Resp2),
             background: background::Background::default(),
+            watch: timing::Stopwatch::default(),
+            slow_log: slow_log::SlowLog::default(),
+            latency: latency::Events::default(),
             shared,
         };
         shard.apply_config();
@@ -243,6 +257,7 @@ impl Shard {
             query_buffer_max: self.config.client_query_buffer_limit as usize,
             ..Limits::default()
         };
+        self.configure_timing();
         let tracking = tracking_of(&self.config);
         self.keyspace.set_tracking(tracking);
         self.scratch.set_tracking(tracking);
@@ -277,10 +292,12 @@ impl Shard {
     pub fn work(&mut self, shell: &mut dyn Shell) {
         loop {
             self.run_ready(shell);
+            self.stop_watch();
             self.drain_mailbox(shell);
             // What expired or was flushed without a command of its own.
             self.serve_waiters();
             self.drain_own_messages(shell);
+            self.stop_watch();
             if self.ready.is_empty() {
                 break;
             }
@@ -325,6 +342,8 @@ impl Shard {
             self.check_settling();
         }
         self.drain_own_messages(shell);
+        // Commands of the upstream's stream run outside of `work`.
+        self.stop_watch();
         self.publish();
         self.flush_messages(shell);
         self.flush_outputs(shell);

@@ -56,6 +56,11 @@ impl Shard {
         self.forget_watches(watched);
     }
 
+    pub(super) fn unwatch_command(&mut self, client: &mut Client) {
+        self.unwatch(client);
+        self.answer(client, Reply::ok);
+    }
+
     pub(super) fn exec(&mut self, shell: &mut dyn Shell, client: &mut Client) {
         let Some(multi) = client.multi.take() else {
             self.answer(client, |reply| reply.error("ERR EXEC without MULTI"));
@@ -196,10 +201,12 @@ impl Shard {
                     reply.error(&error.to_string());
                     return false;
                 }
+                let timed = self.start_timing(request.command, request.args(), None);
                 let part = self.run_part(request);
                 let mut effects = std::mem::take(&mut self.effects);
                 let wrote = self.merge_parts(request, vec![part], reply, &mut effects);
                 self.effects = effects;
+                self.stop_timing(timed, request.command, request.args(), 0);
                 wrote
             }
             _ => {
@@ -258,12 +265,15 @@ impl Shard {
             raw: request.raw(),
             held: None,
         };
+        let timed = self.start_timing(request.command, request.args(), request.raw());
         self.catching(client, reply, |shard, client| {
             match op.waits_for_answers() {
                 true => shard.run_session(shell, client, op, parsed),
                 false => shard.session_now(client, op, parsed),
             }
         });
+        self.stop_timing(timed, request.command, request.args(), 0);
+        self.claim_slow_once_answered(client);
         if self.stats.total_error_replies > errors {
             self.stats.commands[number].failed += 1;
         }

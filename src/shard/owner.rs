@@ -73,15 +73,13 @@ impl Shard {
             Item::PartDone { tx, part } => self.receive_part(tx, part, shell),
             Item::Watch { conn, db, key } => {
                 let token = self.watch_here(db, &key);
-                self.post(
-                    from,
-                    Item::Watching {
-                        conn,
-                        db,
-                        key,
-                        token,
-                    },
-                );
+                let watching = Item::Watching {
+                    conn,
+                    db,
+                    key,
+                    token,
+                };
+                self.post(from, watching);
             }
             Item::Watching {
                 conn,
@@ -97,6 +95,7 @@ impl Shard {
                 self.receive_question(from, token, *question, shell);
             }
             Item::Answer { token, answer } => self.receive_answer(token, *answer, shell),
+            Item::Slow { conn, entries } => self.receive_slow(conn, *entries),
             Item::Apply(item) => self.receive_apply(envelope, &item),
             Item::Applied { upto } => {
                 self.events.push(super::Event::Applied {
@@ -379,6 +378,7 @@ impl Shard {
         let done = self.execute_in_unit(&mut sink, command, db, true, origin, args, None);
         self.effects.end_unit();
         self.sink = sink;
+        self.claim_slow_of(self.id, None);
         self.serve_waiters();
         !done.failed
     }

@@ -296,6 +296,7 @@ impl Shard {
             args,
             raw,
         );
+        self.claim_slow_of(from, Some(item.conn));
         let overrun = reply.overrun();
         let mut data = reply.take();
         let len = data.len() - at;
@@ -402,6 +403,7 @@ impl Shard {
             )
         };
         let mark = reply.len();
+        let timed = self.start_timing(command, args, raw);
         let env = Env {
             keyspace: &mut self.keyspace,
             reply,
@@ -416,6 +418,7 @@ impl Shard {
         };
         let done = run_command(handler, env, args, raw);
         self.count(command, &done, &reply.bytes()[mark..]);
+        self.stop_timing(timed, command, args, reply.len() - mark);
         done
     }
 

@@ -114,6 +114,27 @@ impl SharedConfig {
 /// Reads the allocated, resident and peak resident bytes.
 pub type MemoryProbe = fn() -> (u64, u64, u64);
 
+/// What the allocator holds, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allocated {
+    /// Handed out.
+    pub allocated: u64,
+    /// In pages of which some part is handed out.
+    pub active: u64,
+    /// In pages that are in memory.
+    pub resident: u64,
+}
+
+/// The allocator, as far as MEMORY asks of it.
+#[derive(Clone, Debug)]
+pub struct Allocator {
+    pub figures: fn() -> Allocated,
+    /// Its own report, for people.
+    pub report: fn() -> String,
+    /// Gives pages that are not in use back to the system.
+    pub purge: fn(),
+}
+
 /// What a pause holds back. While there is any, nothing expires, and replicas get no heartbeat:
 /// the stream stands still.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -176,6 +197,8 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// Memory, by shard.
     pub memory: Vec<Usage>,
+    /// Number of the slow log's next entry.
+    pub next_slow: AtomicU64,
     /// Names, pid and the like, for INFO.
     pub process: Process,
 }
@@ -203,6 +226,10 @@ pub struct Process {
     pub base_memory: i64,
     /// Memory of the machine, bytes.
     pub total_memory_bytes: u64,
+    pub allocator: Option<Allocator>,
+    /// Reads the monotonic clock, nanoseconds, for the times of commands. Without it time stands
+    /// still within a tick.
+    pub clock: Option<fn() -> u64>,
     /// Seconds of CPU used: (system, user).
     pub cpu: Option<fn() -> (f64, f64)>,
 }
@@ -228,6 +255,7 @@ impl Shared {
             list_plain_len_min: AtomicUsize::new(0),
             pause_until_ms: AtomicU64::new(0),
             pause_writes_only: AtomicBool::new(false),
+            next_slow: AtomicU64::new(0),
             memory: (0..shards).map(|_| Usage::default()).collect(),
             stop_asked: AtomicBool::new(false),
             stopping: AtomicBool::new(false),

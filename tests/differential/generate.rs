@@ -1,5 +1,6 @@
 //! Random commands, drawn from the templates of `grammar`.
 
+mod lists;
 #[path = "generate_sorted_sets.rs"]
 mod sorted_sets;
 mod streams;
@@ -430,7 +431,8 @@ impl Generator {
     }
 
     fn draw(&mut self, word: &str, out: &mut Vec<Vec<u8>>) {
-        if self.draw_of_set(word, out)
+        if self.draw_of_list(word, out)
+            || self.draw_of_set(word, out)
             || self.draw_of_sorted_set(word, out)
             || self.draw_of_stream(word, out)
         {
@@ -449,10 +451,6 @@ impl Generator {
                 0 => self.random.between(0, 2900),
                 _ => self.random.between(0, 130),
             }),
-            "$l" => self.list_key(),
-            "$L" => number_after(b"L", self.random.below(3)),
-            "$el" => self.element(),
-            "$li" => self.list_index(),
             "$f" => self.field(),
             "$F" => self.big_field(),
             "$v" => self.value(),
@@ -486,13 +484,6 @@ impl Generator {
             }
             "$k+" => return self.several(out, |g, out| out.push(g.key())),
             "$f+" => return self.several(out, |g, out| out.push(g.field())),
-            "$el+" => return self.several(out, |g, out| out.push(g.element())),
-            "$EL+" => {
-                for _ in 0..=self.random.below(40) {
-                    out.push(self.element());
-                }
-                return;
-            }
             "$kv+" => return self.several(out, |g, out| out.extend([g.key(), g.value()])),
             "$fv+" => return self.several(out, |g, out| out.extend([g.field(), g.value()])),
             "$FV+" => {
@@ -550,32 +541,6 @@ impl Generator {
             11..14 => self.sorted_set_key(),
             14..17 => self.stream_key(STREAMS_WATCHED),
             _ => self.string_key(),
-        }
-    }
-
-    fn list_key(&mut self) -> Vec<u8> {
-        match self.random.below(20) {
-            0 => number_after(b"s", self.random.below(30)),
-            1 => number_after(b"{t}l", self.random.below(2)),
-            2..=4 => number_after(b"L", self.random.below(3)),
-            _ => number_after(b"l", self.random.below(10)),
-        }
-    }
-
-    /// Few enough that others are equal to it.
-    fn element(&mut self) -> Vec<u8> {
-        match self.random.below(10) {
-            0 => self.value(),
-            1..4 => number_after(b"", self.random.below(20)),
-            _ => number_after(b"e", self.random.below(12)),
-        }
-    }
-
-    fn list_index(&mut self) -> Vec<u8> {
-        match self.random.below(12) {
-            0 => self.index(),
-            1..4 => self.random.between(-60, 60).to_string().into_bytes(),
-            _ => self.random.between(-6, 6).to_string().into_bytes(),
         }
     }
 

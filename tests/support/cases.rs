@@ -364,6 +364,7 @@ pub const ARITY: &[&str] = &[
     "INCRBYFLOAT",
     "KEYS",
     "LASTSAVE",
+    "LATENCY",
     "LCS",
     "LINDEX",
     "LINSERT",
@@ -425,6 +426,7 @@ pub const ARITY: &[&str] = &[
     "SINTERSTORE",
     "SISMEMBER",
     "SLAVEOF",
+    "SLOWLOG",
     "SMEMBERS",
     "SMISMEMBER",
     "SMOVE",
@@ -496,5 +498,5 @@ pub const ARITY: &[&str] = &[
 
 /// Commands that other suites cover: replication, hostile, and the server's own.
 pub const ELSEWHERE: &[&str] = &[
-    "COMMAND", "CONFIG", "INFO", "QUIT", "REPLCONF", "SHUTDOWN", "SYNC",
+    "COMMAND", "CONFIG", "INFO", "LOLWUT", "QUIT", "REPLCONF", "SHUTDOWN", "SYNC",
 ];

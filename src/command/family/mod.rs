@@ -8,6 +8,7 @@ pub mod hashes;
 pub mod hyperloglog;
 pub mod keys;
 pub mod lists;
+pub mod observe;
 pub mod replication;
 pub mod server;
 pub mod sets;
@@ -28,6 +29,7 @@ pub static ALL: &[&[Command]] = &[
     hyperloglog::COMMANDS,
     keys::COMMANDS,
     lists::COMMANDS,
+    observe::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
     sorted_sets::COMMANDS,

@@ -260,82 +260,116 @@ fn pops(text: &str) -> Vec<(String, String)> {
     found
 }
 
+/// Clients that wait and push at random.
+struct Crowd {
+    world: World,
+    conns: Vec<Conn>,
+    names: Vec<String>,
+    rng: Rng,
+    /// Keys for which a client waits.
+    wanted: BTreeMap<usize, Vec<String>>,
+    given: Vec<(String, String)>,
+    /// The next element; each is pushed once.
+    next: usize,
+}
+
+impl Crowd {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let mut world = World::new(1 + (rng.next_u64() % 4) as usize);
+        let conns = connect(&mut world, 12);
+        let shards = world.shards.len();
+        let names = (0..5).map(|n| world.key(n % shards, n / shards)).collect();
+        Crowd {
+            world,
+            conns,
+            names,
+            rng,
+            wanted: BTreeMap::new(),
+            given: Vec::new(),
+            next: 0,
+        }
+    }
+
+    fn below(&mut self, n: u64) -> usize {
+        (self.rng.next_u64() % n) as usize
+    }
+
+    fn name(&mut self) -> String {
+        let at = self.below(5);
+        self.names[at].clone()
+    }
+
+    /// A client that does not wait does something.
+    fn act(&mut self) {
+        let client = self.below(self.conns.len() as u64);
+        if self.wanted.contains_key(&client) {
+            return;
+        }
+        let key = self.name();
+        let lines = if self.below(2) == 0 {
+            let mut some = vec![key];
+            (0..self.below(3)).for_each(|_| some.push(self.name()));
+            let blpop = format!("BLPOP {} 0", some.join(" "));
+            self.wanted.insert(client, some);
+            blpop
+        } else if self.below(3) == 0 {
+            let (other, n) = (self.name(), self.next);
+            self.next += 2;
+            format!("MULTI\nRPUSH {key} {n}\nRPUSH {other} {}\nEXEC", n + 1)
+        } else {
+            self.next += 1;
+            format!("RPUSH {key} {}", self.next - 1)
+        };
+        let bytes: Vec<u8> = lines.lines().flat_map(request).collect();
+        self.world.send(self.conns[client], &bytes);
+    }
+
+    /// Lets all come to rest and takes what was given.
+    fn settle(&mut self) {
+        self.world.run();
+        for (client, conn) in self.conns.iter().enumerate() {
+            for pop in pops(&taken(&mut self.world, *conn)) {
+                assert!(self.wanted.remove(&client).is_some(), "it waited");
+                self.given.push(pop);
+            }
+        }
+        for key in self.wanted.values().flatten() {
+            let owner = &self.world.shards[self.world.shared.owner(key.as_bytes())];
+            let found = owner.keyspace.db(0).get(key.as_bytes());
+            assert!(found.is_none(), "somebody waits for {key}, which is there");
+        }
+    }
+}
+
 #[test]
 fn every_element_is_given_once_in_order_and_nobody_waits_beside_a_full_list() {
     for seed in 0..60 {
-        let mut rng = Rng::new(seed);
-        let mut below = |n: u64| (rng.next_u64() % n) as usize;
-        let mut world = World::new(1 + below(4));
-        let conns = connect(&mut world, 12);
-        let observer = world.connect(0);
-        let shards = world.shards.len();
-        let names: Vec<String> = (0..5).map(|n| world.key(n % shards, n / shards)).collect();
-        let mut wanted: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-        let mut given: Vec<(String, String)> = Vec::new();
-        let mut next = 0;
+        let mut crowd = Crowd::new(seed);
         for _ in 0..300 {
-            for _ in 0..1 + below(4) {
-                let client = below(conns.len() as u64);
-                if wanted.contains_key(&client) {
-                    continue;
-                }
-                let key = names[below(5)].clone();
-                if below(2) == 0 {
-                    let mut some: Vec<String> = vec![key];
-                    (0..below(3)).for_each(|_| some.push(names[below(5)].clone()));
-                    let blpop = request(&format!("BLPOP {} 0", some.join(" ")));
-                    world.send(conns[client], &blpop);
-                    wanted.insert(client, some);
-                } else if below(3) == 0 {
-                    let other = &names[below(5)];
-                    let exec = format!(
-                        "MULTI\nRPUSH {key} {next}\nRPUSH {other} {}\nEXEC",
-                        next + 1
-                    );
-                    next += 2;
-                    let lines: Vec<u8> = exec.lines().flat_map(request).collect();
-                    world.send(conns[client], &lines);
-                } else {
-                    world.send(conns[client], &request(&format!("RPUSH {key} {next}")));
-                    next += 1;
-                }
+            for _ in 0..1 + crowd.below(4) {
+                crowd.act();
                 // Some shards run ahead of others.
-                let shard = below(shards as u64);
-                world.tick(shard);
+                let shard = crowd.below(crowd.world.shards.len() as u64);
+                crowd.world.tick(shard);
             }
-            world.run();
-            for (client, conn) in conns.iter().enumerate() {
-                for pop in pops(&taken(&mut world, *conn)) {
-                    assert!(wanted.remove(&client).is_some(), "seed {seed}: it waited");
-                    given.push(pop);
-                }
-            }
-            let waits: Vec<&String> = wanted.values().flatten().collect();
-            for key in waits {
-                let owner = &world.shards[world.shared.owner(key.as_bytes())];
-                assert!(
-                    owner.keyspace.db(0).get(key.as_bytes()).is_none(),
-                    "seed {seed}"
-                );
-            }
+            crowd.settle();
         }
+        let observer = crowd.world.connect(0);
         let mut left = 0;
-        for key in &names {
-            let text = world.text(observer, &format!("LLEN {key}"));
+        for key in &crowd.names {
+            let text = crowd.world.text(observer, &format!("LLEN {key}"));
             left += text[1..].parse::<usize>().unwrap();
         }
+        let given = crowd.given.len();
         assert_eq!(
-            given.len() + left,
-            next,
+            given + left,
+            crowd.next,
             "seed {seed}: none is lost or doubled"
         );
-        let mut numbers: Vec<usize> = given.iter().map(|(_, n)| n.parse().unwrap()).collect();
+        let mut numbers: Vec<&String> = crowd.given.iter().map(|(_, n)| n).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        assert_eq!(
-            numbers.len(),
-            given.len(),
-            "seed {seed}: none is given twice"
-        );
+        assert_eq!(numbers.len(), given, "seed {seed}: none is given twice");
     }
 }

@@ -4,8 +4,9 @@
 //! `quicklist.c`, because it can be seen: in DUMP, in DEBUG OBJECT, and in the moment at which a
 //! list is small enough to be a listpack again.
 //!
-//! **Invariant:** no node is empty, and `count` and `node_bytes` are the sums over all nodes. With a
-//! depth, the nodes within it of either end are not compressed, and all others are where that pays.
+//! **Invariant:** no node is empty, and `count` and `node_bytes` are the sums over all nodes. With
+//! a depth, the nodes within it of either end are not compressed, and all others are where that
+//! pays.
 
 use super::limits::{Fill, ListLimits};
 use super::node::Node;

@@ -102,6 +102,14 @@ pub(super) fn object_help(ctx: &mut Ctx<'_>, _: Args<'_>) -> Outcome {
 pub(super) fn memory_help(ctx: &mut Ctx<'_>, _: Args<'_>) -> Outcome {
     let lines = [
         "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "DOCTOR",
+        "    What is unusual about the memory in use, in words.",
+        "MALLOC-STATS",
+        "    The allocator's own report.",
+        "PURGE",
+        "    Gives memory that is free back to the system.",
+        "STATS",
+        "    Where the memory is.",
         "USAGE <key> [SAMPLES <count>]",
         "    Bytes that <key> and its value take.",
         "HELP",
