@@ -12,7 +12,7 @@
 //!              a string: mix(value); a list: mix(element) for each;
 //!              a hash: xor(field) for each; a set: xor(member) for each;
 //!              a sorted set as a hash, of its members and their scores as `fpconv` (and
-//!              Redis from 7.2 on) prints them;
+//!              Redis from 7.2 on) prints them
 //!              a stream: mix("ms.seq") mix(field) mix(value) … for each entry
 //!              xor("!!expire!!") if it has an expiry
 //!    dataset   for each database that is not empty, in order:

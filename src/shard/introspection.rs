@@ -244,21 +244,6 @@ fn numbers(reply: &mut Reply, pairs: &[(&str, i64)]) {
     }
 }
 
-/// As [`begin_spec`], of a key that stands behind a word.
-fn begin_keyword_spec(reply: &mut Reply, access: KeyAccess, word: &str, from: i64) {
-    reply.map(3);
-    reply.bulk_str("flags");
-    set_of(reply, access.names().iter().copied());
-    reply.bulk_str("begin_search");
-    reply.map(2);
-    pair(reply, "type", "keyword");
-    reply.bulk_str("spec");
-    reply.map(2);
-    pair(reply, "keyword", word);
-    numbers(reply, &[("startfrom", from)]);
-    reply.bulk_str("find_keys");
-}
-
 /// A key specification up to the value of `find_keys`.
 fn begin_spec(reply: &mut Reply, access: KeyAccess, index: i64) {
     reply.map(3);
@@ -270,6 +255,21 @@ fn begin_spec(reply: &mut Reply, access: KeyAccess, index: i64) {
     reply.bulk_str("spec");
     reply.map(1);
     numbers(reply, &[("index", index)]);
+    reply.bulk_str("find_keys");
+}
+
+/// As [`begin_spec`], for keys that a word stands before.
+fn begin_keyword_spec(reply: &mut Reply, access: KeyAccess, keyword: &str, from: i64) {
+    reply.map(3);
+    reply.bulk_str("flags");
+    set_of(reply, access.names().iter().copied());
+    reply.bulk_str("begin_search");
+    reply.map(2);
+    pair(reply, "type", "keyword");
+    reply.bulk_str("spec");
+    reply.map(2);
+    pair(reply, "keyword", keyword);
+    numbers(reply, &[("startfrom", from)]);
     reply.bulk_str("find_keys");
 }
 

@@ -5,8 +5,7 @@
 //! list is small enough to be a listpack again.
 //!
 //! **Invariant:** no node is empty, and `count` and `node_bytes` are the sums over all nodes. With
-//! a depth, the nodes within it of either end are not compressed, and all others are where that
-//! pays.
+//! a depth, the nodes within it of either end are not compressed; all others are where that pays.
 
 use super::limits::{Fill, ListLimits};
 use super::node::Node;

@@ -1,23 +1,28 @@
-//! What templates of lists draw.
+//! What the templates of lists name.
 
 use super::{Generator, number_after};
 
 impl Generator {
     /// The holes of templates of lists; whether `word` is one.
     pub(super) fn draw_of_list(&mut self, word: &str, out: &mut Vec<Vec<u8>>) -> bool {
-        match word {
-            "$l" => out.push(self.list_key()),
-            "$L" => out.push(number_after(b"L", self.random.below(3))),
-            "$el" => out.push(self.element()),
-            "$li" => out.push(self.list_index()),
-            "$el+" => self.several(out, |g, out| out.push(g.element())),
+        let one = match word {
+            "$l" => self.list_key(),
+            "$L" => number_after(b"L", self.random.below(3)),
+            "$el" => self.element(),
+            "$li" => self.list_index(),
+            "$el+" => {
+                self.several(out, |g, out| out.push(g.element()));
+                return true;
+            }
             "$EL+" => {
                 for _ in 0..=self.random.below(40) {
                     out.push(self.element());
                 }
+                return true;
             }
             _ => return false,
-        }
+        };
+        out.push(one);
         true
     }
 
@@ -31,7 +36,7 @@ impl Generator {
     }
 
     /// Few enough that others are equal to it.
-    pub(super) fn element(&mut self) -> Vec<u8> {
+    fn element(&mut self) -> Vec<u8> {
         match self.random.below(10) {
             0 => self.value(),
             1..4 => number_after(b"", self.random.below(20)),
@@ -39,7 +44,7 @@ impl Generator {
         }
     }
 
-    pub(super) fn list_index(&mut self) -> Vec<u8> {
+    fn list_index(&mut self) -> Vec<u8> {
         match self.random.below(12) {
             0 => self.index(),
             1..4 => self.random.between(-60, 60).to_string().into_bytes(),

@@ -37,7 +37,7 @@ fn places_are_added_as_scores_and_propagated_as_such() {
     );
     assert_eq!(
         bench.propagated(),
-        ["ZADD s XX CH 3479099705294976 Palermo"]
+        ["ZADD s XX CH 3479096650853999 Palermo"]
     );
 }
 
