@@ -56,6 +56,8 @@ pub enum Waiting {
     /// The layer above will call `resume_client` (WAIT, PSYNC, REPLICAOF …); CLIENT UNBLOCK may end
     /// it if `unblockable`.
     Upper { unblockable: bool },
+    /// A blocking command waits for keys, under this token.
+    Blocked(u64),
     /// CLIENT PAUSE holds its next command back.
     Paused,
     /// DEBUG SLEEP, to the given monotonic nanosecond.
@@ -186,7 +188,7 @@ impl Client {
     pub fn is_blocked(&self) -> bool {
         matches!(
             self.waiting,
-            Waiting::Upper { unblockable: true } | Waiting::Paused
+            Waiting::Upper { unblockable: true } | Waiting::Blocked(_) | Waiting::Paused
         )
     }
 

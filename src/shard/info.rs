@@ -136,6 +136,8 @@ impl Shard {
             clients: self.by_id.len() as u64
                 - count(|client| client.class == super::client::Class::Replica),
             blocked: count(super::client::Client::is_blocked),
+            blocking_keys: self.waiters.keys(),
+            blocking_keys_on_nokey: self.waiters.keys_on_loss(),
             replicas: count(|client| client.class == super::client::Class::Replica),
             watched_keys: self.data.watched.len() as u64,
             watching_clients: count(|client| !client.watched.is_empty()),
@@ -255,8 +257,14 @@ fn clients(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
             "total_watched_keys",
             sums.sum(|figures| figures.watched_keys),
         ),
-        ("total_blocking_keys", 0),
-        ("total_blocking_keys_on_nokey", 0),
+        (
+            "total_blocking_keys",
+            sums.sum(|figures| figures.blocking_keys),
+        ),
+        (
+            "total_blocking_keys_on_nokey",
+            sums.sum(|figures| figures.blocking_keys_on_nokey),
+        ),
     ]);
 }
 

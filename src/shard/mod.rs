@@ -10,6 +10,7 @@
 //! and the [`Event`]s that the layer above handles.
 
 mod background;
+pub mod blocking;
 pub mod client;
 pub mod clients;
 pub mod connection;
@@ -130,6 +131,13 @@ pub struct Shard {
     locks: Locks,
     parked: VecDeque<parked::Parked>,
     slicing: slicing::Slicing,
+    blocked: blocking::Blocked,
+    waiters: blocking::Waiters,
+    /// A command that may wait is being run.
+    may_wait: bool,
+    /// Waiters are being served.
+    serving: bool,
+    was_replica: bool,
     claims: HashMap<TxId, owner::Lending, RandomState>,
     txs: HashMap<TxId, Tx, RandomState>,
     gathers: HashMap<u64, session::Gather, RandomState>,
@@ -195,6 +203,11 @@ impl Shard {
             locks: Locks::new(state.clone()),
             parked: VecDeque::new(),
             slicing: slicing::Slicing::default(),
+            blocked: blocking::Blocked::new(state.clone()),
+            waiters: blocking::Waiters::new(state.clone()),
+            may_wait: false,
+            serving: false,
+            was_replica: false,
             claims: HashMap::with_hasher(state.clone()),
             txs: HashMap::with_hasher(state.clone()),
             gathers: HashMap::with_hasher(state.clone()),
@@ -281,6 +294,8 @@ impl Shard {
             self.run_ready(shell);
             self.stop_watch();
             self.drain_mailbox(shell);
+            // What expired or was flushed without a command of its own.
+            self.serve_waiters();
             self.drain_own_messages(shell);
             self.stop_watch();
             if self.ready.is_empty() {

@@ -159,6 +159,7 @@ impl Shard {
             wrote |= self.exec_one(shell, client, request, &mut reply);
         }
         self.effects.end_unit();
+        self.serve_waiters();
         reply.set_version(client.reply.version());
         client.reply = reply;
         if client.reply_mode != ReplyMode::On {

@@ -302,6 +302,12 @@ impl Shared {
         self.next_tx.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// As many new transaction numbers as there are shards: the first.
+    pub fn next_tx_per_shard(&self) -> TxId {
+        self.next_tx
+            .fetch_add(self.shards as TxId, Ordering::Relaxed)
+    }
+
     /// A new CLIENT ID.
     pub fn next_client(&self) -> u64 {
         self.next_client.fetch_add(1, Ordering::Relaxed)
