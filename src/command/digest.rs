@@ -9,7 +9,8 @@
 //!
 //!    field     mix(field) mix(value)                       one of a hash
 //!    key       mix(key) mix(type:u32 big-endian)
-//!              a string: mix(value); a hash: xor(field) for each; a set: xor(member) for each;
+//!              a string: mix(value); a list: mix(element) for each;
+//!              a hash: xor(field) for each; a set: xor(member) for each;
 //!              a sorted set as a hash, of its members and their scores as `fpconv` (and
 //!              Redis from 7.2 on) prints them
 //!              a stream: mix("ms.seq") mix(field) mix(value) … for each entry
@@ -70,7 +71,9 @@ impl Digest {
                     self.xor(&pair.0);
                 }
             }
-            ValueRef::List(list) => match *list {},
+            ValueRef::List(list) => {
+                list.for_each(|element| element.with_bytes(|element| self.mix(element)));
+            }
             ValueRef::Set(set) => {
                 set.iter()
                     .for_each(|member| member.with_bytes(|member| self.xor(member)));

@@ -64,6 +64,7 @@ pub enum SessionOp {
     DebugObject,
     DebugDigestValue,
     DebugSetActiveExpire,
+    DebugQuicklistPackedThreshold,
     DebugPopulate,
     DebugJmap,
     DebugError,

@@ -35,6 +35,13 @@ impl Shard {
         let now_ms = self.now.unix_ms;
         self.rates.sample(self.now.mono_ns, &self.stats);
         self.wake_sleepers();
+        self.end_timed_out();
+        self.end_blocked_too_long(shell);
+        let is_replica = self.shared.is_replica.load(Ordering::Relaxed);
+        if is_replica && !std::mem::replace(&mut self.was_replica, is_replica) {
+            self.unblock_writers(shell);
+        }
+        self.was_replica = is_replica;
         if !self.paused_clients.is_empty() {
             self.wake_paused();
         }
@@ -172,6 +179,10 @@ impl Shard {
         }
         if self.clients_limit().is_some() {
             next_ms = next_ms.min(super::evict::CLIENTS_PERIOD_MS);
+        }
+        let deadlines = self.waiters.next_deadline_ms().into_iter();
+        for at in deadlines.chain(self.blocked.next_deadline_ms()) {
+            next_ms = next_ms.min(at.saturating_sub(self.now.mono_ns / 1_000_000));
         }
         for conn in &self.sleepers {
             if let Some(super::client::Waiting::Sleep { until_ns }) =

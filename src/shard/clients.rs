@@ -7,6 +7,7 @@ use crate::command::session::SessionOp;
 use crate::protocol::{Args, Reply, Version, quote};
 use crate::value::number::parse_i64;
 
+use super::blocking::End;
 use super::client::{Class, Client, ReplyMode, Waiting};
 use super::connection_commands::{check_name, is_plain};
 use super::dispatch::unknown_or_misused;
@@ -399,7 +400,13 @@ impl Shard {
         };
         let waits = |client: &Client| client.waiting == Waiting::Upper { unblockable: true };
         if !self.client(conn).is_some_and(waits) {
-            return false;
+            return self.unblock(
+                conn,
+                match error {
+                    true => End::Error,
+                    false => End::Timeout,
+                },
+            );
         }
         self.events.push(Event::Unblocked { conn, error });
         true

@@ -26,6 +26,7 @@ impl Shard {
                 self.shared.active_expire.store(on, Ordering::Relaxed);
                 self.answer(client, Reply::ok);
             }
+            SessionOp::DebugQuicklistPackedThreshold => self.set_plain_len_min(client, &args[2]),
             SessionOp::DebugError => {
                 self.answer(client, |reply| reply.error_bytes(&args[2]));
             }
@@ -50,6 +51,28 @@ impl Shard {
                 self.answer(client, |reply| reply.error(&text));
             }
         }
+    }
+
+    /// DEBUG QUICKLIST-PACKED-THRESHOLD: other shards follow with their next tick.
+    fn set_plain_len_min(&mut self, client: &mut Client, text: &[u8]) {
+        /// A listpack of one element is below 4 GiB.
+        const MAX: u64 = (1 << 32) - (1 << 20);
+        let bytes = crate::config::memory(text).filter(|bytes| *bytes <= MAX);
+        let Some(bytes) = bytes.and_then(|bytes| usize::try_from(bytes).ok()) else {
+            return self.answer(client, |reply| {
+                reply.error(
+                    "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+                );
+            });
+        };
+        self.shared
+            .list_plain_len_min
+            .store(bytes, Ordering::Relaxed);
+        self.data.settings.list_limits.plain_len_min = bytes;
+        // A new version of the configuration is what the shards look at.
+        let unchanged = |_: &mut crate::config::Config| Ok::<(), std::convert::Infallible>(());
+        let Ok(()) = self.shared.config.update(unchanged);
+        self.answer(client, Reply::ok);
     }
 
     /// DEBUG POPULATE count [prefix] [size]: every shard makes the keys that it owns.
@@ -232,6 +255,8 @@ const HELP: &[&str] = &[
     "    A digest of each key's value.",
     "ERROR <string>",
     "    Answer with the error <string>.",
+    "LISTPACK <key>",
+    "    Show the bytes of <key>, if it is a listpack, in the log.",
     "LOG <message>",
     "    Write <message> to the log.",
     "OBJECT <key>",
@@ -241,6 +266,10 @@ const HELP: &[&str] = &[
     "POPULATE <count> [<prefix>] [<size>]",
     "    Make <count> strings named key:<num>, or <prefix>:<num>, that are not there yet.",
     "    Replicas are not told.",
+    "QUICKLIST <key> [<0|1>]",
+    "    Show how <key>, if it is a quicklist, is made up in the log; with 1 also its nodes.",
+    "QUICKLIST-PACKED-THRESHOLD <size>",
+    "    From which length on an element of a list gets a node of its own; 0 as by default.",
     "PROTOCOL <type>",
     "    Answer with a reply of <type>.",
     "RELOAD [MERGE] [NOFLUSH]",

@@ -461,6 +461,13 @@ impl Shard {
         let Parsed {
             command, args, raw, ..
         } = parsed;
+        if command.flags.has(Flags::BLOCKING) {
+            match client.run.is_empty() {
+                true => self.dispatch_blocking(shell, client, parsed),
+                false => self.defer(shell, client, parsed),
+            }
+            return;
+        }
         let Some(owner) = self.owner_of(command, args) else {
             if client.run.is_empty() {
                 let request = parsed.owned(client.db);
@@ -545,6 +552,7 @@ impl Shard {
         self.effects = effects;
         self.stop_timing(timed, request.command, request.args(), 0);
         self.claim_slow(client);
+        self.serve_waiters();
         if client.reply_mode != ReplyMode::On {
             client.reply.truncate(mark);
         }

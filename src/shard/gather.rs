@@ -59,6 +59,9 @@ pub struct ShardFigures {
     pub keyspace: Vec<KeyspaceLine>,
     pub clients: u64,
     pub blocked: u64,
+    /// Keys that somebody waits for, and those whose loss would end a wait.
+    pub blocking_keys: u64,
+    pub blocking_keys_on_nokey: u64,
     pub replicas: u64,
     /// Channels owned here, channels of SSUBSCRIBE owned here, and patterns of the whole process.
     pub channels: u64,

@@ -137,6 +137,8 @@ impl Shard {
             clients: self.by_id.len() as u64
                 - count(|client| client.class == super::client::Class::Replica),
             blocked: count(super::client::Client::is_blocked),
+            blocking_keys: self.waiters.keys(),
+            blocking_keys_on_nokey: self.waiters.keys_on_loss(),
             replicas: count(|client| client.class == super::client::Class::Replica),
             channels: self.data.pubsub.directory.len(Space::Channel) as u64,
             shard_channels: self.data.pubsub.directory.len(Space::Shard) as u64,
@@ -260,8 +262,14 @@ fn clients(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
             "total_watched_keys",
             sums.sum(|figures| figures.watched_keys),
         ),
-        ("total_blocking_keys", 0),
-        ("total_blocking_keys_on_nokey", 0),
+        (
+            "total_blocking_keys",
+            sums.sum(|figures| figures.blocking_keys),
+        ),
+        (
+            "total_blocking_keys_on_nokey",
+            sums.sum(|figures| figures.blocking_keys_on_nokey),
+        ),
     ]);
 }
 

@@ -95,6 +95,8 @@ pub enum Item {
         listens: bool,
         patterns: Vec<Name>,
     },
+    /// About clients that wait for keys.
+    Blocking(super::blocking::Message),
     /// A question to every shard.
     Ask { token: u64, question: Box<Question> },
     /// One shard's answer.
@@ -286,6 +288,25 @@ impl OwnedRequest {
             data: Data::Shared(held.data.clone()),
             spans: held.spans.clone(),
             verbatim: held.canonical,
+        }
+    }
+
+    /// The same command with other arguments, of which the first is its name.
+    pub fn with_args(&self, args: &[Vec<u8>]) -> Self {
+        let (mut data, mut spans) = (Vec::new(), Vec::with_capacity(args.len()));
+        for arg in args {
+            spans.push(Span {
+                start: data.len() as u32,
+                len: arg.len() as u32,
+            });
+            data.extend_from_slice(arg);
+        }
+        OwnedRequest {
+            command: self.command,
+            db: self.db,
+            data: Data::Own(data),
+            spans,
+            verbatim: false,
         }
     }
 

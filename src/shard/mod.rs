@@ -10,6 +10,7 @@
 //! and the [`Event`]s that the layer above handles.
 
 mod background;
+pub mod blocking;
 pub mod client;
 pub mod clients;
 pub mod connection;
@@ -131,6 +132,13 @@ pub struct Shard {
     locks: Locks,
     parked: VecDeque<parked::Parked>,
     slicing: slicing::Slicing,
+    blocked: blocking::Blocked,
+    waiters: blocking::Waiters,
+    /// A command that may wait is being run.
+    may_wait: bool,
+    /// Waiters are being served.
+    serving: bool,
+    was_replica: bool,
     claims: HashMap<TxId, owner::Lending, RandomState>,
     txs: HashMap<TxId, Tx, RandomState>,
     gathers: HashMap<u64, session::Gather, RandomState>,
@@ -200,6 +208,11 @@ impl Shard {
             locks: Locks::new(state.clone()),
             parked: VecDeque::new(),
             slicing: slicing::Slicing::default(),
+            blocked: blocking::Blocked::new(state.clone()),
+            waiters: blocking::Waiters::new(state.clone()),
+            may_wait: false,
+            serving: false,
+            was_replica: false,
             claims: HashMap::with_hasher(state.clone()),
             txs: HashMap::with_hasher(state.clone()),
             gathers: HashMap::with_hasher(state.clone()),
@@ -288,6 +301,8 @@ impl Shard {
             self.run_ready(shell);
             self.stop_watch();
             self.drain_mailbox(shell);
+            // What expired or was flushed without a command of its own.
+            self.serve_waiters();
             self.drain_own_messages(shell);
             self.stop_watch();
             if self.ready.is_empty() {
@@ -488,6 +503,11 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
         hash_limits: crate::value::hash::HashLimits {
             entries_max: config.hash_max_listpack_entries as usize,
             value_len_max: config.hash_max_listpack_value as usize,
+        },
+        list_limits: crate::value::list::ListLimits {
+            node_size: config.list_max_listpack_size,
+            compress_depth: config.list_compress_depth,
+            plain_len_min: shared.list_plain_len_min.load(Ordering::Relaxed),
         },
         stream_limits: crate::value::stream::StreamLimits {
             node_bytes_max: config.stream_node_max_bytes as usize,

@@ -160,6 +160,7 @@ impl Shard {
             self.send_news();
         }
         self.effects.end_unit();
+        self.serve_waiters();
         reply.set_version(client.reply.version());
         client.reply = reply;
         if client.reply_mode != ReplyMode::On {

@@ -89,6 +89,7 @@ impl Shard {
             } => {
                 self.receive_watching(conn, db, key, token, shell);
             }
+            Item::Blocking(message) => self.receive_blocking(envelope, message, shell),
             Item::Unwatch { db, key } => self.data.watched.remove(db, &key),
             Item::Apply(item) => self.receive_apply(envelope, &item),
             Item::Applied { upto } => {
@@ -268,7 +269,7 @@ impl Shard {
     }
 
     /// Takes the entries out of the keyspace, or copies those that are only read.
-    fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
+    pub(super) fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
         self.prefetch_keys(keys.iter().map(|key| (key.db, &*key.key)));
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
@@ -303,6 +304,7 @@ impl Shard {
     fn unlock_for(&mut self, tx: TxId, shell: &mut dyn Shell) {
         self.claims.remove(&tx);
         self.locks.release(tx);
+        self.waiter_released(tx);
         self.unlock(shell);
     }
 
@@ -416,6 +418,7 @@ impl Shard {
         self.sink = sink;
         self.claim_slow_of(self.id, None);
         self.send_news();
+        self.serve_waiters();
         !done.failed
     }
 }

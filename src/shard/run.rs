@@ -377,6 +377,7 @@ impl Shard {
         self.effects.begin_unit();
         let done = self.execute_in_unit(reply, command, db, no_touch, origin, args, raw);
         self.effects.end_unit();
+        self.serve_waiters();
         done
     }
 
@@ -429,7 +430,7 @@ impl Shard {
             origin,
             shard: (self.id as u32, self.shared.shards as u32),
             no_touch,
-            may_wait: false,
+            may_wait: self.may_wait,
         };
         let done = run_command(handler, env, args, raw);
         self.count(command, &done, &reply.bytes()[mark..]);
@@ -445,6 +446,10 @@ impl Shard {
         done: &crate::command::Ran,
         reply: &[u8],
     ) {
+        if done.wait.is_some() {
+            // Counted when its wait ends.
+            return;
+        }
         self.stats.total_commands += 1;
         let stats = &mut self.stats.commands[command.number()];
         stats.calls += 1;

@@ -161,6 +161,7 @@ impl Shard {
             | SessionOp::CommandList
             | SessionOp::CommandHelp => self.introspection_command(client, op, args),
             SessionOp::DebugSetActiveExpire
+            | SessionOp::DebugQuicklistPackedThreshold
             | SessionOp::DebugLog
             | SessionOp::DebugProtocol
             | SessionOp::DebugStringmatchTest

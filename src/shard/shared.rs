@@ -1,7 +1,7 @@
 //! What the shards of one process share: mailboxes, the configuration, and a few counters.
 //! Nothing here is touched per command; mailboxes and the log are touched once a tick.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 
 use super::locks::TxId;
@@ -186,6 +186,8 @@ pub struct Shared {
     pub shutdown: AtomicBool,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: AtomicBool,
+    /// DEBUG QUICKLIST-PACKED-THRESHOLD, bytes; 0: as the nodes' limit says.
+    pub list_plain_len_min: AtomicUsize,
     /// CLIENT PAUSE: end in milliseconds of wall clock, 0 if none; and whether only writes pause.
     pub pause_until_ms: AtomicU64,
     pub pause_writes_only: AtomicBool,
@@ -252,6 +254,7 @@ impl Shared {
             stale: AtomicBool::new(false),
             shutdown: AtomicBool::new(false),
             active_expire: AtomicBool::new(true),
+            list_plain_len_min: AtomicUsize::new(0),
             pause_until_ms: AtomicU64::new(0),
             pause_writes_only: AtomicBool::new(false),
             event_listeners: AtomicU32::new(0),
@@ -300,6 +303,12 @@ impl Shared {
     /// A new transaction number, larger than all before it.
     pub fn next_tx(&self) -> TxId {
         self.next_tx.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// As many new transaction numbers as there are shards: the first.
+    pub fn next_tx_per_shard(&self) -> TxId {
+        self.next_tx
+            .fetch_add(self.shards as TxId, Ordering::Relaxed)
     }
 
     /// A new CLIENT ID.

@@ -1,5 +1,6 @@
 //! Random commands, drawn from the templates of `grammar`.
 
+mod lists;
 mod sorted_sets;
 mod streams;
 
@@ -432,6 +433,7 @@ impl Generator {
         if self.draw_of_set(word, out)
             || self.draw_of_sorted_set(word, out)
             || self.draw_of_stream(word, out)
+            || self.draw_of_list(word, out)
         {
             return;
         }
@@ -529,13 +531,14 @@ impl Generator {
     }
 
     fn key(&mut self) -> Vec<u8> {
-        match self.random.below(20) {
+        match self.random.below(26) {
             0..4 => self.hash_key(),
             4 => number_after(b"b", self.random.below(8)),
             5 => number_after(b"p", self.random.below(6)),
-            6..9 => self.set_key(),
-            9..12 => self.stream_key(STREAMS_WATCHED),
-            12..15 => self.sorted_set_key(),
+            6..8 => self.list_key(),
+            8..11 => self.set_key(),
+            11..14 => self.stream_key(STREAMS_WATCHED),
+            14..17 => self.sorted_set_key(),
             _ => self.string_key(),
         }
     }

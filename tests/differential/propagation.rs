@@ -80,6 +80,17 @@ const CASES: &[(&str, &str)] = &[
     ("SET dumped text", "RESTORE a 0 @dump; RESTORE b 100000000 @dump; RESTORE c @ms @dump ABSTTL; RESTORE a 0 @dump REPLACE"),
     ("SET dumped text", "RESTORE a @past @dump ABSTTL; RESTORE b 0 @dump FREQ 5; RESTORE c 0 @dump IDLETIME 5"),
     ("SET a 1; SET dumped text", "RESTORE a @past @dump ABSTTL REPLACE"),
+    ("", "RPUSH l a b c; LPUSH l d e; LPUSHX l f; RPUSHX l g; LPUSHX none x; RPUSHX none x"),
+    ("RPUSH l a b c d e f", "LPOP l; RPOP l; LPOP l 2; RPOP l 0; LPOP none; RPOP none 2; RPOP l 9; LPOP l"),
+    ("RPUSH l a b c a b c", "LSET l 0 x; LINSERT l BEFORE b y; LINSERT l AFTER none y; LREM l 1 c; LREM l 0 none; LTRIM l 0 -1; LTRIM l 1 -2; LTRIM l 9 10; LTRIM l 0 1"),
+    ("RPUSH l a b c; RPUSH m 1", "LMOVE l m LEFT RIGHT; RPOPLPUSH l m; LMOVE l l left right; LMOVE l m LEFT LEFT; LMOVE l m LEFT LEFT; RPOPLPUSH none l"),
+    ("RPUSH l a b c d e f", "LMPOP 2 none l LEFT; LMPOP 2 l none RIGHT COUNT 2; LMPOP 1 l LEFT COUNT 10; LMPOP 1 none LEFT"),
+    ("RPUSH l a b c d e f", "BLPOP none l 0; BRPOP l 1.5; BLMPOP 0 2 none l LEFT COUNT 2; BLMPOP 5 1 l RIGHT; BLPOP l 0.001; RPUSH l x; BLPOP none 0.001"),
+    ("RPUSH l a b; RPUSH m 1", "BLMOVE l m LEFT right 0; BRPOPLPUSH l m 5; MULTI; BLMOVE l m LEFT RIGHT 0; BRPOPLPUSH l m 0; BLPOP l 0; BLMPOP 0 1 l LEFT; EXEC"),
+    ("RPUSH l a b c", "MULTI; BLPOP l 0; LPUSH l x; BRPOP l 0; BLMOVE l l LEFT RIGHT 0; BLMPOP 0 1 l LEFT COUNT 9; EXEC"),
+    ("RPUSH l a; PEXPIREAT l @past", "LPUSHX l b; RPUSH l c; LLEN l"),
+    ("RPUSH l a; PEXPIREAT l @past", "BLPOP l 0.001"),
+    ("RPUSH l a b; PEXPIREAT l @ms", "LPUSH l x; LPOP l 3; RENAME l m; RPUSH l a; COPY l m; RENAME l n; DEL m n"),
     ("", "MULTI; SET a 1; SET b 2; EXEC"),
     ("", "MULTI; SET a 1; EXEC; MULTI; EXEC; MULTI; GET a; EXEC; MULTI; SET a 1; DISCARD"),
     ("SET s x", "MULTI; SET a 1; INCR s; SET b 2; EXEC"),
@@ -120,7 +131,7 @@ const CASES: &[(&str, &str)] = &[
 /// Words of the cases that write nothing by themselves.
 #[rustfmt::skip]
 const NOT_WRITES: &[&str] = &[
-    "BITFIELD_RO", "DISCARD", "EXEC", "EXISTS", "GET", "MGET", "MULTI", "NOSUCH", "PFCOUNT", "SELECT",
+    "BITFIELD_RO", "DISCARD", "EXEC", "EXISTS", "GET", "LLEN", "MGET", "MULTI", "NOSUCH", "PFCOUNT", "SELECT",
     "TTL", "WATCH",
 ];
 

@@ -192,6 +192,7 @@ fn check_reload(_: &Settings, args: Args<'_>) -> Outcome {
 fn debug_reload(ctx: &mut Ctx<'_>, _: Args<'_>) -> Part {
     let collections = Collections {
         hash_limits: ctx.settings().hash_limits,
+        list_limits: ctx.settings().list_limits,
         set_limits: ctx.settings().set_limits,
         sorted_set_limits: ctx.settings().sorted_set_limits,
         seed: ctx.settings().seed,

@@ -7,6 +7,7 @@ pub mod geo;
 pub mod hashes;
 pub mod hyperloglog;
 pub mod keys;
+pub mod lists;
 pub mod observe;
 pub mod pubsub;
 pub mod replication;
@@ -28,6 +29,7 @@ pub static ALL: &[&[Command]] = &[
     hashes::COMMANDS,
     hyperloglog::COMMANDS,
     keys::COMMANDS,
+    lists::COMMANDS,
     observe::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,

@@ -1,6 +1,6 @@
 //! Rows of the server's commands; the shard runs them.
 
-use super::{databases, keys};
+use super::{databases, keys, lists};
 use crate::command::session::{Observe, SessionOp};
 use crate::command::table::{Command, Doc, Flags, Run};
 
@@ -346,6 +346,8 @@ const fn debug(row: Command) -> Command {
 /// Not shown by COMMAND: to clients DEBUG is one command with free arguments.
 static DEBUG_SUBCOMMANDS: &[Command] = &[
     debug(databases::DIGEST_ROW),
+    debug(lists::LISTPACK_ROW),
+    debug(lists::QUICKLIST_ROW),
     debug(keys::DIGEST_VALUE_ROW),
     debug(keys::OBJECT_ROW),
     debug(databases::RELOAD_ROW),
@@ -411,6 +413,20 @@ static DEBUG_SUBCOMMANDS: &[Command] = &[
             "Makes keys, without telling replicas.",
             "2.6.0",
             "O(N) where N is the number of keys",
+        ),
+    ),
+    row(
+        (
+            "quicklist-packed-threshold",
+            "debug|quicklist-packed-threshold",
+        ),
+        3,
+        SessionOp::DebugQuicklistPackedThreshold,
+        DEBUG_FLAGS,
+        (
+            "Sets from which length on an element of a list gets a node of its own.",
+            "7.0.0",
+            "O(1)",
         ),
     ),
     row(

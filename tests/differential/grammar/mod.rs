@@ -9,6 +9,7 @@ mod geo;
 mod hashes;
 mod hyperloglog;
 mod keys;
+mod lists;
 mod pubsub;
 mod sets;
 mod sorted_sets;
@@ -41,6 +42,7 @@ const FAMILIES: &[&[Template]] = &[
     hashes::TEMPLATES,
     hyperloglog::TEMPLATES,
     keys::TEMPLATES,
+    lists::TEMPLATES,
     pubsub::TEMPLATES,
     sorted_sets::TEMPLATES,
     sets::TEMPLATES,

@@ -56,11 +56,11 @@ impl<'a> Request<'a> {
                 offset = integer(&args[at + 1])?;
                 limit = integer(&args[at + 2])?;
                 at += 2;
-            } else if form.reverse.is_none() && word.eq_ignore_ascii_case(b"rev") {
+            } else if reverse.is_none() && word.eq_ignore_ascii_case(b"rev") {
                 reverse = Some(true);
-            } else if form.by.is_none() && word.eq_ignore_ascii_case(b"bylex") {
+            } else if by.is_none() && word.eq_ignore_ascii_case(b"bylex") {
                 by = Some(By::Member);
-            } else if form.by.is_none() && word.eq_ignore_ascii_case(b"byscore") {
+            } else if by.is_none() && word.eq_ignore_ascii_case(b"byscore") {
                 by = Some(By::Score);
             } else {
                 return Err(Error::Syntax);
@@ -204,7 +204,7 @@ pub(super) fn zrangestore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     if let Some(set) = ctx.find_collection::<SortedSet>(&args[2])? {
         let ranks = request.ranks(set);
         if matches!(request.bounds, Bounds::Rank(..)) {
-            result.prepare(ranks.len(), None, &limits, &seed);
+            result.prepare(ranks.len(), 0, &limits, &seed);
         }
         set.walk(ranks, false, |member, score| {
             member.with_bytes(|member| result.set(member, score, &limits, &seed));

@@ -182,51 +182,68 @@ pub(super) fn zscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         reply.array(0);
         return Ok(());
     };
-    let (count, pattern) = scan_options(args.tail(3))?;
+    let options = scan_options(args.tail(3))?;
     let exact = set.as_listpack().is_some();
     // The cursor goes out before the members but is known after them.
     let mut members = Reply::new(Version::Resp2);
     let mut found = 0;
     for _ in 0..SCAN_STEPS_MAX {
-        cursor = set.scan(cursor, count, |member, score| {
+        cursor = set.scan(cursor, options.count, |member, score| {
             let matches = |pattern| member.with_bytes(|text| glob_match(pattern, text, false));
-            if pattern.is_none_or(matches) {
+            if options.pattern.is_none_or(matches) {
                 found += 1;
                 write_element(&mut members, member);
                 match exact {
+                    _ if !options.scores => {}
                     true => members.double(score),
                     // As Redis prints them here, and only here.
                     false => members.bulk_str(&format_g17(score)),
                 }
             }
         });
-        if cursor == 0 || found >= count {
+        if cursor == 0 || found >= options.count {
             break;
         }
     }
     reply.bulk_str(itoa::Buffer::new().format(cursor));
-    reply.array(found * 2);
+    reply.array(if options.scores { found * 2 } else { found });
     reply.raw(members.bytes());
     Ok(())
 }
 
-/// COUNT and MATCH of ZSCAN.
-fn scan_options(args: Args<'_>) -> Result<(usize, Option<&[u8]>), Error> {
-    let (mut count, mut pattern) = (10, None);
+/// The options of ZSCAN.
+struct ScanOptions<'a> {
+    count: usize,
+    pattern: Option<&'a [u8]>,
+    scores: bool,
+}
+
+fn scan_options(args: Args<'_>) -> Result<ScanOptions<'_>, Error> {
+    let mut options = ScanOptions {
+        count: 10,
+        pattern: None,
+        scores: true,
+    };
     let mut at = 0;
     while let Some(word) = args.get(at) {
-        let argument = args.get(at + 1).ok_or(Error::Syntax)?;
-        at += 2;
+        at += 1;
+        if word.eq_ignore_ascii_case(b"noscores") {
+            options.scores = false;
+            continue;
+        }
+        let argument = args.get(at).ok_or(Error::Syntax)?;
+        at += 1;
         if word.eq_ignore_ascii_case(b"count") {
-            count = usize::try_from(super::integer(argument)?).map_err(|_| Error::Syntax)?;
+            let count = usize::try_from(super::integer(argument)?).map_err(|_| Error::Syntax)?;
             if count == 0 {
                 return Err(Error::Syntax);
             }
+            options.count = count;
         } else if word.eq_ignore_ascii_case(b"match") {
-            pattern = Some(argument).filter(|pattern| *pattern != b"*");
+            options.pattern = Some(argument).filter(|pattern| *pattern != b"*");
         } else {
             return Err(Error::Syntax);
         }
     }
-    Ok((count, pattern))
+    Ok(options)
 }

@@ -137,7 +137,8 @@ pub(in crate::command::family) fn add<'a>(
     let (limits, seed) = (ctx.settings().sorted_set_limits, ctx.settings().seed);
     let into = |set: &mut SortedSet| {
         let mut added = Added::default();
-        set.prepare(count, Some(pair(0).1), &limits, &seed);
+        let longest = (0..count).map(|at| pair(at).1.len()).max().unwrap_or(0);
+        set.prepare(count, longest, &limits, &seed);
         for (score, member) in (0..count).map(&pair) {
             set.upsert(member, &limits, &seed, |old| {
                 let decided = options.decide(old, score);

@@ -1,0 +1,36 @@
+use super::{EXACT, Template};
+
+// BLMOVE and BRPOPLPUSH are compared by the fixed cases.
+#[rustfmt::skip]
+pub const TEMPLATES: &[Template] = &[
+    (30, EXACT, "[LPUSH|RPUSH] $l $el+"),
+    (12, EXACT, "[LPUSH|RPUSH] $L $EL+"),
+    (6, EXACT, "[LPUSHX|RPUSHX] $l $el+"),
+    (14, EXACT, "[LPOP|RPOP] $l"),
+    (8, EXACT, "[LPOP|RPOP] $l [0|1|2|3|20]"),
+    (4, EXACT, "[LPOP|RPOP] $L [5|30|$i]"),
+    (1, EXACT, "[LPOP|RPOP] $l [-1|$bad|9223372036854775807|$i $i]"),
+    (8, EXACT, "LLEN $l"),
+    (12, EXACT, "LINDEX $l $li"),
+    (10, EXACT, "LSET $l $li $el"),
+    (6, EXACT, "LSET $L $li $v"),
+    (14, EXACT, "LRANGE $l $li $li"),
+    (8, EXACT, "LRANGE $l 0 -1"),
+    (6, EXACT, "LTRIM $l [0|1|-20|$li] [-1|-2|20|$li]"),
+    (3, EXACT, "LTRIM $L [0|2|-60] [-1|-3|60]"),
+    (10, EXACT, "LREM $l [0|1|-1|2|-2] $el"),
+    (1, EXACT, "LREM $l [$bad|-9223372036854775808|9223372036854775807] $el"),
+    (10, EXACT, "LINSERT $l [BEFORE|AFTER|before] $el $el"),
+    (1, EXACT, "LINSERT $l [foo|LEFT] $el $el"),
+    (10, EXACT, "LPOS $l $el [|RANK 1|RANK -1|RANK 2|RANK -2] [|COUNT 0|COUNT 1|COUNT 3] [|MAXLEN 0|MAXLEN 5]"),
+    (1, EXACT, "LPOS $l $el [RANK 0|RANK -9223372036854775808|COUNT -1|MAXLEN -1|RANK|FOO 1|COUNT $bad]"),
+    (10, EXACT, "LMOVE $l $l [LEFT|RIGHT|left] [LEFT|RIGHT|right]"),
+    (1, EXACT, "LMOVE $l $l [foo LEFT|LEFT foo]"),
+    (6, EXACT, "RPOPLPUSH $l $l"),
+    (8, EXACT, "LMPOP 2 $l $l [LEFT|RIGHT] [|COUNT 1|COUNT 5|COUNT 100]"),
+    (1, EXACT, "LMPOP [0 $l LEFT|2 $l LEFT|$bad $l LEFT|1 $l foo|1 $l LEFT COUNT 0|1 $l LEFT COUNT 1 COUNT 1]"),
+    (5, EXACT, "[BLPOP|BRPOP] $l $l [0.001|0.01|0.0001]"),
+    (1, EXACT, "[BLPOP|BRPOP] $l [-1|$bad|1e400|9223372036854775807|inf]"),
+    (4, EXACT, "BLMPOP 0.001 2 $l $l [LEFT|RIGHT] [|COUNT 2|COUNT 30]"),
+    (1, EXACT, "BLMPOP [$bad 1 $l LEFT|-1 1 $l LEFT|0.001 0 $l LEFT|0.001 1 $l foo]"),
+];
