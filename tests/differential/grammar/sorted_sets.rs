@@ -46,9 +46,10 @@ pub const TEMPLATES: &[Template] = &[
     (3, EXACT, "[ZPOPMIN|ZPOPMAX] [$Z|$z] [7|-1|$bad|1 2]"),
     (8, EXACT, "ZMPOP [1 $z|2 $z $z|3 $z $z $Z] [MIN|MAX] [|COUNT 1|COUNT $i]"),
     (2, EXACT, "ZMPOP [0 $z MIN|$bad $z MIN|9 $z MIN|1 $z FOO|1 $z MIN COUNT|1 $z MIN COUNT 1 COUNT 1|1 $k MAX]"),
-    // What they pop is compared by the fixed cases: here they could wait.
-    (3, EXACT, "[BZPOPMIN|BZPOPMAX] $z [-1|$bad|1e300]"),
-    (2, EXACT, "BZMPOP [-1 1 $z MIN|$bad 1 $z MIN|1 0 $z MIN|1 1 $z FOO|1 1 $z MIN COUNT 0]"),
+    // What they pop is compared by the fixed cases: here they could wait. (So could those with $bad,
+    // of which some are numbers.)
+    (3, EXACT, "[BZPOPMIN|BZPOPMAX] $z [-1|foo|nan|1e300]"),
+    (2, EXACT, "BZMPOP [-1 1 $z MIN|foo 1 $z MIN|1 0 $z MIN|1 1 $z FOO|1 1 $z MIN COUNT 0]"),
     (3, How::Shape, "ZRANDMEMBER $z"),
     (4, How::Shape, "ZRANDMEMBER $z [-5|-1|0|-20|1000|3|1]"),
     (2, EXACT, "ZRANDMEMBER $z [$bad|9223372036854775807 WITHSCORES|-9223372036854775808|3 FOO|3 WITHSCORES FOO]"),
