@@ -58,7 +58,7 @@
 //! - **PFSELFTEST** makes a smaller test that does not stop the server for seconds.
 //! - **HRANDFIELD** with a negative count refuses more than 16,777,216 repetitions. Redis
 //!   answers until its memory ends.
-//! - **LSET** refuses an index beyond 32 bits. Valkey cuts it off there, and sets some other element.
+//! - **LSET** refuses an index beyond 32 bits. Valkey cuts it off there, and sets another element.
 //! - **`list-compress-depth`** leaves elements above 1 MiB uncompressed.
 //! - **DEBUG LISTPACK and QUICKLIST** show what they found in the log.
 //! - **XGROUP DESTROY** is a change to who watches the key.
