@@ -58,6 +58,9 @@
 //! - **PFSELFTEST** makes a smaller test that does not stop the server for seconds.
 //! - **HRANDFIELD** with a negative count refuses more than 16,777,216 repetitions. Redis
 //!   answers until its memory ends.
+//! - **LSET** refuses an index beyond 32 bits. Valkey cuts it off there, and sets another element.
+//! - **`list-compress-depth`** leaves elements above 1 MiB uncompressed.
+//! - **DEBUG LISTPACK and QUICKLIST** show what they found in the log.
 //! - **XGROUP DESTROY** is a change to who watches the key.
 //! - **XADD** of an entry above 1 GiB fails without leaving an empty stream behind.
 //! - **Streams from a payload** must have ascending nodes and entries, right counts and a last id

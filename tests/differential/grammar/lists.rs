@@ -1,6 +1,5 @@
 use super::{EXACT, Template};
 
-// BLMOVE and BRPOPLPUSH are compared by the fixed cases.
 #[rustfmt::skip]
 pub const TEMPLATES: &[Template] = &[
     (30, EXACT, "[LPUSH|RPUSH] $l $el+"),
@@ -12,8 +11,8 @@ pub const TEMPLATES: &[Template] = &[
     (1, EXACT, "[LPOP|RPOP] $l [-1|$bad|9223372036854775807|$i $i]"),
     (8, EXACT, "LLEN $l"),
     (12, EXACT, "LINDEX $l $li"),
-    (10, EXACT, "LSET $l $li $el"),
-    (6, EXACT, "LSET $L $li $v"),
+    (10, EXACT, "LSET $l [0|$i|-$i|-1|60] $el"),
+    (6, EXACT, "LSET $L [0|$i|-$i|3$i|-60] $v"),
     (14, EXACT, "LRANGE $l $li $li"),
     (8, EXACT, "LRANGE $l 0 -1"),
     (6, EXACT, "LTRIM $l [0|1|-20|$li] [-1|-2|20|$li]"),
@@ -32,5 +31,8 @@ pub const TEMPLATES: &[Template] = &[
     (5, EXACT, "[BLPOP|BRPOP] $l $l [0.001|0.01|0.0001]"),
     (1, EXACT, "[BLPOP|BRPOP] $l [-1|$bad|1e400|9223372036854775807|inf]"),
     (4, EXACT, "BLMPOP 0.001 2 $l $l [LEFT|RIGHT] [|COUNT 2|COUNT 30]"),
+    (4, EXACT, "BLMOVE $l $l [LEFT|RIGHT] [LEFT|RIGHT] [0.001|0.01]"),
+    (4, EXACT, "BRPOPLPUSH $l $l [0.001|0.01]"),
+    (1, EXACT, "BLMOVE $l $l [foo LEFT 0.001|LEFT foo $bad|LEFT LEFT $bad|LEFT LEFT -1]"),
     (1, EXACT, "BLMPOP [$bad 1 $l LEFT|-1 1 $l LEFT|0.001 0 $l LEFT|0.001 1 $l foo]"),
 ];
