@@ -13,7 +13,10 @@
 //!   options, RENAME RENAMENX COPY MOVE, KEYS SCAN RANDOMKEY DBSIZE, OBJECT, DUMP RESTORE,
 //!   MEMORY with all subcommands.
 //! - Hashes: all commands but TTLs of fields.
+//! - Lists, sets, sorted sets, geo: all commands.
 //! - Streams: all commands, consumer groups included.
+//! - Blocking commands, over keys of any shards.
+//! - Pub/sub: all commands.
 //! - Databases: SELECT SWAPDB FLUSHDB FLUSHALL.
 //! - Transactions: MULTI EXEC DISCARD WATCH UNWATCH, over any keys.
 //! - Connections: AUTH and HELLO with `requirepass`; CLIENT with its subcommands but those of
@@ -28,15 +31,13 @@
 //!
 //! # What does not yet
 //!
-//! Lists, sets, sorted sets, geo; blocking commands; pub/sub
-//! and keyspace notifications; scripts and functions; ACL users; TLS; cluster mode;
-//! Sentinel's part of a failover, FAILOVER; MONITOR; persistence
+//! SORT and SORT_RO; keyspace notifications; client-side caching; scripts and functions; ACL
+//! users; TLS; cluster mode; Sentinel's part of a failover, FAILOVER; MONITOR; persistence
 //! ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
 //! `save`, `appendonly`, `notify-keyspace-events`, `aclfile`. Others that mean
-//! nothing here are accepted and named once at the start. Accepted silently, and without effect
-//! yet, are those of types that are not there.
+//! nothing here are accepted and named once at the start.
 //!
 //! A replica whose upstream sends a command that is not there logs an error, skips it, and goes
 //! on: its data then differs from the upstream's. In a full sync a type that is not there is an
@@ -61,6 +62,10 @@
 //! - **LSET** refuses an index beyond 32 bits. Valkey cuts it off there, and sets another element.
 //! - **`list-compress-depth`** leaves elements above 1 MiB uncompressed.
 //! - **DEBUG LISTPACK and QUICKLIST** show what they found in the log.
+//! - **UNSUBSCRIBE without subscriptions** is confirmed, as by Redis; Valkey 8 answers with an
+//!   error.
+//! - **A client that subscribes while a message is published** may get it without being counted in
+//!   PUBLISH's reply.
 //! - **XGROUP DESTROY** is a change to who watches the key.
 //! - **XADD** of an entry above 1 GiB fails without leaving an empty stream behind.
 //! - **Streams from a payload** must have ascending nodes and entries, right counts and a last id
