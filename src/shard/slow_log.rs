@@ -99,6 +99,18 @@ impl Shard {
         }
     }
 
+    /// Takes away what is not claimed yet, while a command of another connection runs in between.
+    #[inline]
+    pub(super) fn set_slow_aside(&mut self) -> Vec<SlowEntry> {
+        std::mem::take(&mut self.slow_log.unclaimed)
+    }
+
+    /// Puts back what was set aside.
+    #[inline]
+    pub(super) fn put_slow_back(&mut self, entries: Vec<SlowEntry>) {
+        self.slow_log.unclaimed = entries;
+    }
+
     /// Home's side: commands of one of its connections took long elsewhere.
     pub(super) fn receive_slow(&mut self, conn: ConnId, entries: Vec<SlowEntry>) {
         // A connection that is gone has neither address nor name any more.

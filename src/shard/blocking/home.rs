@@ -115,6 +115,7 @@ impl Shard {
             parsed.raw,
         );
         self.may_wait = was;
+        self.claim_slow(client);
         let Some(wait) = done.wait else {
             if client.reply_mode != ReplyMode::On {
                 client.reply.truncate(mark);

@@ -98,7 +98,7 @@ impl Shard {
     pub(in crate::shard) fn run_block(&mut self, home: usize, mut block: Block) {
         let mut reply = Reply::with_buffer(Vec::new(), block.version);
         reply.set_limit(block.reply_bytes_max);
-        let done = self.execute_waiting(&mut reply, &block);
+        let done = self.execute_waiting(home, &mut reply, &block);
         match done.wait {
             None => self.unblocked(home, block.token, reply, done.wrote()),
             Some(wait) => {
@@ -111,9 +111,16 @@ impl Shard {
         }
     }
 
-    /// Runs a command that may wait.
-    fn execute_waiting(&mut self, reply: &mut Reply, block: &Block) -> crate::command::Ran {
+    /// Runs a command that may wait, of a connection of the shard `home`.
+    fn execute_waiting(
+        &mut self,
+        home: usize,
+        reply: &mut Reply,
+        block: &Block,
+    ) -> crate::command::Ran {
         let request = &block.request;
+        // A command that wakes it may still be waiting to be put down to its own connection.
+        let others = self.set_slow_aside();
         let was = std::mem::replace(&mut self.may_wait, true);
         let done = self.execute(
             reply,
@@ -124,6 +131,8 @@ impl Shard {
             request.raw(),
         );
         self.may_wait = was;
+        self.claim_slow_of(home, Some(block.conn));
+        self.put_slow_back(others);
         done
     }
 
@@ -334,7 +343,7 @@ impl Shard {
         };
         let mut reply = Reply::with_buffer(Vec::new(), here.block.version);
         reply.set_limit(here.block.reply_bytes_max);
-        let done = self.execute_waiting(&mut reply, &here.block);
+        let done = self.execute_waiting(waiter.home, &mut reply, &here.block);
         if done.wait.is_none() {
             self.unblocked(waiter.home, waiter.token, reply, done.wrote());
             return;
