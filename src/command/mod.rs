@@ -8,13 +8,16 @@
 //! **Architecture invariant:** nothing here names a shard's queues, a connection, a socket or a
 //! clock.
 
+pub mod deprecated;
 pub mod digest;
 pub mod effects;
 pub mod error;
 pub mod family;
 pub mod notify;
+pub mod pubsub;
 pub mod session;
 pub mod settings;
+pub mod syntax;
 pub mod table;
 #[cfg(test)]
 pub mod testing;
@@ -40,6 +43,8 @@ pub enum Part {
     Done,
     Count(u64),
     Keys(Vec<Box<[u8]>>),
+    /// As many as the request has names, in their order.
+    Counts(Vec<u64>),
     /// Sums of this shard's databases, for DEBUG DIGEST.
     Digest(Vec<(u32, digest::Digest)>),
     /// A random key of a shard that holds `count`; `roll` is uniform, to choose among shards.
@@ -92,6 +97,7 @@ pub struct DataState {
     pub watched: Watched,
     /// Events of the commands that have run, until the shard sends them.
     pub notifications: Vec<notify::Notification>,
+    pub pubsub: pubsub::PubSub,
 }
 
 /// On whose behalf a command runs.
@@ -131,6 +137,8 @@ pub struct Ctx<'a> {
 enum Propagation {
     /// As received, if anything changed.
     Verbatim,
+    /// As received, although nothing changed.
+    Always,
     /// The command said itself what to send.
     Done,
 }
@@ -391,6 +399,24 @@ impl<'a> Ctx<'a> {
         }
     }
 
+    /// A collection for writing, with the reply beside it.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the key holds another type.
+    pub fn find_collection_mut_and_reply<T: Boxed>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<(Option<&mut T>, &mut Reply), Error> {
+        self.prepare_write(self.db, key);
+        match self.keyspace.db_mut(self.db).get_mut(key) {
+            None => Ok((None, self.reply)),
+            Some(entry) => match entry.collection_mut() {
+                Some(collection) => Ok((Some(collection), self.reply)),
+                None => Err(Error::WrongType),
+            },
+        }
+    }
+
     /// Calls `f` with the collection at `key`, or with a new one, which is then stored unless `f`
     /// left it empty. A collection that was there must not be left empty.
     ///
@@ -520,6 +546,11 @@ impl<'a> Ctx<'a> {
         self.effects.request(self.db as u32, args);
     }
 
+    /// Propagates the request as received although it changes nothing.
+    pub fn propagate_always(&mut self) {
+        self.propagation = Propagation::Always;
+    }
+
     /// Propagates nothing by itself.
     pub fn propagate_nothing(&mut self) {
         self.propagation = Propagation::Done;
@@ -535,6 +566,11 @@ impl<'a> Ctx<'a> {
         }
     }
 
+    /// Whether [`Ctx::wait`] would wait.
+    pub fn may_wait(&self) -> bool {
+        self.may_wait
+    }
+
     /// The options in force.
     pub fn settings(&self) -> &Settings {
         &self.state.settings
@@ -548,8 +584,18 @@ pub struct Ran {
     pub dirty: u64,
     /// The reply is an error.
     pub failed: bool,
+    /// It was propagated although it changed nothing.
+    pub propagates: bool,
     /// It has not replied, and waits.
     pub wait: Option<Box<wait::Wait>>,
+}
+
+impl Ran {
+    /// Whether replicas hear of it, so that WAIT must cover it.
+    #[inline]
+    pub fn wrote(&self) -> bool {
+        self.dirty > 0 || self.propagates
+    }
 }
 
 /// Runs one data command: its reply, its effects, its error. The caller has opened a unit.
@@ -568,7 +614,12 @@ pub fn run(
         ctx.reply.error(&error.to_string());
     }
     let dirty = ctx.dirty;
-    if dirty > 0 && ctx.propagation == Propagation::Verbatim && ctx.effects.enabled() {
+    let verbatim_due = match ctx.propagation {
+        Propagation::Verbatim => dirty > 0,
+        Propagation::Always => true,
+        Propagation::Done => false,
+    };
+    if verbatim_due && ctx.effects.enabled() {
         match verbatim {
             Some(bytes) => ctx.effects.verbatim(ctx.db as u32, bytes),
             None => {
@@ -580,6 +631,7 @@ pub fn run(
     Ran {
         dirty,
         failed,
+        propagates: ctx.propagation == Propagation::Always,
         wait: ctx.wait,
     }
 }

@@ -1,6 +1,8 @@
 //! Names of the commands that belong to a connection or to the server. They are declared in the one
 //! table; the shard, which holds connections, runs them.
 
+use super::pubsub::Space;
+
 /// A command that the shard runs at the connection's home.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
 pub enum SessionOp {
@@ -26,6 +28,9 @@ pub enum SessionOp {
     ClientNoEvict,
     ClientNoTouch,
     ClientHelp,
+    // pub/sub
+    Subscribe(Space),
+    Unsubscribe(Space),
     // transactions
     Multi,
     Exec,
@@ -51,21 +56,49 @@ pub enum SessionOp {
     CommandGetKeysAndFlags,
     CommandList,
     CommandHelp,
+    DebugChangeReplId,
+    DebugLog,
+    DebugProtocol,
     DebugSleep,
+    DebugStringmatchTest,
     DebugObject,
     DebugDigestValue,
     DebugSetActiveExpire,
+    DebugQuicklistPackedThreshold,
     DebugPopulate,
     DebugJmap,
     DebugError,
     DebugPanic,
     DebugHelp,
+    /// SLOWLOG, LATENCY, LOLWUT and the part of MEMORY that is not about a key.
+    Observe(Observe),
     // replication
     ReplicaOf,
     Psync,
     Sync,
     ReplConf,
     Wait,
+}
+
+/// Commands that look at the server as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Observe {
+    SlowlogGet,
+    SlowlogLen,
+    SlowlogReset,
+    SlowlogHelp,
+    LatencyLatest,
+    LatencyHistory,
+    LatencyGraph,
+    LatencyDoctor,
+    LatencyReset,
+    LatencyHistogram,
+    LatencyHelp,
+    MemoryStats,
+    MemoryDoctor,
+    MemoryMallocStats,
+    MemoryPurge,
+    Lolwut,
 }
 
 impl SessionOp {
@@ -83,6 +116,7 @@ impl SessionOp {
                 | SessionOp::ConfigResetStat
                 | SessionOp::ConfigRewrite
                 | SessionOp::DebugPopulate
+                | SessionOp::Observe(_)
         )
     }
 }

@@ -1,8 +1,10 @@
 //! The settings that commands read; each shard holds its own copy.
 
 use crate::value::hash::HashLimits;
+use crate::value::list::ListLimits;
 use crate::value::set::SetLimits;
 use crate::value::sorted_set::SortedSetLimits;
+use crate::value::stream::StreamLimits;
 
 /// Data settings, refreshed when the configuration changes.
 #[derive(Clone, Debug)]
@@ -13,12 +15,16 @@ pub struct Settings {
     pub string_len_max: usize,
     /// Thresholds of the listpack form of hashes.
     pub hash_limits: HashLimits,
+    /// How large the nodes of a list are.
+    pub list_limits: ListLimits,
     /// Thresholds of the encodings of sets.
     pub set_limits: SetLimits,
     /// Bytes above which a HyperLogLog becomes dense (`hll-sparse-max-bytes`).
     pub hll_sparse_len_max: usize,
     /// Thresholds of the listpack form of sorted sets.
     pub sorted_set_limits: SortedSetLimits,
+    /// Size of a stream's nodes.
+    pub stream_limits: StreamLimits,
     /// Whether DUMP compresses strings (`rdbcompression`).
     pub compression: crate::value::codec::Compression,
     /// Deletes triggered by the server are propagated as UNLINK (`lazyfree-lazy-expire`).

@@ -5,8 +5,9 @@ use std::sync::OnceLock;
 
 use hashbrown::HashMap;
 
+use super::pubsub::Space;
 use super::session::SessionOp;
-use super::{Ctx, Outcome, Part, family};
+use super::{Ctx, Outcome, Part, family, syntax};
 use crate::keyspace::Entry;
 use crate::protocol::{Args, Reply};
 
@@ -52,9 +53,9 @@ impl Flags {
         self.0 & other.0 != 0
     }
 
-    /// The names in COMMAND INFO's order. `protected` is not shown there.
+    /// The names in COMMAND INFO's order. `protected` and `may_replicate` are not shown there.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
-        const NAMES: [(Flags, &str); 19] = [
+        const NAMES: [(Flags, &str); 18] = [
             (Flags::WRITE, "write"),
             (Flags::READONLY, "readonly"),
             (Flags::DENYOOM, "denyoom"),
@@ -68,7 +69,6 @@ impl Flags {
             (Flags::SKIP_SLOWLOG, "skip_slowlog"),
             (Flags::FAST, "fast"),
             (Flags::NO_AUTH, "no_auth"),
-            (Flags::MAY_REPLICATE, "may_replicate"),
             (Flags::NO_MANDATORY_KEYS, "no_mandatory_keys"),
             (Flags::NO_ASYNC_LOADING, "no_async_loading"),
             (Flags::NO_MULTI, "no_multi"),
@@ -92,6 +92,17 @@ pub enum Keys {
     /// `at` holds the number of keys that follow it; `extra` is a further single key (a
     /// destination), or 0.
     Counted { at: u8, extra: u8 },
+    /// The first argument is a channel, which decides where the command runs and which a
+    /// transaction locks, but no key. COMMAND INFO shows that of some.
+    Channel { shown: bool },
+    /// All arguments are channels; COMMAND INFO shows them.
+    Channels,
+    /// The first argument; and the one behind the last STORE or STOREDIST from `from` on
+    /// (GEORADIUS).
+    Stored { from: u8 },
+    /// Behind the word STREAMS, as many keys as there are ids behind them (XREAD). Redis says that
+    /// the word is looked for from argument `from` on.
+    Streams { from: u8 },
 }
 
 /// How a command's keys are accessed, for COMMAND INFO's key specifications.
@@ -119,6 +130,8 @@ pub enum KeyAccess {
     Remove,
     /// SET: overwrites, and with GET reads too.
     Set,
+    /// It is a channel.
+    NotKey,
     /// BITFIELD: reads and updates, or only reads if it says nothing but GET.
     BitField,
     /// `RW access`: reads, and may write the value in another form.
@@ -145,6 +158,7 @@ impl KeyAccess {
             KeyAccess::Overwrite => &["OW", "update"],
             KeyAccess::Create => &["OW", "insert"],
             KeyAccess::Remove => &["RM", "delete"],
+            KeyAccess::NotKey => &["not_key"],
             KeyAccess::Set | KeyAccess::BitField => &["RW", "access", "update", "variable_flags"],
             KeyAccess::ReadAndRefresh => &["RW", "access"],
             KeyAccess::ReadAndInsert => &["RW", "access", "insert"],
@@ -210,6 +224,13 @@ pub struct Command {
     pub subcommands: &'static [Command],
     /// Hints for proxies, as in COMMAND INFO.
     pub tips: &'static [&'static str],
+    /// Its arguments in the notation of [`super::syntax`]; joined to the row when the table is
+    /// first used.
+    pub syntax: &'static str,
+    /// Takes a time that does not grow with the data, unless its arguments are many or large: such
+    /// commands share the readings of the clock. It follows from the row when the table is first
+    /// used.
+    pub quick: bool,
     /// Dense number, for per-command statistics; given when the table is first used.
     pub number: u16,
 }
@@ -240,6 +261,8 @@ impl Command {
         further: None,
         subcommands: &[],
         tips: &[],
+        syntax: "",
+        quick: false,
         number: 0,
     };
 
@@ -283,10 +306,20 @@ impl Command {
         self.further.is_some_and(|further| (further.applies)(args))
     }
 
+    /// The channel that it speaks on: PUBLISH and SPUBLISH.
+    #[inline]
+    pub fn channel<'a>(&self, args: Args<'a>) -> Option<(Space, &'a [u8])> {
+        let Keys::Channel { shown } = self.keys else {
+            return None;
+        };
+        let space = if shown { Space::Shard } else { Space::Channel };
+        args.get(1).map(|name| (space, name))
+    }
+
     /// Calls `f` with the index of every key among `args`; malformed counts yield none.
     pub fn for_each_key(&self, args: Args<'_>, mut f: impl FnMut(usize)) {
         match self.keys {
-            Keys::None => {}
+            Keys::None | Keys::Channel { .. } | Keys::Channels => {}
             Keys::Range { first, last, step } => {
                 let last = if last < 0 {
                     args.len() as i64 + i64::from(last)
@@ -307,6 +340,10 @@ impl Command {
                     f(target);
                 }
             }
+            Keys::Stored { from } => {
+                f(1);
+                stored_key(args, usize::from(from)).map(f);
+            }
             Keys::Counted { at, extra } => {
                 if extra != 0 && usize::from(extra) < args.len() {
                     f(usize::from(extra));
@@ -319,6 +356,11 @@ impl Command {
                     && count <= args.len().saturating_sub(first)
                 {
                     (first..first + count).for_each(f);
+                }
+            }
+            Keys::Streams { from } => {
+                if let Some(first) = first_stream(args, usize::from(from)) {
+                    (first..first + (args.len() - first) / 2).for_each(f);
                 }
             }
         }
@@ -341,6 +383,41 @@ fn sort_target(args: Args<'_>) -> Option<usize> {
         };
     }
     target
+}
+
+/// Where GEORADIUS names the key of its result: the last of several counts.
+pub fn stored_key(args: Args<'_>, from: usize) -> Option<usize> {
+    let (mut at, mut last) = (from, None);
+    while at + 1 < args.len() {
+        let names = [&b"store"[..], b"storedist"];
+        if names.iter().any(|name| args[at].eq_ignore_ascii_case(name)) {
+            at += 1;
+            last = Some(at);
+        }
+        at += 1;
+    }
+    last
+}
+
+/// The argument behind STREAMS. As the commands themselves find it: a group may have that name too.
+/// Where they would find none, the first such word from argument `from` on counts.
+fn first_stream(args: Args<'_>, from: usize) -> Option<usize> {
+    let is = |at: usize, word: &[u8]| {
+        args.get(at)
+            .is_some_and(|arg| arg.eq_ignore_ascii_case(word))
+    };
+    let mut at = 1;
+    loop {
+        at += match at {
+            at if is(at, b"streams") => return Some(at + 1).filter(|at| *at < args.len()),
+            at if is(at, b"count") || is(at, b"block") => 2,
+            at if is(at, b"group") => 3,
+            at if is(at, b"noack") => 1,
+            _ => break,
+        };
+    }
+    let found = (from..args.len()).find(|at| is(*at, b"streams"))?;
+    Some(found + 1).filter(|at| *at < args.len())
 }
 
 /// The second database that a request names, and which argument is its key there: MOVE and COPY DB.
@@ -396,17 +473,30 @@ struct Index {
     dense: Vec<&'static Command>,
 }
 
-/// Numbers the rows of a list and, after them, those of their containers. The lists live as long as
-/// the process.
-fn numbered(rows: impl Iterator<Item = &'static Command>, next: &mut u16) -> &'static [Command] {
+/// Numbers the rows of a list and, after them, those of their containers, and completes them. To
+/// clients DEBUG is one command, so all its words have its number, the `shared` one. The lists live
+/// as long as the process.
+fn numbered(
+    rows: impl Iterator<Item = &'static Command>,
+    next: &mut u16,
+    shared: Option<u16>,
+) -> &'static [Command] {
     let mut list: Vec<Command> = rows.copied().collect();
     for row in &mut list {
-        row.number = *next;
-        *next += 1;
+        row.number = shared.unwrap_or(*next);
+        *next += u16::from(shared.is_none());
+        let constant = row.flags.has(Flags::FAST)
+            || (matches!(row.run, Run::Data(_)) && row.doc.complexity == "O(1)");
+        row.quick = constant
+            && !row
+                .flags
+                .has(Flags::BLOCKING.or(Flags::TOUCHES_ARBITRARY_KEYS));
+        row.syntax = syntax::of(row.full_name).unwrap_or_default();
     }
     for row in &mut list {
         if !row.subcommands.is_empty() {
-            row.subcommands = numbered(row.subcommands.iter(), next);
+            let shared = row.flags.has(Flags::PROTECTED).then_some(row.number);
+            row.subcommands = numbered(row.subcommands.iter(), next, shared);
         }
     }
     list.leak()
@@ -416,7 +506,11 @@ fn index() -> &'static Index {
     static INDEX: OnceLock<Index> = OnceLock::new();
     INDEX.get_or_init(|| {
         let mut next = 0;
-        let top = numbered(family::ALL.iter().flat_map(|rows| rows.iter()), &mut next);
+        let top = numbered(
+            family::ALL.iter().flat_map(|rows| rows.iter()),
+            &mut next,
+            None,
+        );
         // Names are ours, not a peer's: a fixed seed is no weakness.
         let mut by_name = HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4));
         let mut dense: Vec<&'static Command> = Vec::new();
@@ -426,7 +520,8 @@ fn index() -> &'static Index {
                 "declared twice"
             );
             dense.push(command);
-            dense.extend(command.subcommands);
+            let subcommands = command.subcommands.iter();
+            dense.extend(subcommands.filter(|sub| sub.number != command.number));
         }
         dense.sort_by_key(|command| command.number);
         Index {

@@ -54,9 +54,11 @@ impl Bench {
                         entries_max: 128,
                         ..HashLimits::default()
                     },
+                    list_limits: Default::default(),
                     set_limits: SetLimits::default(),
                     hll_sparse_len_max: 3000,
                     sorted_set_limits: Default::default(),
+                    stream_limits: Default::default(),
                     compression: Default::default(),
                     lazy_expire: false,
                     lazy_eviction: false,
@@ -70,6 +72,9 @@ impl Bench {
                 rng: Rng::new(1),
                 watched: Watched::new(ahash::RandomState::with_seeds(1, 2, 3, 4)),
                 notifications: Vec::new(),
+                pubsub: crate::command::pubsub::PubSub::new(&ahash::RandomState::with_seeds(
+                    1, 2, 3, 4,
+                )),
             },
             effects,
             version: Version::Resp2,

@@ -315,11 +315,13 @@ impl Node {
 
     /// The shard that owns all keys of a command, if it has keys and there is one.
     fn single_owner(&self, command: &Command, args: Args<'_>) -> Option<usize> {
-        if !matches!(command.run, Runs::Data(_)) || command.keys == Keys::None {
+        let keyless = matches!(command.keys, Keys::None | Keys::Channel { .. });
+        if !matches!(command.run, Runs::Data(_)) || keyless {
             return None;
         }
-        if self.shard.shared.shards > 1 && command.follows(args) {
-            return None;
+        if command.follows(args) {
+            let alone = self.shard.shared.shards == 1 && self.shard.admits_all();
+            return alone.then_some(0);
         }
         let (mut owner, mut several) = (None, false);
         command.for_each_key(args, |at| {

@@ -8,8 +8,9 @@ use crate::protocol::{Input, Reply, Version};
 
 use super::locks::TxId;
 use super::message::OwnedRequest;
+use super::pubsub::Subscriptions;
 use super::run::Run;
-use super::shell::ConnId;
+use super::shell::{Chunk, ConnId};
 
 /// Which output limits and which listings a connection falls under.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,8 +57,12 @@ pub enum Waiting {
     /// The layer above will call `resume_client` (WAIT, PSYNC, REPLICAOF …); CLIENT UNBLOCK may end
     /// it if `unblockable`.
     Upper { unblockable: bool },
+    /// A blocking command waits for keys, under this token.
+    Blocked(u64),
     /// CLIENT PAUSE holds its next command back.
     Paused,
+    /// Other shards have not yet heard of what it subscribes to, or no longer does.
+    Subscription,
     /// DEBUG SLEEP, to the given monotonic nanosecond.
     Sleep { until_ns: u64 },
 }
@@ -76,6 +81,8 @@ pub struct Client {
     pub is_local: bool,
     pub is_unix: bool,
     pub input: Input,
+    /// Output before `reply`: messages that are shared with others, and what came before them.
+    pub pieces: Vec<Chunk>,
     pub reply: Reply,
     /// Its output was put on the shard's list of this tick.
     pub output_listed: bool,
@@ -91,6 +98,8 @@ pub struct Client {
     pub no_touch: bool,
     pub multi: Option<Multi>,
     pub watched: Vec<(usize, Box<[u8]>, Token)>,
+    /// What it listens to, if to anything.
+    pub pubsub: Option<Box<Subscriptions>>,
     pub run: Run,
     pub waiting: Waiting,
     /// A request that has to wait for those before it.
@@ -152,6 +161,8 @@ impl Client {
             no_touch: false,
             multi: None,
             watched: Vec::new(),
+            pubsub: None,
+            pieces: Vec::new(),
             run: Run::default(),
             waiting: Waiting::No,
             deferred: None,
@@ -182,11 +193,16 @@ impl Client {
         self.waiting == Waiting::No && !self.closing
     }
 
+    /// Whether it listens to any channel or pattern.
+    pub fn is_subscriber(&self) -> bool {
+        self.pubsub.as_ref().is_some_and(|own| !own.is_empty())
+    }
+
     /// Whether it waits for something that CLIENT LIST and INFO call blocking.
     pub fn is_blocked(&self) -> bool {
         matches!(
             self.waiting,
-            Waiting::Upper { unblockable: true } | Waiting::Paused
+            Waiting::Upper { unblockable: true } | Waiting::Blocked(_) | Waiting::Paused
         )
     }
 
@@ -236,6 +252,9 @@ impl Client {
             Class::Replica => letters.push('S'),
             Class::Upstream => letters.push('M'),
             Class::Normal => {}
+        }
+        if self.is_subscriber() {
+            letters.push('P');
         }
         if self.multi.is_some() {
             letters.push('x');

@@ -101,7 +101,7 @@ impl Shard {
 
     /// The peer is gone, or the shell closed the connection.
     pub fn closed(&mut self, conn: ConnId) {
-        let Some(client) = self
+        let Some(mut client) = self
             .slots
             .get_mut(conn.index as usize)
             .and_then(|slot| slot.take_if(|client| client.conn == conn))
@@ -111,6 +111,10 @@ impl Shard {
         self.by_id.remove(&client.id);
         self.runs_away -= usize::from(client.waiting == Waiting::Run);
         self.shared.clients.fetch_sub(1, Ordering::Relaxed);
+        self.leave_all(&mut client, false);
+        if let Waiting::Blocked(token) = client.waiting {
+            self.blocked_is_gone(token);
+        }
         self.forget_watches(client.watched);
         if client.class != Class::Normal || matches!(client.waiting, Waiting::Upper { .. }) {
             self.events.push(Event::Closed {
@@ -234,7 +238,10 @@ impl Shard {
         let Some(client) = self.client_mut(conn) else {
             return false;
         };
-        let endless = matches!(client.waiting, Waiting::Upper { .. } | Waiting::Paused);
+        let endless = matches!(
+            client.waiting,
+            Waiting::Upper { .. } | Waiting::Blocked(_) | Waiting::Paused
+        );
         if client.closing {
             // It is on its way out, and its deadline runs.
             return true;

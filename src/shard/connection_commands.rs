@@ -6,6 +6,8 @@ use crate::value::number::parse_i64;
 
 use super::Shard;
 use super::client::{Class, Client, ReplyMode};
+use super::pubsub::only_listens;
+use super::pubsub::subscribe::pong;
 
 /// The version of Redis whose commands and replies these are.
 pub(super) const REDIS_VERSION: &str = "7.2.4";
@@ -49,7 +51,9 @@ impl Shard {
     }
 
     fn ping(&mut self, client: &mut Client, args: Args<'_>) {
+        let subscriber = only_listens(client);
         self.answer(client, |reply| match args.len() {
+            1 | 2 if subscriber => pong(reply, args),
             1 => reply.simple("PONG"),
             2 => reply.bulk(&args[1]),
             _ => reply.error("ERR wrong number of arguments for 'ping' command"),
@@ -152,7 +156,9 @@ impl Shard {
                 reply.error("ERR can only reset normal client connections");
             });
         }
+        let mark = client.reply.len();
         client.multi = None;
+        self.leave_all(client, true);
         self.unwatch(client);
         client.db = 0;
         client.reply.set_version(Version::Resp2);
@@ -162,6 +168,7 @@ impl Shard {
         client.no_evict = false;
         client.no_touch = false;
         self.answer(client, |reply| reply.simple("RESET"));
+        self.hold_reply(client, mark, false);
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a connection's bytes to a command that runs: parsing, the checks before a command, and the
 //! choice of where it runs.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use crate::command::error::SUBCOMMAND_SHOWN_MAX;
@@ -15,6 +16,7 @@ use super::evict::OOM;
 use super::message::{Held, LARGE_BYTES_MIN, OwnedRequest};
 use super::output::PIECE_BYTES;
 use super::parked::blocked;
+use super::pubsub::{channel_owner, only_listens};
 use super::shared::Pause;
 use super::shell::{ConnId, Shell};
 use super::transaction::Kind;
@@ -63,7 +65,7 @@ impl Shard {
             return;
         };
         let mut input = std::mem::take(&mut client.input);
-        client.reply.set_limit(self.reply_bytes_max(client.class));
+        client.reply.set_limit(self.reply_bytes_max(&client));
         while client.is_ready() {
             if client.reply.len() >= PIECE_BYTES || client.reply.overrun() {
                 self.hand_over(shell, &mut client);
@@ -79,6 +81,7 @@ impl Shard {
                     held: held.as_ref(),
                 };
                 self.dispatch(shell, &mut client, parsed);
+                self.give_late(&mut client);
                 continue;
             }
             client.end_command();
@@ -217,6 +220,7 @@ impl Shard {
                     held,
                 };
                 self.dispatch(shell, client, parsed);
+                self.give_late(client);
             }
             Err((command, text)) => self.refuse(client, command, &text),
         }
@@ -269,18 +273,18 @@ impl Shard {
     }
 
     /// The checks that Redis makes before every command, in its order.
-    fn admit(&self, client: &Client, command: &Command) -> Result<(), &'static str> {
+    fn admit(&self, client: &Client, command: &Command) -> Result<(), Cow<'static, str>> {
         if client.class == Class::Upstream {
             return Ok(());
         }
         if command.flags.has(Flags::PROTECTED) && !self.allows_protected(client) {
-            return Err(PROTECTED);
+            return Err(PROTECTED.into());
         }
         if !client.authenticated
             && !self.config.requirepass.is_empty()
             && !command.flags.has(Flags::NO_AUTH)
         {
-            return Err("NOAUTH Authentication required.");
+            return Err("NOAUTH Authentication required.".into());
         }
         let shared = &self.shared;
         if command.writes() {
@@ -290,11 +294,19 @@ impl Shard {
                 && self.config.min_replicas_max_lag > 0
                 && shared.good_replicas.load(Ordering::Relaxed) < self.config.min_replicas_to_write
             {
-                return Err("NOREPLICAS Not enough good replicas to write.");
+                return Err("NOREPLICAS Not enough good replicas to write.".into());
             }
             if replica && self.config.replica_read_only {
-                return Err(READONLY);
+                return Err(READONLY.into());
             }
+        }
+        if client.pubsub.is_some() && only_listens(client) && !fits_a_subscriber(command) {
+            return Err(format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
+                 RESET are allowed in this context",
+                command.full_name
+            )
+            .into());
         }
         if shared.stale.load(Ordering::Relaxed)
             && !self.config.replica_serve_stale_data
@@ -302,11 +314,12 @@ impl Shard {
         {
             return Err(
                 "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to \
-                'no'.",
+                'no'."
+                    .into(),
             );
         }
         if shared.loading.load(Ordering::Relaxed) && !command.flags.has(Flags::LOADING) {
-            return Err("LOADING Redis is loading the dataset in memory");
+            return Err("LOADING Redis is loading the dataset in memory".into());
         }
         Ok(())
     }
@@ -324,7 +337,7 @@ impl Shard {
     fn dispatch(&mut self, shell: &mut dyn Shell, client: &mut Client, parsed: Parsed<'_>) {
         let Parsed { command, args, .. } = parsed;
         if let Err(text) = self.admit(client, command) {
-            self.refuse(client, Some(command), text);
+            self.refuse(client, Some(command), &text);
             return;
         }
         if self.config.maxmemory > 0
@@ -419,16 +432,20 @@ impl Shard {
             && !matches!(command.run, Runs::Session(SessionOp::ClientUnpause))
     }
 
-    /// The shard that holds all of a command's keys; `None` if they are on several.
+    /// The shard that holds all of a command's keys; `None` if they are on several, or may be on
+    /// any and something there is locked.
     pub(super) fn owner_of(&self, command: &Command, args: Args<'_>) -> Option<usize> {
+        if command.follows(args) {
+            return (self.shared.shards == 1 && self.admits_all()).then_some(0);
+        }
         if self.shared.shards == 1 {
             return Some(0);
         }
+        if let Some((space, name)) = command.channel(args) {
+            return Some(channel_owner(&self.shared, space, name));
+        }
         if command.keys == table::Keys::None {
             return Some(table::cursor_shard(args, self.shared.shards));
-        }
-        if command.follows(args) {
-            return None;
         }
         let (mut owner, mut several) = (None, false);
         command.for_each_key(args, |at| {
@@ -448,6 +465,13 @@ impl Shard {
         let Parsed {
             command, args, raw, ..
         } = parsed;
+        if command.flags.has(Flags::BLOCKING) {
+            match client.run.is_empty() {
+                true => self.dispatch_blocking(shell, client, parsed),
+                false => self.defer(shell, client, parsed),
+            }
+            return;
+        }
         let Some(owner) = self.owner_of(command, args) else {
             if client.run.is_empty() {
                 let request = parsed.owned(client.db);
@@ -457,8 +481,9 @@ impl Shard {
             }
             return;
         };
-        if command.walks() && !client.run.is_empty() {
-            // A run may become a transaction, which lends named keys only.
+        if !client.run.is_empty() && (command.walks() || command.follows(args)) {
+            // A run may become a transaction, which lends named keys only, or wait for locks of
+            // those only.
             self.defer(shell, client, parsed);
             return;
         }
@@ -471,6 +496,10 @@ impl Shard {
         let here =
             owner == self.id && client.run.is_empty() && self.may_run_now(command, client.db, args);
         if !here {
+            if self.must_follow(&client.run, command, owner) {
+                self.defer(shell, client, parsed);
+                return;
+            }
             self.add_to_run(client, parsed, owner);
             return;
         }
@@ -484,14 +513,16 @@ impl Shard {
             args,
             raw,
         );
+        self.claim_slow(client);
         if silent {
             client.reply.truncate(mark);
         }
-        if done.dirty > 0 && !client.wrote_now {
+        if done.wrote() && !client.wrote_now {
             client.wrote_now = true;
             self.wrote_now.push(client.conn);
         }
         self.list_output(client);
+        self.send_news();
     }
 
     /// Whether no lock stops a command on this shard.
@@ -516,6 +547,7 @@ impl Shard {
             self.begin_transaction(shell, client, Kind::Command, vec![request]);
             return;
         }
+        let timed = self.start_timing(request.command, request.args(), None);
         let part = self.run_part(&request);
         let mark = client.reply.len();
         let mut effects = std::mem::take(&mut self.effects);
@@ -523,6 +555,9 @@ impl Shard {
         let wrote = self.merge_parts(&request, vec![part], &mut client.reply, &mut effects);
         effects.end_unit();
         self.effects = effects;
+        self.stop_timing(timed, request.command, request.args(), 0);
+        self.claim_slow(client);
+        self.serve_waiters();
         if client.reply_mode != ReplyMode::On {
             client.reply.truncate(mark);
         }
@@ -575,6 +610,15 @@ fn find_subcommand(
 pub(super) fn unknown_or_misused(name: &str, container: &str) -> Refusal {
     format!(
         "ERR unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP."
+    )
+}
+
+/// What a subscriber of RESP2 may send.
+fn fits_a_subscriber(command: &Command) -> bool {
+    use SessionOp::{Ping, Quit, Reset, Subscribe, Unsubscribe};
+    matches!(
+        command.run,
+        Runs::Session(Ping | Subscribe(_) | Unsubscribe(_) | Quit | Reset)
     )
 }
 

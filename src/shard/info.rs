@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
+use crate::command::pubsub::Space;
 use crate::command::{DataStats, table};
 use crate::config::Named;
 
@@ -129,13 +130,20 @@ impl Shard {
                     keys: db.len() as u64,
                     expires: db.expires() as u64,
                     avg_ttl_ms: db.average_ttl(now_ms),
+                    table_bytes: db.table_memory() as u64,
                 })
                 .collect(),
             // By number, so that a client that is being worked on counts too.
             clients: self.by_id.len() as u64
                 - count(|client| client.class == super::client::Class::Replica),
             blocked: count(super::client::Client::is_blocked),
+            blocking_keys: self.waiters.keys(),
+            blocking_keys_on_nokey: self.waiters.keys_on_loss(),
             replicas: count(|client| client.class == super::client::Class::Replica),
+            channels: self.data.pubsub.directory.len(Space::Channel) as u64,
+            shard_channels: self.data.pubsub.directory.len(Space::Shard) as u64,
+            patterns: self.data.pubsub.directory.len(Space::Pattern) as u64,
+            subscribers: count(super::client::Client::is_subscriber),
             watched_keys: self.data.watched.len() as u64,
             watching_clients: count(|client| !client.watched.is_empty()),
             max_input_bytes: (self.clients().map(|client| client.input.buffered() as u64))
@@ -244,7 +252,7 @@ fn clients(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
         ),
         ("blocked_clients", sums.sum(|figures| figures.blocked)),
         ("tracking_clients", 0),
-        ("pubsub_clients", 0),
+        ("pubsub_clients", sums.sum(|figures| figures.subscribers)),
         (
             "watching_clients",
             sums.sum(|figures| figures.watching_clients),
@@ -254,8 +262,14 @@ fn clients(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
             "total_watched_keys",
             sums.sum(|figures| figures.watched_keys),
         ),
-        ("total_blocking_keys", 0),
-        ("total_blocking_keys_on_nokey", 0),
+        (
+            "total_blocking_keys",
+            sums.sum(|figures| figures.blocking_keys),
+        ),
+        (
+            "total_blocking_keys_on_nokey",
+            sums.sum(|figures| figures.blocking_keys_on_nokey),
+        ),
     ]);
 }
 
@@ -398,7 +412,10 @@ fn stats(_: &Shard, sums: &Sums<'_>, text: &mut Text) {
     text.field("current_eviction_exceeded_time", exceeded_ms);
     text.field("keyspace_hits", data.keyspace_hits);
     text.field("keyspace_misses", data.keyspace_misses);
-    text.zeros(&["pubsub_channels", "pubsub_patterns", "pubsubshard_channels"]);
+    text.field("pubsub_channels", sums.sum(|figures| figures.channels));
+    text.field("pubsub_patterns", sums.max(|figures| figures.patterns));
+    let channels = sums.sum(|figures| figures.shard_channels);
+    text.field("pubsubshard_channels", channels);
     text.zeros(&["latest_fork_usec", "total_forks", "migrate_cached_sockets"]);
     text.zeros(&["slave_expires_tracked_keys", "active_defrag_hits"]);
     text.zeros(&["active_defrag_misses", "active_defrag_key_hits"]);
@@ -506,8 +523,8 @@ fn command_stats(_: &Shard, sums: &Sums<'_>, text: &mut Text) {
         let line = format_args!(
             "calls={},usec={},usec_per_call={:.2},rejected_calls={},failed_calls={}",
             stats.calls,
-            stats.usec,
-            stats.usec as f64 / stats.calls.max(1) as f64,
+            stats.nanos / 1000,
+            stats.nanos as f64 / 1000.0 / stats.calls.max(1) as f64,
             stats.rejected,
             stats.failed
         );
@@ -526,9 +543,24 @@ fn error_stats(_: &Shard, sums: &Sums<'_>, text: &mut Text) {
     }
 }
 
-/// The time of single commands is not measured: no clock is read per command.
-fn latency_stats(_: &Shard, _: &Sums<'_>, text: &mut Text) {
+fn latency_stats(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
     text.heading("Latencystats");
+    if !shard.config.latency_tracking {
+        return;
+    }
+    let percentiles = &shard.config.latency_tracking_info_percentiles;
+    for (number, histogram) in sums.stats.histograms.iter().enumerate() {
+        let Some(histogram) = histogram else {
+            continue;
+        };
+        let name = table::by_number(number).full_name;
+        let shown = percentiles.iter().map(|percent| {
+            let micros = histogram.percentile(*percent) as f64 / 1000.0;
+            format!("p{percent}={micros:.3}")
+        });
+        let shown: Vec<String> = shown.collect();
+        text.field(&format!("latency_percentiles_usec_{name}"), shown.join(","));
+    }
 }
 
 fn cluster(_: &Shard, _: &Sums<'_>, text: &mut Text) {

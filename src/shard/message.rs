@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::command::pubsub::{Message, Name, Space};
 use crate::command::watched::Token;
 use crate::command::{Command, Flags, Part};
 use crate::keyspace::Entry;
@@ -10,6 +11,7 @@ use crate::protocol::{Args, Span, Version};
 use super::gather::{Answer, Question};
 use super::locks::{Mode, TxId};
 use super::shell::ConnId;
+use super::slow_log::SlowEntry;
 
 /// One tick's messages from one shard to another.
 #[derive(Default)]
@@ -75,10 +77,35 @@ pub enum Item {
     },
     /// Stop watching.
     Unwatch { db: usize, key: Box<[u8]> },
+    /// A connection of the sender begins to listen to these names, or ends; it waits for the
+    /// answer, if it is given.
+    Listen {
+        conn: Option<ConnId>,
+        space: Space,
+        on: bool,
+        names: Vec<Name>,
+    },
+    /// The receiver has counted that.
+    Listening { conn: ConnId },
+    /// A message of a channel that the receiver owns.
+    Publish(Message),
+    /// A message for the receiver's subscribers of its channel, if `listens`, and of patterns.
+    Deliver {
+        message: Message,
+        listens: bool,
+        patterns: Vec<Name>,
+    },
+    /// About clients that wait for keys.
+    Blocking(super::blocking::Message),
     /// A question to every shard.
     Ask { token: u64, question: Box<Question> },
     /// One shard's answer.
     Answer { token: u64, answer: Box<Answer> },
+    /// Commands of one of the receiver's connections took long here.
+    Slow {
+        conn: ConnId,
+        entries: Box<Vec<SlowEntry>>,
+    },
     /// A command of the upstream's stream, in order.
     Apply(ApplyItem),
     /// The receiver has applied everything up to this number.
@@ -142,11 +169,14 @@ pub enum ClaimRequest {
     Keys {
         keys: Vec<KeyRef>,
         watched: Vec<(usize, Box<[u8]>, Token)>,
+        /// Channels that it speaks on: locked, so that their order is that of the stream.
+        channels: Vec<(Space, Name)>,
         now_ms: u64,
     },
     Whole {
         mode: Mode,
         watched: Vec<(usize, Box<[u8]>, Token)>,
+        channels: Vec<(Space, Name)>,
         now_ms: u64,
     },
 }
@@ -159,6 +189,8 @@ pub struct Grant {
     pub copied: Vec<bool>,
     /// A watched key has changed.
     pub dirty: bool,
+    /// Numbers of receivers of the claim's channels, in their order.
+    pub receivers: Vec<u64>,
 }
 
 /// What a shard gets back.
@@ -256,6 +288,25 @@ impl OwnedRequest {
             data: Data::Shared(held.data.clone()),
             spans: held.spans.clone(),
             verbatim: held.canonical,
+        }
+    }
+
+    /// The same command with other arguments, of which the first is its name.
+    pub fn with_args(&self, args: &[Vec<u8>]) -> Self {
+        let (mut data, mut spans) = (Vec::new(), Vec::with_capacity(args.len()));
+        for arg in args {
+            spans.push(Span {
+                start: data.len() as u32,
+                len: arg.len() as u32,
+            });
+            data.extend_from_slice(arg);
+        }
+        OwnedRequest {
+            command: self.command,
+            db: self.db,
+            data: Data::Own(data),
+            spans,
+            verbatim: false,
         }
     }
 

@@ -10,30 +10,38 @@
 //! and the [`Event`]s that the layer above handles.
 
 mod background;
+pub mod blocking;
 pub mod client;
 pub mod clients;
 pub mod connection;
 mod connection_commands;
 mod debug;
 mod dispatch;
+mod documentation;
 mod evict;
 #[cfg(test)]
 mod evict_tests;
 #[cfg(test)]
 mod exec_tests;
 pub mod gather;
+pub mod histogram;
 mod info;
 mod introspection;
 #[cfg(test)]
 mod keys_tests;
+pub mod latency;
 pub mod locks;
+mod lolwut;
+mod memory;
 pub mod message;
 mod multi;
+pub mod observe;
 pub mod output;
 mod owner;
 mod parked;
 #[cfg(test)]
 mod pause_tests;
+pub mod pubsub;
 pub mod queue;
 pub mod run;
 pub mod server;
@@ -44,11 +52,13 @@ pub mod shell;
 mod slicing;
 #[cfg(test)]
 mod sort_tests;
+pub mod slow_log;
 pub mod stats;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod timing;
 pub mod transaction;
 pub mod upper;
 
@@ -124,6 +134,13 @@ pub struct Shard {
     locks: Locks,
     parked: VecDeque<parked::Parked>,
     slicing: slicing::Slicing,
+    blocked: blocking::Blocked,
+    waiters: blocking::Waiters,
+    /// A command that may wait is being run.
+    may_wait: bool,
+    /// Waiters are being served.
+    serving: bool,
+    was_replica: bool,
     claims: HashMap<TxId, owner::Lending, RandomState>,
     txs: HashMap<TxId, Tx, RandomState>,
     gathers: HashMap<u64, session::Gather, RandomState>,
@@ -159,8 +176,14 @@ pub struct Shard {
     /// Highest number of the upstream's stream applied in this tick, to be acknowledged.
     applied: Option<(u32, u64)>,
     sink: Reply,
+    registry: pubsub::Registry,
+    /// Messages for a connection that is being worked on.
+    late: Vec<pubsub::Late>,
     background: background::Background,
     run_spent: run::Spent,
+    watch: timing::Stopwatch,
+    slow_log: slow_log::SlowLog,
+    latency: latency::Events,
 }
 
 impl Shard {
@@ -181,16 +204,24 @@ impl Shard {
                 rng: Rng::new(entropy),
                 watched: Watched::new(state.clone()),
                 notifications: Vec::new(),
+                pubsub: crate::command::pubsub::PubSub::new(&state),
             },
             effects: Effects::default(),
             locks: Locks::new(state.clone()),
             parked: VecDeque::new(),
             slicing: slicing::Slicing::default(),
+            blocked: blocking::Blocked::new(state.clone()),
+            waiters: blocking::Waiters::new(state.clone()),
+            may_wait: false,
+            serving: false,
+            was_replica: false,
             claims: HashMap::with_hasher(state.clone()),
             txs: HashMap::with_hasher(state.clone()),
             gathers: HashMap::with_hasher(state.clone()),
             next_token: 1,
             slots: Vec::new(),
+            registry: pubsub::Registry::new(state.clone()),
+            late: Vec::new(),
             by_id: HashMap::with_hasher(state),
             ready: Vec::new(),
             with_output: Vec::new(),
@@ -217,6 +248,9 @@ impl Shard {
             applied: None,
             sink: Reply::new(Version::Resp2),
             background: background::Background::default(),
+            watch: timing::Stopwatch::default(),
+            slow_log: slow_log::SlowLog::default(),
+            latency: latency::Events::default(),
             shared,
         };
         shard.apply_config();
@@ -232,6 +266,7 @@ impl Shard {
             query_buffer_max: self.config.client_query_buffer_limit as usize,
             ..Limits::default()
         };
+        self.configure_timing();
         let tracking = tracking_of(&self.config);
         self.keyspace.set_tracking(tracking);
         self.scratch.set_tracking(tracking);
@@ -266,8 +301,12 @@ impl Shard {
     pub fn work(&mut self, shell: &mut dyn Shell) {
         loop {
             self.run_ready(shell);
+            self.stop_watch();
             self.drain_mailbox(shell);
+            // What expired or was flushed without a command of its own.
+            self.serve_waiters();
             self.drain_own_messages(shell);
+            self.stop_watch();
             if self.ready.is_empty() {
                 break;
             }
@@ -312,6 +351,8 @@ impl Shard {
             self.check_settling();
         }
         self.drain_own_messages(shell);
+        // Commands of the upstream's stream run outside of `work`.
+        self.stop_watch();
         self.publish();
         self.flush_messages(shell);
         self.flush_outputs(shell);
@@ -464,6 +505,15 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
         hash_limits: crate::value::hash::HashLimits {
             entries_max: config.hash_max_listpack_entries as usize,
             value_len_max: config.hash_max_listpack_value as usize,
+        },
+        list_limits: crate::value::list::ListLimits {
+            node_size: config.list_max_listpack_size,
+            compress_depth: config.list_compress_depth,
+            plain_len_min: shared.list_plain_len_min.load(Ordering::Relaxed),
+        },
+        stream_limits: crate::value::stream::StreamLimits {
+            node_bytes_max: config.stream_node_max_bytes as usize,
+            node_entries_max: config.stream_node_max_entries,
         },
         set_limits: crate::value::set::SetLimits {
             intset_entries_max: config.set_max_intset_entries as usize,

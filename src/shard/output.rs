@@ -52,6 +52,13 @@ impl Shard {
     /// Gives a connection's replies to the shell. They leave after the tick, and so after the
     /// publish.
     pub(super) fn hand_over(&mut self, shell: &mut dyn Shell, client: &mut Client) {
+        for piece in client.pieces.drain(..) {
+            let len = piece.len() as u64;
+            client.total_net_out += len;
+            shell.send(client.conn, piece);
+            self.stats.net_out_bytes += len;
+            self.stats.writes += 1;
+        }
         if client.reply.is_empty() {
             return;
         }
@@ -65,7 +72,7 @@ impl Shard {
 
     /// Drops a connection whose output is over its limits.
     pub(super) fn enforce_limit(&mut self, shell: &mut dyn Shell, client: &mut Client) {
-        let limit = self.output_limit(client.class);
+        let limit = self.output_limit(client);
         let queued = shell.queued(client.conn);
         let since = &mut client.soft_limit_since_ns;
         if over_limit(queued as u64, limit, since, self.now.mono_ns) || client.reply.overrun() {
@@ -84,9 +91,10 @@ impl Shard {
         }
     }
 
-    fn output_limit(&self, class: Class) -> OutputLimit {
+    fn output_limit(&self, client: &Client) -> OutputLimit {
         let limits = &self.config.client_output_buffer_limit;
-        match class {
+        match client.class {
+            Class::Normal if client.is_subscriber() => limits.pubsub,
             Class::Normal => limits.normal,
             // A replica's limit is kept by its feed, which knows what the log holds for it.
             Class::Replica | Class::Upstream => UNLIMITED,
@@ -94,8 +102,8 @@ impl Shard {
     }
 
     /// The longest reply in bytes that a connection may be made before it is dropped; 0: any.
-    pub(super) fn reply_bytes_max(&self, class: Class) -> usize {
-        usize::try_from(self.output_limit(class).hard_bytes).unwrap_or(usize::MAX)
+    pub(super) fn reply_bytes_max(&self, client: &Client) -> usize {
+        usize::try_from(self.output_limit(client).hard_bytes).unwrap_or(usize::MAX)
     }
 
     /// Looks at a connection's output every second from now on: it is closing, and its peer may

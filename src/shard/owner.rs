@@ -73,15 +73,13 @@ impl Shard {
             Item::PartDone { tx, part } => self.receive_part(tx, part, shell),
             Item::Watch { conn, db, key } => {
                 let token = self.watch_here(db, &key);
-                self.post(
-                    from,
-                    Item::Watching {
-                        conn,
-                        db,
-                        key,
-                        token,
-                    },
-                );
+                let watching = Item::Watching {
+                    conn,
+                    db,
+                    key,
+                    token,
+                };
+                self.post(from, watching);
             }
             Item::Watching {
                 conn,
@@ -91,11 +89,8 @@ impl Shard {
             } => {
                 self.receive_watching(conn, db, key, token, shell);
             }
+            Item::Blocking(message) => self.receive_blocking(envelope, message, shell),
             Item::Unwatch { db, key } => self.data.watched.remove(db, &key),
-            Item::Ask { token, question } => {
-                self.receive_question(from, token, *question, shell);
-            }
-            Item::Answer { token, answer } => self.receive_answer(token, *answer, shell),
             Item::Apply(item) => self.receive_apply(envelope, &item),
             Item::Applied { upto } => {
                 self.events.push(super::Event::Applied {
@@ -109,6 +104,32 @@ impl Shard {
                     body,
                 });
             }
+            other => self.receive_rest(shell, from, other),
+        }
+    }
+
+    /// Questions to every shard, and what clients are told without having asked.
+    fn receive_rest(&mut self, shell: &mut dyn Shell, from: usize, item: Item) {
+        match item {
+            Item::Ask { token, question } => {
+                self.receive_question(from, token, *question, shell);
+            }
+            Item::Answer { token, answer } => self.receive_answer(token, *answer, shell),
+            Item::Slow { conn, entries } => self.receive_slow(conn, *entries),
+            Item::Listen {
+                conn,
+                space,
+                on,
+                names,
+            } => self.receive_listen(from, conn, (space, on), &names),
+            Item::Listening { conn } => self.receive_listening(conn, shell),
+            Item::Publish(message) => self.fan_out(message),
+            Item::Deliver {
+                message,
+                listens,
+                patterns,
+            } => self.deliver(&message, listens, &patterns),
+            _ => unreachable!("other messages are handled by the caller"),
         }
     }
 
@@ -162,12 +183,20 @@ impl Shard {
         }
         let claim = match &request {
             ClaimRequest::Whole { mode, .. } => Claim::Whole(*mode),
-            ClaimRequest::Keys { keys, watched, .. } => {
+            ClaimRequest::Keys {
+                keys,
+                watched,
+                channels,
+                ..
+            } => {
                 let named = keys.iter().map(|key| (self.locks.name(&key.key), key.mode));
                 let seen = watched
                     .iter()
                     .map(|(_, key, _)| (self.locks.name(key), Mode::Shared));
-                Claim::Keys(named.chain(seen).collect())
+                let said = channels
+                    .iter()
+                    .map(|(_, name)| (self.locks.name(name), Mode::Exclusive));
+                Claim::Keys(named.chain(seen).chain(said).collect())
             }
         };
         match self.locks.claim(tx, claim) {
@@ -201,15 +230,19 @@ impl Shard {
         let Some(Lending { home, request }) = self.claims.remove(&tx) else {
             return;
         };
-        let (keys, watched, now_ms) = match &request {
+        let (keys, watched, channels, now_ms) = match &request {
             ClaimRequest::Keys {
                 keys,
                 watched,
+                channels,
                 now_ms,
-            } => (keys.as_slice(), watched, *now_ms),
+            } => (keys.as_slice(), watched, channels, *now_ms),
             ClaimRequest::Whole {
-                watched, now_ms, ..
-            } => (&[][..], watched, *now_ms),
+                watched,
+                channels,
+                now_ms,
+                ..
+            } => (&[][..], watched, channels, *now_ms),
         };
         let dirty = watched.iter().any(|(db, key, token)| {
             self.data.watched.is_dirty(*db, key, token)
@@ -222,16 +255,21 @@ impl Shard {
         });
         let entries = self.lend(keys);
         let copied = keys.iter().map(|key| key.mode == Mode::Shared).collect();
+        let directory = &self.data.pubsub.directory;
+        let receivers = (channels.iter())
+            .map(|(space, name)| directory.receivers(*space, name))
+            .collect();
         let grant = Box::new(Grant {
             entries,
             copied,
             dirty,
+            receivers,
         });
         self.post(home, Item::Grant { tx, grant });
     }
 
     /// Takes the entries out of the keyspace, or copies those that are only read.
-    fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
+    pub(super) fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
         self.prefetch_keys(keys.iter().map(|key| (key.db, &*key.key)));
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
@@ -266,6 +304,7 @@ impl Shard {
     fn unlock_for(&mut self, tx: TxId, shell: &mut dyn Shell) {
         self.claims.remove(&tx);
         self.locks.release(tx);
+        self.waiter_released(tx);
         self.unlock(shell);
     }
 
@@ -377,6 +416,9 @@ impl Shard {
         let done = self.execute_in_unit(&mut sink, command, db, true, origin, args, None);
         self.effects.end_unit();
         self.sink = sink;
+        self.claim_slow_of(self.id, None);
+        self.send_news();
+        self.serve_waiters();
         !done.failed
     }
 }

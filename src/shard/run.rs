@@ -9,11 +9,12 @@
 //! MULTI on the stream): its effects are published by the home in the order sent, before its keys
 //! are unlocked.
 
+use crate::command::table::Keys;
 use crate::command::{Command, Env, Flags, Origin, Ran, run as run_command};
 use crate::protocol::{Args, Reply, Span, Version};
 
 use super::Shard;
-use super::client::{Class, Client, Waiting};
+use super::client::{Client, Waiting};
 use super::dispatch::{Parsed, READONLY};
 use super::message::{
     Envelope, Item, LARGE_BYTES_MIN, OwnedRequest, ReplyItem, RunItem, append_request,
@@ -253,6 +254,19 @@ impl Shard {
         self.complete_run(shell, client);
     }
 
+    /// Whether a command must wait until the run has ended. PUBLISH waits for all before it, and
+    /// all after it wait for it; only what is said by way of one owner needs no waiting, since that
+    /// keeps the order.
+    pub(super) fn must_follow(&self, run: &Run, command: &Command, owner: usize) -> bool {
+        let speaks = |command: &Command| matches!(command.keys, Keys::Channel { .. });
+        let mut commands = (run.entries.iter()).filter_map(|e| Some((e.command?, e.owner)));
+        match commands.next() {
+            None => false,
+            Some((first, at)) if speaks(first) => !speaks(command) || at as usize != owner,
+            Some(_) => speaks(command),
+        }
+    }
+
     fn writes_on_several(&self, run: &Run) -> bool {
         let mut writers = run
             .entries
@@ -296,6 +310,7 @@ impl Shard {
             args,
             raw,
         );
+        self.claim_slow_of(from, Some(item.conn));
         let overrun = reply.overrun();
         let mut data = reply.take();
         let len = data.len() - at;
@@ -313,18 +328,20 @@ impl Shard {
             run: item.run,
             index: item.index,
             own,
-            wrote: done.dirty > 0,
+            wrote: done.wrote(),
             failed: done.failed,
             overrun,
             range,
         }));
+        self.send_news();
     }
 
     /// How many more bytes of replies the run of `item` may make on this shard, if there is a
     /// limit: its client's output limit, so that a run never makes replies that the home would only
     /// drop.
     fn run_room(&mut self, from: usize, item: &RunItem) -> Option<usize> {
-        let limit = self.reply_bytes_max(Class::Normal);
+        let hard = self.config.client_output_buffer_limit.normal.hard_bytes;
+        let limit = usize::try_from(hard).unwrap_or(usize::MAX);
         if limit == 0 {
             return None;
         }
@@ -360,6 +377,7 @@ impl Shard {
         self.effects.begin_unit();
         let done = self.execute_in_unit(reply, command, db, no_touch, origin, args, raw);
         self.effects.end_unit();
+        self.serve_waiters();
         done
     }
 
@@ -401,6 +419,7 @@ impl Shard {
             )
         };
         let mark = reply.len();
+        let timed = self.start_timing(command, args, raw);
         let env = Env {
             keyspace: &mut self.keyspace,
             reply,
@@ -411,10 +430,11 @@ impl Shard {
             origin,
             shard: (self.id as u32, self.shared.shards as u32),
             no_touch,
-            may_wait: false,
+            may_wait: self.may_wait,
         };
         let done = run_command(handler, env, args, raw);
         self.count(command, &done, &reply.bytes()[mark..]);
+        self.stop_timing(timed, command, args, reply.len() - mark);
         done
     }
 
@@ -426,6 +446,10 @@ impl Shard {
         done: &crate::command::Ran,
         reply: &[u8],
     ) {
+        if done.wait.is_some() {
+            // Counted when its wait ends.
+            return;
+        }
         self.stats.total_commands += 1;
         let stats = &mut self.stats.commands[command.number()];
         stats.calls += 1;

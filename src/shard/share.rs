@@ -2,17 +2,22 @@
 
 use hashbrown::HashMap;
 
-use crate::command::table;
+use crate::command::pubsub::{Name, Space};
+use crate::command::table::{self, Run as Runs};
 use crate::keyspace::Entry;
 
 use super::locks::Mode;
 use super::message::{KeyRef, OwnedRequest};
+use super::pubsub::channel_owner;
+use super::shared::Shared;
 
 /// One shard's share.
 pub(super) struct Share {
     pub shard: usize,
     pub keys: Vec<KeyRef>,
     pub watched: Vec<(usize, Box<[u8]>, crate::command::watched::Token)>,
+    /// Channels that its commands speak on.
+    pub channels: Vec<(Space, Name)>,
     pub granted: bool,
     pub refused: bool,
     /// Lent entries, in the order of `keys`.
@@ -100,6 +105,7 @@ pub(super) fn share_of(shares: &mut Vec<Share>, shard: usize) -> &mut Share {
         shard,
         keys: Vec::new(),
         watched: Vec::new(),
+        channels: Vec::new(),
         granted: false,
         refused: false,
         entries: Vec::new(),
@@ -108,4 +114,43 @@ pub(super) fn share_of(shares: &mut Vec<Share>, shard: usize) -> &mut Share {
         expired: Vec::new(),
     });
     shares.last_mut().expect("one was pushed")
+}
+
+/// Names the channels that requests speak on, in the shares of their owners: they are locked, so
+/// that their messages keep the stream's order.
+pub(super) fn name_channels(shared: &Shared, requests: &[OwnedRequest], shares: &mut Vec<Share>) {
+    for request in requests {
+        if let Some((space, name)) = request.command.channel(request.args()) {
+            let owner = channel_owner(shared, space, name);
+            let channels = &mut share_of(shares, owner).channels;
+            channels.push((space, name.into()));
+        }
+    }
+}
+
+/// The whole-shard lock that these commands need, if any: shared only if none writes and none needs
+/// entries lent to it.
+pub(super) fn whole_mode(requests: &[OwnedRequest]) -> Option<Mode> {
+    let everywhere = |request: &OwnedRequest| {
+        matches!(request.command.run, Runs::Everywhere { .. }) || request.command.walks()
+    };
+    let follows = |request: &OwnedRequest| request.command.follows(request.args());
+    let has_keys = |request: &OwnedRequest| matches!(request.command.run, Runs::Data(_));
+    // A transaction that waits in between has no entries lent to it meanwhile.
+    let waits = requests.iter().any(asks) && requests.iter().any(has_keys);
+    let whole = |request: &OwnedRequest| everywhere(request) || follows(request);
+    if !waits && !requests.iter().any(whole) {
+        return None;
+    }
+    let reads = |request: &OwnedRequest| everywhere(request) && !request.command.writes();
+    Some(if requests.iter().all(reads) {
+        Mode::Shared
+    } else {
+        Mode::Exclusive
+    })
+}
+
+/// Whether a command asks every shard and waits for the answers.
+pub(super) fn asks(request: &OwnedRequest) -> bool {
+    matches!(request.command.run, Runs::Session(op) if op.waits_for_answers())
 }

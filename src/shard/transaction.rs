@@ -14,19 +14,24 @@
 //! fetched command by command, and commands that run everywhere send their parts out under the
 //! lock. A command that finds further keys in an entry gets them in a second fetch.
 
-use crate::command::table::{self, Run as Runs};
+mod whole;
+
+use crate::command::pubsub::{Lent, Message};
+use crate::command::table::{self, Keys, Run as Runs};
 use crate::command::{Effects, Env, Outcome, Part, run as run_command};
 use crate::protocol::Reply;
 
+use super::blocking::{Blocking, may_wait};
 use super::client::{Client, Waiting};
 use super::locks::{Mode, TxId};
 use super::message::{ClaimRequest, Item, OwnedRequest, Release};
 use super::session::Gather;
-use super::share::{KEYS_SEARCHED_MAX, KeyPlaces, Share, for_each_key, share_of};
+use super::share::{
+    KEYS_SEARCHED_MAX, KeyPlaces, Share, asks, for_each_key, name_channels, share_of, whole_mode,
+};
 use super::shell::{ConnId, Shell};
+use super::timing::Timed;
 use super::{Event, Shard};
-
-mod fetch;
 
 /// What a transaction is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,11 +51,13 @@ pub enum Kind {
 /// A transaction under way.
 pub struct Tx {
     /// The client that waits, if any.
-    client: Option<ConnId>,
+    pub(super) client: Option<ConnId>,
+    /// Of a command that may wait.
+    pub(super) blocking: Option<Blocking>,
     /// The name that the layer above knows it by: its id changes if it has to begin anew.
     token: u64,
     pub kind: Kind,
-    shares: Vec<Share>,
+    pub(super) shares: Vec<Share>,
     whole: Option<Mode>,
     /// It runs command by command, and waits for other shards in between.
     stepped: bool,
@@ -59,17 +66,22 @@ pub struct Tx {
     dirty: bool,
     /// One of its commands closes the connection.
     closes: bool,
-    requests: Vec<OwnedRequest>,
+    pub(super) requests: Vec<OwnedRequest>,
     next: usize,
     /// Whether the next command's further keys were asked for.
     followed: bool,
-    reply: Reply,
+    pub(super) reply: Reply,
     /// End of each command's reply within `reply`.
     ends: Vec<usize>,
     parts: Vec<Part>,
     /// Keys changed, by database, for the owners' watchers.
     touched: Vec<(usize, Box<[u8]>)>,
+    /// Who will receive what its commands say.
+    receivers: Lent,
+    said: Vec<Message>,
     now_ms: u64,
+    /// When the parts of the command under way were asked for, monotonic nanoseconds.
+    asked_ns: u64,
     no_touch: bool,
     /// Effects of a transaction that lasts several ticks: whole shards are locked, so nothing
     /// comes between, and they are published in one piece at the end.
@@ -84,6 +96,7 @@ impl Tx {
         };
         Tx {
             client: None,
+            blocking: None,
             token: 0,
             kind,
             shares: Vec::new(),
@@ -100,7 +113,10 @@ impl Tx {
             ends: Vec::new(),
             parts: Vec::new(),
             touched: Vec::new(),
+            receivers: Lent::default(),
+            said: Vec::new(),
             now_ms: 0,
+            asked_ns: 0,
             no_touch: false,
             effects: Effects::default(),
         }
@@ -118,7 +134,7 @@ impl Shard {
     ) {
         let mut tx = Tx::new(kind, requests, Reply::new(client.reply.version()));
         tx.client = Some(client.conn);
-        tx.reply.set_limit(self.reply_bytes_max(client.class));
+        tx.reply.set_limit(self.reply_bytes_max(client));
         tx.no_touch = client.no_touch;
         if kind == Kind::Exec {
             for (db, key, token) in std::mem::take(&mut client.watched) {
@@ -127,6 +143,14 @@ impl Shard {
                     .watched
                     .push((db, key, token));
             }
+        }
+        if may_wait(&tx.requests, kind) {
+            // Its numbers are older than its claim, and so than whoever queues behind that.
+            tx.blocking = Some(Blocking {
+                token: None,
+                order: self.shared.next_tx_per_shard(),
+                wait: None,
+            });
         }
         self.fill_shares(&mut tx);
         let id = self.claim_all(shell, tx);
@@ -162,6 +186,7 @@ impl Shard {
             for shard in 0..self.shared.shards {
                 share_of(&mut tx.shares, shard);
             }
+            name_channels(&self.shared, &tx.requests, &mut tx.shares);
             return;
         }
         if tx.stepped {
@@ -171,7 +196,10 @@ impl Shard {
         let databases = self.data.settings.databases;
         let mut places = self.key_places(&tx.requests);
         for request in &tx.requests {
-            let mode = if request.command.is_exclusive() {
+            // What is shared is copied. Of a stream only the end is read, so its entry rather
+            // moves, as to a writer.
+            let moves = matches!(request.command.keys, Keys::Streams { .. });
+            let mode = if request.command.is_exclusive() || moves {
                 Mode::Exclusive
             } else {
                 Mode::Shared
@@ -181,6 +209,7 @@ impl Shard {
                 places.add(share, db, key, mode);
             });
         }
+        name_channels(&self.shared, &tx.requests, &mut tx.shares);
     }
 
     fn key_places(&self, requests: &[OwnedRequest]) -> KeyPlaces {
@@ -200,28 +229,81 @@ impl Shard {
         for share in &mut tx.shares {
             share.granted = false;
             share.refused = false;
-            let watched = share.watched.clone();
-            let now_ms = tx.now_ms;
-            let claim = Box::new(match tx.whole {
-                Some(mode) => ClaimRequest::Whole {
-                    mode,
-                    watched,
-                    now_ms,
-                },
-                None => ClaimRequest::Keys {
-                    keys: share.keys.clone(),
-                    watched,
-                    now_ms,
-                },
-            });
-            self.post(share.shard, Item::Claim { tx: id, claim });
         }
+        self.claim_missing(id, &tx);
         let nothing = tx.shares.is_empty();
         self.txs.insert(id, tx);
         if nothing {
             self.advance(shell, id);
         }
         id
+    }
+
+    /// Asks the shards that have not granted theirs.
+    fn claim_missing(&mut self, id: TxId, tx: &Tx) {
+        for share in tx.shares.iter().filter(|share| !share.granted) {
+            let watched = share.watched.clone();
+            let channels = share.channels.clone();
+            let now_ms = tx.now_ms;
+            let claim = Box::new(match tx.whole {
+                Some(mode) => ClaimRequest::Whole {
+                    mode,
+                    watched,
+                    channels,
+                    now_ms,
+                },
+                None => ClaimRequest::Keys {
+                    keys: share.keys.clone(),
+                    watched,
+                    channels,
+                    now_ms,
+                },
+            });
+            self.post(share.shard, Item::Claim { tx: id, claim });
+        }
+    }
+
+    /// Runs the command of a waiter again. One shard has locked its part already.
+    pub(super) fn begin_woken(
+        &mut self,
+        shell: &mut dyn Shell,
+        (token, conn): (u64, ConnId),
+        request: OwnedRequest,
+        (from, id, grant): (usize, TxId, super::message::Grant),
+    ) {
+        let client = self.client(conn);
+        let client = client.expect("one that is gone waits no more");
+        let (version, no_touch) = (client.reply.version(), client.no_touch);
+        let limit = self.reply_bytes_max(client);
+        let mut tx = Tx::new(Kind::Command, vec![request], Reply::new(version));
+        tx.client = Some(conn);
+        tx.reply.set_limit(limit);
+        tx.no_touch = no_touch;
+        tx.blocking = Some(Blocking {
+            token: Some(token),
+            order: self.order_of_waiter(token).unwrap_or(id),
+            wait: None,
+        });
+        tx.now_ms = self.now.unix_ms;
+        self.stats.transactions += 1;
+        if let Some(client) = self.client_mut(conn) {
+            client.waiting = Waiting::Transaction(id);
+        }
+        self.fill_shares(&mut tx);
+        for share in tx.shares.iter_mut().filter(|share| share.shard == from) {
+            share.granted = true;
+        }
+        tx.missing = tx.shares.iter().filter(|share| !share.granted).count();
+        if let Some(share) = tx.shares.iter_mut().find(|share| share.granted) {
+            share.entries = grant.entries;
+            share.copied = grant.copied;
+        }
+        self.claim_missing(id, &tx);
+        let ready = tx.missing == 0;
+        self.txs.insert(id, tx);
+        if ready {
+            self.advance(shell, id);
+        }
     }
 
     pub(super) fn receive_grant(
@@ -243,6 +325,9 @@ impl Shard {
         share.granted = true;
         share.entries = grant.entries;
         share.copied = grant.copied;
+        for ((space, name), receivers) in share.channels.iter().zip(grant.receivers) {
+            tx.receivers.insert(*space, name.clone(), receivers);
+        }
         tx.dirty |= grant.dirty;
         self.one_answered(shell, id);
     }
@@ -457,6 +542,7 @@ impl Shard {
             return;
         }
         let mark = tx.reply.len();
+        let timed = self.start_timing(request.command, request.args(), request.raw());
         let env = Env {
             keyspace: &mut self.scratch,
             reply: &mut tx.reply,
@@ -467,11 +553,21 @@ impl Shard {
             origin,
             shard: (self.id as u32, self.shared.shards as u32),
             no_touch: tx.no_touch,
-            may_wait: false,
+            may_wait: tx.blocking.is_some(),
         };
-        let done = run_command(handler, env, request.args(), request.raw());
+        env.state.pubsub.lent = Some(std::mem::take(&mut tx.receivers));
+        let mut done = run_command(handler, env, request.args(), request.raw());
+        let pubsub = &mut self.data.pubsub;
+        tx.receivers = pubsub.lent.take().unwrap_or_default();
+        tx.said.append(&mut pubsub.outgoing);
         self.count(request.command, &done, &tx.reply.bytes()[mark..]);
-        if done.dirty > 0
+        if let Some(blocking) = &mut tx.blocking {
+            blocking.wait = done.wait.take();
+        }
+        let reply_bytes = tx.reply.len() - mark;
+        self.stop_timing(timed, request.command, request.args(), reply_bytes);
+        self.claim_slow_of(self.id, tx.client);
+        if done.wrote()
             && let Some(conn) = tx.client
         {
             self.note_local_write(conn);
@@ -519,155 +615,12 @@ impl Shard {
         self.step_whole(shell, id, tx);
     }
 
-    /// One command at a time. Where it has keys, whole shards are locked: it fetches what it needs.
-    fn step_whole(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
-        while tx.next < tx.requests.len() {
-            let request = &tx.requests[tx.next];
-            match request.command.run {
-                Runs::Everywhere { check, .. } => {
-                    if let Err(error) = check(&self.data.settings, request.args()) {
-                        tx.reply.error(&error.to_string());
-                        tx.ends.push(tx.reply.len());
-                        tx.next += 1;
-                        continue;
-                    }
-                    let request = request.clone();
-                    tx.parts.clear();
-                    tx.missing = self.shared.shards;
-                    for shard in 0..self.shared.shards {
-                        let request = Box::new(request.clone());
-                        self.post(shard, Item::Part { tx: id, request });
-                    }
-                    self.txs.insert(id, tx);
-                    return;
-                }
-                Runs::Data(_) if request.command.walks() => {
-                    let shard = table::cursor_shard(request.args(), self.shared.shards);
-                    let request = Box::new(request.clone());
-                    tx.parts.clear();
-                    tx.missing = 1;
-                    self.post(shard, Item::Part { tx: id, request });
-                    self.txs.insert(id, tx);
-                    return;
-                }
-                Runs::Data(_) => {
-                    if self.fetch_for(id, &mut tx) {
-                        self.txs.insert(id, tx);
-                        return;
-                    }
-                    self.run_whole_data(shell, id, &mut tx);
-                }
-                _ => {
-                    let next = tx.next;
-                    if self.run_session_request(shell, id, &mut tx, next) {
-                        self.txs.insert(id, tx);
-                        return;
-                    }
-                    tx.next += 1;
-                }
-            }
-        }
-        tx.effects.end_unit();
-        if let Some(sealed) = tx.effects.seal() {
-            self.effects.absorb(&sealed);
-        }
-        self.finish(shell, id, tx);
-    }
-
-    fn run_whole_data(&mut self, shell: &mut dyn Shell, id: TxId, tx: &mut Tx) {
-        self.data.watched.start_recording();
-        self.borrow_entries(tx);
-        std::mem::swap(&mut self.effects, &mut tx.effects);
-        self.run_request(shell, id, tx, tx.next);
-        std::mem::swap(&mut self.effects, &mut tx.effects);
-        self.return_entries(tx);
-        let touched = self.data.watched.stop_recording();
-        for share in tx.shares.iter_mut().filter(|share| !share.keys.is_empty()) {
-            let mut release = Release::default();
-            for (key, entry) in share.keys.iter().zip(share.entries.drain(..)) {
-                release.entries.extend(entry.map(|entry| (key.db, entry)));
-            }
-            let mine = touched
-                .iter()
-                .filter(|(_, key)| self.shared.owner(key) == share.shard);
-            release.touched.extend(mine.cloned());
-            share.keys.clear();
-            let item = Item::Return {
-                tx: id,
-                release: Box::new(release),
-            };
-            self.post(share.shard, item);
-        }
-        tx.next += 1;
-    }
-
-    pub(super) fn receive_part(&mut self, id: TxId, part: Part, shell: &mut dyn Shell) {
-        let tx = self
-            .txs
-            .get_mut(&id)
-            .expect("a home keeps a transaction until it ends");
-        tx.parts.push(part);
-        tx.missing -= 1;
-        if tx.missing > 0 {
-            return;
-        }
-        let mut tx = self.txs.remove(&id).expect("it was just here");
-        let parts = std::mem::take(&mut tx.parts);
-        let request = &tx.requests[tx.next];
-        let wrote = self.merge_parts(request, parts, &mut tx.reply, &mut tx.effects);
-        if wrote && let Some(conn) = tx.client {
-            self.note_local_write(conn);
-        }
-        tx.ends.push(tx.reply.len());
-        tx.next += 1;
-        self.step_whole(shell, id, tx);
-    }
-
-    /// Makes the reply of a command that ran everywhere, and its effect, in the unit that the
-    /// caller has opened. Whether it wrote.
-    pub(super) fn merge_parts(
-        &mut self,
-        request: &OwnedRequest,
-        parts: Vec<Part>,
-        reply: &mut Reply,
-        effects: &mut Effects,
-    ) -> bool {
-        let mark = reply.len();
-        if let [Part::Replied(bytes)] = parts.as_slice() {
-            reply.raw(bytes);
-            let done = crate::command::Ran {
-                dirty: 0,
-                failed: bytes.starts_with(b"-"),
-                wait: None,
-            };
-            self.count(request.command, &done, &reply.bytes()[mark..]);
-            return false;
-        }
-        let Runs::Everywhere { merge, .. } = request.command.run else {
-            unreachable!("only such commands have parts")
-        };
-        let outcome: Outcome = merge(parts, request.args(), reply);
-        let failed = outcome.is_err();
-        if let Err(error) = outcome {
-            reply.truncate(mark);
-            reply.error(&error.to_string());
-        }
-        let wrote = request.command.writes() && !failed;
-        if wrote {
-            let args: Vec<&[u8]> = request.args().iter().collect();
-            effects.request(request.db as u32, &args);
-        }
-        let done = crate::command::Ran {
-            dirty: u64::from(wrote),
-            failed,
-            wait: None,
-        };
-        self.count(request.command, &done, &reply.bytes()[mark..]);
-        wrote
-    }
-
     /// Releases the locks and answers the client. Replies leave after the publish of this tick.
     fn finish(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
+        let waits = self.settle_wait(&mut tx);
+        self.data.pubsub.outgoing.append(&mut tx.said);
+        // Messages reach the owners of their channels before these are unlocked.
+        self.send_news();
         self.release_all(id, &mut tx);
         for share in &mut tx.shares {
             for (db, key, _) in std::mem::take(&mut share.watched) {
@@ -678,9 +631,13 @@ impl Shard {
             self.events.push(Event::Done { tx: tx.token });
             return;
         };
+        if waits {
+            return;
+        }
         let Some(mut client) = self.take_client(conn) else {
             return;
         };
+        let mark = client.reply.len();
         if tx.reply.overrun() {
             client.reply.set_overrun();
         } else if tx.kind == Kind::Pipeline {
@@ -689,6 +646,7 @@ impl Shard {
             client.reply.append(tx.reply.take());
         }
         client.waiting = Waiting::No;
+        self.hold_reply(&mut client, mark, true);
         client.closing |= tx.closes;
         self.list_output(&mut client);
         self.list_ready(&client);
@@ -704,31 +662,4 @@ impl Shard {
             self.wrote_now.push(conn);
         }
     }
-}
-
-/// Whether a command asks every shard and waits for the answers.
-fn asks(request: &OwnedRequest) -> bool {
-    matches!(request.command.run, Runs::Session(op) if op.waits_for_answers())
-}
-
-/// The whole-shard lock that these commands need, if any: shared only if none writes and none needs
-/// entries lent to it.
-fn whole_mode(requests: &[OwnedRequest]) -> Option<Mode> {
-    let everywhere = |request: &OwnedRequest| {
-        matches!(request.command.run, Runs::Everywhere { .. }) || request.command.walks()
-    };
-    let follows = |request: &OwnedRequest| request.command.follows(request.args());
-    let has_keys = |request: &OwnedRequest| matches!(request.command.run, Runs::Data(_));
-    // A transaction that waits in between has no entries lent to it meanwhile.
-    let waits = requests.iter().any(asks) && requests.iter().any(has_keys);
-    let whole = |request: &OwnedRequest| everywhere(request) || follows(request);
-    if !waits && !requests.iter().any(whole) {
-        return None;
-    }
-    let reads = |request: &OwnedRequest| everywhere(request) && !request.command.writes();
-    Some(if requests.iter().all(reads) {
-        Mode::Shared
-    } else {
-        Mode::Exclusive
-    })
 }

@@ -1,7 +1,12 @@
 //! Random commands, drawn from the templates of `grammar`.
 
+mod lists;
+mod sorted_sets;
+mod streams;
+
 use crate::grammar::{How, templates};
 use crate::support::random::Random;
+use streams::{STREAMS_WATCHED, Streams};
 
 /// How the two replies to a command are compared.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +28,8 @@ pub enum Check {
     Hello,
     /// An error, exact, or one step of an iteration, whose content is the server's own.
     Cursor,
+    /// Exact but for times and idle times of pending entries and consumers.
+    Times,
     /// The results of a transaction.
     Exec(Vec<Check>),
     /// No reply at all.
@@ -105,9 +112,16 @@ pub fn covered() -> std::collections::BTreeSet<String> {
     names
 }
 
+/// Whether this is a ZADD to a key whose members all have one score.
+fn one_score(name: &str, args: &[Vec<u8>]) -> bool {
+    let key = args.get(1).and_then(|key| key.first());
+    name == "ZADD" && key.is_some_and(|first| first.eq_ignore_ascii_case(&b'y'))
+}
+
 pub struct Generator {
     pub random: Random,
     total_weight: usize,
+    streams: Streams,
 }
 
 impl Generator {
@@ -116,6 +130,7 @@ impl Generator {
         Generator {
             random: Random::new(seed),
             total_weight,
+            streams: Streams::default(),
         }
     }
 
@@ -129,16 +144,15 @@ impl Generator {
                 options: self.scan_options(true),
             },
             1 => {
-                let sets = self.random.one_in(2);
-                let key = Some(if sets {
-                    self.set_key()
-                } else {
-                    self.hash_key()
-                });
+                let (name, strings, key) = match self.random.below(3) {
+                    0 => ("HSCAN", 2, self.hash_key()),
+                    1 => ("SSCAN", 1, self.set_key()),
+                    _ => ("ZSCAN", 2, self.sorted_set_key()),
+                };
                 Step::Scan {
                     client,
-                    of: Some(if sets { ("SSCAN", 1) } else { ("HSCAN", 2) }),
-                    key,
+                    of: Some((name, strings)),
+                    key: Some(key),
                     options: self.scan_options(false),
                 }
             }
@@ -167,7 +181,8 @@ impl Generator {
             words.extend([b"MATCH".to_vec(), self.pattern()]);
         }
         if types && self.random.one_in(3) {
-            let kind = self.random.pick(&["string", "hash", "HASH", "list", "set"]);
+            let kinds = ["string", "hash", "HASH", "list", "set", "zset", "stream"];
+            let kind = self.random.pick(&kinds);
             words.extend([b"TYPE".to_vec(), kind.as_bytes().to_vec()]);
         }
         words
@@ -359,9 +374,12 @@ impl Generator {
             How::Dump => Check::Dump,
             How::Hello => Check::Hello,
             How::Cursor => Check::Cursor,
+            How::Times => Check::Times,
         };
-        // What a spoilt SPOP removes is random.
-        if self.random.one_in(30) && !name.starts_with("FLUSH") && name != "SPOP" {
+        // What a spoilt SPOP removes is random, and ranges of members mean nothing once a spoilt
+        // ZADD gave a member another score.
+        let whole = name.starts_with("FLUSH") || name == "SPOP" || one_score(&name, &args);
+        if self.random.one_in(30) && !whole {
             self.spoil(&mut args);
             // What was meant to fail may be right by now, and draw at random.
             if check == Check::Exact && DRAWING.contains(&name.as_str()) {
@@ -388,6 +406,9 @@ impl Generator {
                 "*",
             ])
             .into();
+        // As the id of a new entry this one would be the clock's.
+        let clock = garbage == b"*" && args[0].eq_ignore_ascii_case(b"xadd");
+        let garbage = if clock { b"foo".to_vec() } else { garbage };
         let at = 1 + self.random.below(args.len());
         match self.random.below(3) {
             0 if at < args.len() => {
@@ -417,7 +438,11 @@ impl Generator {
     }
 
     fn draw(&mut self, word: &str, out: &mut Vec<Vec<u8>>) {
-        if self.draw_of_set(word, out) {
+        if self.draw_of_set(word, out)
+            || self.draw_of_sorted_set(word, out)
+            || self.draw_of_stream(word, out)
+            || self.draw_of_list(word, out)
+        {
             return;
         }
         let number = |n: i64| n.to_string().into_bytes();
@@ -514,11 +539,14 @@ impl Generator {
     }
 
     fn key(&mut self) -> Vec<u8> {
-        match self.random.below(20) {
+        match self.random.below(26) {
             0..4 => self.hash_key(),
             4 => number_after(b"b", self.random.below(8)),
             5 => number_after(b"p", self.random.below(6)),
-            6..9 => self.set_key(),
+            6..8 => self.list_key(),
+            8..11 => self.set_key(),
+            11..14 => self.stream_key(STREAMS_WATCHED),
+            14..17 => self.sorted_set_key(),
             _ => self.string_key(),
         }
     }

@@ -7,9 +7,11 @@
 //! | `frame` | where a value of any type ends, found over any split of the bytes |
 //! | `legacy` | zipmaps and ziplists, the compact collections before Redis 7 |
 //! | `payload` | the types that this version holds; strings and hashes themselves |
+//! | `lists` | lists |
 //! | `sets` | sets |
 //! | `slices` | a large value, written bit by bit |
 //! | `sorted_set` | sorted sets |
+//! | `stream` | a stream's nodes, groups and consumers |
 //! | `dump` | the framing of DUMP and RESTORE |
 //!
 //! Everything that is read is validated to the last byte: lengths, counts, back links,
@@ -21,12 +23,14 @@
 mod dump;
 mod frame;
 mod legacy;
-mod lzf;
+mod lists;
+pub(in crate::value) mod lzf;
 mod payload;
 mod primitive;
 mod sets;
 mod slices;
 mod sorted_set;
+mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -153,7 +157,10 @@ pub mod kind {
 
     /// Whether this version holds values of this type.
     pub fn is_supported(kind: u8) -> bool {
-        matches!(name(kind), Some("string" | "hash" | "set" | "zset"))
+        matches!(
+            name(kind),
+            Some("string" | "hash" | "list" | "set" | "zset" | "stream")
+        )
     }
 }
 

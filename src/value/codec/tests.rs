@@ -4,6 +4,7 @@ use super::*;
 use crate::value::hash::{Hash, HashLimits};
 use crate::value::listpack::Listpack;
 use crate::value::set::SetLimits;
+use crate::value::stream::StreamId;
 use crate::value::{HashSeed, Kind, Value, ValueRef, crc64};
 
 const DUMPS: &[u8] = include_bytes!("../../persistence/rdb/fixtures/redis-7.0.15-dumps.bin");
@@ -16,6 +17,7 @@ const LIMITS: HashLimits = HashLimits {
 
 pub(super) fn collections() -> Collections {
     Collections {
+        list_limits: Default::default(),
         hash_limits: LIMITS,
         set_limits: SetLimits::default(),
         sorted_set_limits: Default::default(),
@@ -71,6 +73,17 @@ fn content(value: ValueRef<'_>) -> Vec<Vec<u8>> {
             pairs.sort();
             pairs.into_iter().flatten().collect()
         }
+        ValueRef::List(list) => list.to_vec(),
+        ValueRef::Stream(stream) => {
+            let entries = stream.range(StreamId::MIN, StreamId::MAX);
+            entries
+                .flat_map(|entry| {
+                    let pairs = entry.pairs().flat_map(|(field, value)| [field, value]);
+                    std::iter::once(entry.id.to_string().into_bytes())
+                        .chain(pairs.map(|text| text.to_vec()))
+                })
+                .collect()
+        }
         ValueRef::Set(set) => {
             let mut members: Vec<_> = set.iter().map(|member| member.to_vec()).collect();
             members.sort();
@@ -93,7 +106,7 @@ pub(super) fn signed(payload: &[u8]) -> Vec<u8> {
     out
 }
 
-fn restore_signed(payload: &[u8]) -> Result<Value, RestoreError> {
+pub(crate) fn restore_signed(payload: &[u8]) -> Result<Value, RestoreError> {
     restore(&signed(payload), &collections())
 }
 
@@ -335,9 +348,8 @@ fn the_limits_decide_the_encoding_of_a_hash() {
 #[test]
 fn types_that_are_not_held_are_named_if_they_are_well_formed() {
     for (payload, error) in [
-        (&b"\x01\x01\x01a"[..], CodecError::Unsupported("list")),
         (
-            b"\x18\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01a\x01b",
+            &b"\x18\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01a\x01b"[..],
             CodecError::Unsupported("hash with field TTLs"),
         ),
         (b"\x05\x01\x01a1234567", CodecError::Truncated),
@@ -484,7 +496,7 @@ fn a_hundred_thousand_mutated_dumps_are_values_or_errors() {
                 assert_eq!(content(again.borrow()), content(value.borrow()));
                 assert!(matches!(
                     value.kind(),
-                    Kind::String | Kind::Hash | Kind::Set
+                    Kind::String | Kind::Hash | Kind::List | Kind::Set | Kind::Stream
                 ));
             }
             Err(_) => errors += 1,

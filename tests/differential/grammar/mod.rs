@@ -5,10 +5,15 @@
 
 mod bitmaps;
 mod connection;
+mod geo;
 mod hashes;
 mod hyperloglog;
 mod keys;
+mod lists;
+mod pubsub;
 mod sets;
+mod sorted_sets;
+mod streams;
 mod strings;
 
 /// How the replies of a template are compared; see `Check`.
@@ -22,6 +27,7 @@ pub enum How {
     Dump,
     Hello,
     Cursor,
+    Times,
 }
 
 const EXACT: How = How::Exact;
@@ -32,10 +38,15 @@ pub type Template = (usize, How, &'static str);
 const FAMILIES: &[&[Template]] = &[
     bitmaps::TEMPLATES,
     connection::TEMPLATES,
+    geo::TEMPLATES,
     hashes::TEMPLATES,
     hyperloglog::TEMPLATES,
     keys::TEMPLATES,
+    lists::TEMPLATES,
+    pubsub::TEMPLATES,
+    sorted_sets::TEMPLATES,
     sets::TEMPLATES,
+    streams::TEMPLATES,
     strings::TEMPLATES,
 ];
 

@@ -1,0 +1,369 @@
+//! Pub/sub on one shard: its connections' subscriptions, and messages on their way to them.
+//!
+//! See the manual's chapter `pubsub` for the whole.
+
+pub(super) mod subscribe;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ahash::RandomState;
+use bytes::Bytes;
+use hashbrown::{HashMap, HashSet};
+
+use crate::command::pubsub::{Message, Name, Space, place_of};
+use crate::protocol::{Reply, Version, encode};
+
+use super::Shard;
+use super::client::Client;
+use super::message::Item;
+use super::shared::Shared;
+use super::shell::{Chunk, ConnId};
+
+/// From this many bytes a message is not copied for each subscriber, but shared.
+const SHARED_BYTES_MIN: usize = 16 << 10;
+/// Channels with this beginning tell of keys.
+const EVENTS: &[u8] = b"__key";
+
+/// What a connection listens to.
+#[derive(Default)]
+pub struct Subscriptions {
+    channels: HashSet<Name, RandomState>,
+    shard_channels: HashSet<Name, RandomState>,
+    patterns: HashSet<Name, RandomState>,
+    /// Shards that have not yet heard of what it does at this moment.
+    missing: u32,
+    /// What it gets once they have: confirmations, and messages that came after them.
+    held: Option<Box<Reply>>,
+    /// What it gets then, if messages until then come before it.
+    parting: Option<Box<Reply>>,
+    /// What it leaves once they have.
+    leaving: Vec<(Space, Name)>,
+}
+
+impl Subscriptions {
+    fn of(&mut self, space: Space) -> &mut HashSet<Name, RandomState> {
+        match space {
+            Space::Channel => &mut self.channels,
+            Space::Shard => &mut self.shard_channels,
+            Space::Pattern => &mut self.patterns,
+        }
+    }
+
+    /// Numbers of channels, patterns and shard channels.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        (
+            self.channels.len(),
+            self.patterns.len(),
+            self.shard_channels.len(),
+        )
+    }
+
+    /// Whether it listens to nothing.
+    pub fn is_empty(&self) -> bool {
+        self.counts() == (0, 0, 0)
+    }
+
+    /// The count that a confirmation shows.
+    fn shown(&self, space: Space) -> usize {
+        match space {
+            Space::Shard => self.shard_channels.len(),
+            Space::Channel | Space::Pattern => self.channels.len() + self.patterns.len(),
+        }
+    }
+
+    fn waits(&self) -> bool {
+        self.missing > 0
+    }
+}
+
+/// A message for a connection that is being worked on: it gets it after its command.
+pub(super) struct Late {
+    conn: ConnId,
+    head: Box<[u8]>,
+    parts: usize,
+    tail: Bytes,
+}
+
+type Subscribers = HashMap<Name, HashSet<ConnId, RandomState>, RandomState>;
+
+/// The subscriptions of a shard's connections, by name.
+pub(super) struct Registry {
+    channels: Subscribers,
+    shard_channels: Subscribers,
+    patterns: Subscribers,
+    state: RandomState,
+}
+
+impl Registry {
+    /// Without subscriptions.
+    pub fn new(state: RandomState) -> Self {
+        Registry {
+            channels: HashMap::with_hasher(state.clone()),
+            shard_channels: HashMap::with_hasher(state.clone()),
+            patterns: HashMap::with_hasher(state.clone()),
+            state,
+        }
+    }
+
+    fn of(&self, space: Space) -> &Subscribers {
+        match space {
+            Space::Channel => &self.channels,
+            Space::Shard => &self.shard_channels,
+            Space::Pattern => &self.patterns,
+        }
+    }
+
+    fn of_mut(&mut self, space: Space) -> &mut Subscribers {
+        match space {
+            Space::Channel => &mut self.channels,
+            Space::Shard => &mut self.shard_channels,
+            Space::Pattern => &mut self.patterns,
+        }
+    }
+
+    fn add(&mut self, shared: &Shared, space: Space, name: Name, conn: ConnId) {
+        let state = self.state.clone();
+        let hears_events = hears_events(space, &name);
+        let subscribers = self
+            .of_mut(space)
+            .entry(name)
+            .or_insert_with(|| HashSet::with_hasher(state));
+        if subscribers.is_empty() && hears_events {
+            shared.event_listeners.fetch_add(1, Ordering::SeqCst);
+        }
+        subscribers.insert(conn);
+    }
+
+    fn remove(&mut self, shared: &Shared, space: Space, name: &Name, conn: ConnId) {
+        let all = self.of_mut(space);
+        let Some(subscribers) = all.get_mut(name) else {
+            return;
+        };
+        if subscribers.remove(&conn) && subscribers.is_empty() {
+            all.remove(name);
+            if hears_events(space, name) {
+                shared.event_listeners.fetch_sub(1, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Whether nobody listens to anything here.
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.channels.is_empty() && self.shard_channels.is_empty() && self.patterns.is_empty()
+    }
+}
+
+/// Whether who listens to a name may hear of keys.
+fn hears_events(space: Space, name: &[u8]) -> bool {
+    match space {
+        Space::Channel => name.starts_with(EVENTS),
+        Space::Pattern => true,
+        Space::Shard => false,
+    }
+}
+
+/// The shard through which all messages of a channel go.
+pub(super) fn channel_owner(shared: &Shared, space: Space, name: &[u8]) -> usize {
+    shared.owner(place_of(space, name))
+}
+
+/// Writes a frame: the number of its parts, what is its own, and what is shared.
+fn write_frame(reply: &mut Reply, parts: usize, head: &[u8], tail: &[u8]) {
+    reply.push(parts);
+    reply.raw(head);
+    reply.raw(tail);
+}
+
+/// Gives a client a frame behind what it was given so far.
+fn give(client: &mut Client, limit: usize, parts: usize, head: &[u8], tail: &Bytes) {
+    if let Some(held) = client.pubsub.as_mut().and_then(|own| own.held.as_mut()) {
+        write_frame(held, parts, head, tail);
+        return;
+    }
+    client.reply.set_limit(limit);
+    if tail.len() < SHARED_BYTES_MIN {
+        write_frame(&mut client.reply, parts, head, tail);
+        return;
+    }
+    write_frame(&mut client.reply, parts, head, &[]);
+    let before = client.reply.take();
+    client.pieces.push(Chunk::Vec(before));
+    client.pieces.push(Chunk::Bytes(tail.clone()));
+}
+
+impl Shard {
+    /// Sends what the commands that have just run have said. Nothing of it leaves the shard before
+    /// the tick's publish.
+    #[inline]
+    pub(super) fn send_news(&mut self) {
+        if !self.data.pubsub.outgoing.is_empty() {
+            self.send_messages();
+        }
+    }
+
+    #[cold]
+    fn send_messages(&mut self) {
+        let mut outgoing = std::mem::take(&mut self.data.pubsub.outgoing);
+        for message in outgoing.drain(..) {
+            self.send_message(message);
+        }
+        self.data.pubsub.outgoing = outgoing;
+    }
+
+    fn send_message(&mut self, message: Message) {
+        let owner = channel_owner(&self.shared, message.space, message.channel());
+        if owner == self.id {
+            self.fan_out(message);
+        } else {
+            self.post(owner, Item::Publish(message));
+        }
+    }
+
+    /// The owner's side: the message goes to every shard with subscribers.
+    pub(super) fn fan_out(&mut self, message: Message) {
+        let directory = &self.data.pubsub.directory;
+        let mut targets: Vec<(u32, bool, Vec<Name>)> = Vec::new();
+        let listeners = directory.listeners(message.space, message.channel());
+        let mut matched = false;
+        if message.space == Space::Channel {
+            for (pattern, listeners) in directory.matching(message.channel()) {
+                matched = true;
+                for (shard, _) in listeners {
+                    match targets.iter_mut().find(|(known, ..)| known == shard) {
+                        Some((_, _, patterns)) => patterns.push(pattern.clone()),
+                        None => targets.push((*shard, false, vec![pattern.clone()])),
+                    }
+                }
+            }
+        }
+        if !matched && matches!(listeners, [(shard, _)] if *shard as usize == self.id) {
+            self.deliver(&message, true, &[]);
+            return;
+        }
+        for (shard, _) in listeners {
+            match targets.iter_mut().find(|(known, ..)| known == shard) {
+                Some((_, listens, _)) => *listens = true,
+                None => targets.push((*shard, true, Vec::new())),
+            }
+        }
+        for (shard, listens, patterns) in targets {
+            if shard as usize == self.id {
+                self.deliver(&message, listens, &patterns);
+            } else {
+                let message = message.clone();
+                let item = Item::Deliver {
+                    message,
+                    listens,
+                    patterns,
+                };
+                self.post(shard as usize, item);
+            }
+        }
+    }
+
+    /// The subscribers' side: gives a message to this shard's subscribers of its channel, if
+    /// `listens`, and of these patterns.
+    pub(super) fn deliver(&mut self, message: &Message, listens: bool, patterns: &[Name]) {
+        let tail = message.tail();
+        if listens {
+            let head: &[u8] = match message.space {
+                Space::Shard => b"$8\r\nsmessage\r\n",
+                Space::Channel | Space::Pattern => b"$7\r\nmessage\r\n",
+            };
+            self.give_all(message.space, message.channel(), 3, head, tail);
+        }
+        for pattern in patterns {
+            let mut head = b"$8\r\npmessage\r\n".to_vec();
+            encode::bulk(&mut head, pattern);
+            self.give_all(Space::Pattern, pattern, 4, &head, tail);
+        }
+    }
+
+    fn give_all(&mut self, space: Space, name: &[u8], parts: usize, head: &[u8], tail: &Bytes) {
+        let hard = self.config.client_output_buffer_limit.pubsub.hard_bytes;
+        let limit = usize::try_from(hard).unwrap_or(usize::MAX);
+        let Shard {
+            registry,
+            slots,
+            with_output,
+            late,
+            ..
+        } = self;
+        let Some(subscribers) = registry.of(space).get(name) else {
+            return;
+        };
+        for conn in subscribers {
+            match slots.get_mut(conn.index as usize) {
+                Some(Some(client)) if client.conn == *conn => {
+                    if client.closing {
+                        continue;
+                    }
+                    give(client, limit, parts, head, tail);
+                    if !client.output_listed {
+                        client.output_listed = true;
+                        with_output.push(*conn);
+                    }
+                }
+                _ => late.push(Late {
+                    conn: *conn,
+                    head: head.into(),
+                    parts,
+                    tail: tail.clone(),
+                }),
+            }
+        }
+    }
+
+    /// Gives a client the messages that came while its command ran: they come after its reply.
+    #[inline]
+    pub(super) fn give_late(&mut self, client: &mut Client) {
+        if !self.late.is_empty() {
+            self.give_late_slow(client);
+        }
+    }
+
+    #[cold]
+    fn give_late_slow(&mut self, client: &mut Client) {
+        let limit = self.reply_bytes_max(client);
+        for late in std::mem::take(&mut self.late) {
+            if late.conn == client.conn {
+                give(client, limit, late.parts, &late.head, &late.tail);
+                self.list_output(client);
+            }
+        }
+    }
+}
+
+/// A confirmation of (P|S)(UN)SUBSCRIBE.
+fn confirm(reply: &mut Reply, space: Space, on: bool, name: Option<&[u8]>, count: usize) {
+    let verb = match (space, on) {
+        (Space::Channel, true) => "subscribe",
+        (Space::Channel, false) => "unsubscribe",
+        (Space::Shard, true) => "ssubscribe",
+        (Space::Shard, false) => "sunsubscribe",
+        (Space::Pattern, true) => "psubscribe",
+        (Space::Pattern, false) => "punsubscribe",
+    };
+    reply.push(3);
+    reply.bulk_str(verb);
+    match name {
+        Some(name) => reply.bulk(name),
+        None => reply.null(),
+    }
+    reply.integer(count as i64);
+}
+
+/// A name to be shared.
+fn shared_name(name: &[u8]) -> Name {
+    Arc::from(name)
+}
+
+/// Whether commands other than those of subscribers are refused: RESP2 has no messages out of
+/// band.
+pub(super) fn only_listens(client: &Client) -> bool {
+    client.is_subscriber() && client.reply.version() == Version::Resp2
+}
