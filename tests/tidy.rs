@@ -35,6 +35,7 @@ const WIDE_FILES: &[(&str, &str)] = &[
     ("tests/differential/grammar/keys.rs", "one template a line"),
     ("tests/differential/grammar/lists.rs", "one template a line"),
     ("tests/differential/grammar/sets.rs", "one template a line"),
+    ("tests/differential/grammar/sort.rs", "one template a line"),
     (
         "tests/differential/grammar/pubsub.rs",
         "one template a line",

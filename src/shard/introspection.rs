@@ -207,15 +207,7 @@ fn key_specs(reply: &mut Reply, command: &Command) {
             begin_spec(reply, command.access, first);
             range(reply, last, i64::from(step));
         }
-        Keys::Sort { store } => {
-            reply.set(2 + usize::from(store));
-            begin_spec(reply, command.access, 1);
-            range(reply, 0, 1);
-            unknown_spec(reply, KeyAccess::Read, "What BY and GET lead to depends on values");
-            if store {
-                unknown_spec(reply, KeyAccess::Overwrite, "STORE may stand anywhere");
-            }
-        }
+        Keys::Sort { store } => sort_specs(reply, command, store),
         Keys::Stored { from } => {
             reply.set(3);
             begin_spec(reply, command.access, 1);
@@ -249,6 +241,17 @@ fn key_specs(reply: &mut Reply, command: &Command) {
             // Half of what follows the word.
             limited_range(reply, (-1, 1, 2));
         }
+    }
+}
+
+fn sort_specs(reply: &mut Reply, command: &Command, store: bool) {
+    reply.set(2 + usize::from(store));
+    begin_spec(reply, command.access, 1);
+    range(reply, 0, 1);
+    let notes = "What BY and GET lead to depends on values";
+    unknown_spec(reply, KeyAccess::Read, notes);
+    if store {
+        unknown_spec(reply, KeyAccess::Overwrite, "STORE may stand anywhere");
     }
 }
 

@@ -50,9 +50,9 @@ mod share;
 pub mod shared;
 pub mod shell;
 mod slicing;
+pub mod slow_log;
 #[cfg(test)]
 mod sort_tests;
-pub mod slow_log;
 pub mod stats;
 #[cfg(test)]
 pub mod testing;

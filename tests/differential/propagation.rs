@@ -91,6 +91,11 @@ const CASES: &[(&str, &str)] = &[
     ("RPUSH l a; PEXPIREAT l @past", "LPUSHX l b; RPUSH l c; LLEN l"),
     ("RPUSH l a; PEXPIREAT l @past", "BLPOP l 0.001"),
     ("RPUSH l a b; PEXPIREAT l @ms", "LPUSH l x; LPOP l 3; RENAME l m; RPUSH l a; COPY l m; RENAME l n; DEL m n"),
+    ("RPUSH l 3 1 2; MSET w1 3 w2 2 w3 1; HSET h1 f x; SET d 1", "SORT l STORE d; SORT l BY w* GET # GET h*->f DESC LIMIT 0 2 STORE d; SORT l BY w* STORE l; SORT none STORE d; SORT none STORE d; SORT l; SORT_RO l BY w*"),
+    ("RPUSH l 3 1 2; MSET w1 3 w2 2 w3 1", "SORT l BY w* ALPHA STORE d; SORT l ALPHA DESC STORE d; SORT l LIMIT 5 5 STORE d; SORT l LIMIT 5 5 STORE d; SORT l FOO STORE d; SORT w1 STORE d; RPUSH l x; SORT l STORE d; SORT l BY nosort STORE e"),
+    ("SADD g c a b; ZADD z 1 b 2 a; MSET wa 2 wb 1", "SORT g BY nosort STORE d; SORT g BY w* GET w* STORE d; SORT z BY nosort DESC STORE d; SORT z BY w* STORE z; MULTI; SORT g ALPHA STORE e; SET wc 0; SORT g BY w* STORE f; EXEC"),
+    ("RPUSH l 1 2 3; MSET w1 1 w3 5; SET w2 1 PXAT @past; SET d 1 PXAT @past; RPUSH e x; PEXPIREAT e @past", "SORT l BY w*; SORT l GET w* STORE d; SORT none STORE e; SORT e STORE d"),
+    ("RPUSH l 1 2 3; SET w2 1 PXAT @past; SET w3 1 PXAT @past; SET d 1 PXAT @past", "SORT l BY w* GET w* STORE d; MULTI; SET w2 1 PXAT @past; SORT_RO l GET w*; SET x 1; EXEC; SORT d STORE d"),
     ("", "MULTI; SET a 1; SET b 2; EXEC"),
     ("", "MULTI; SET a 1; EXEC; MULTI; EXEC; MULTI; GET a; EXEC; MULTI; SET a 1; DISCARD"),
     ("SET s x", "MULTI; SET a 1; INCR s; SET b 2; EXEC"),
@@ -131,7 +136,7 @@ const CASES: &[(&str, &str)] = &[
 /// Words of the cases that write nothing by themselves.
 #[rustfmt::skip]
 const NOT_WRITES: &[&str] = &[
-    "BITFIELD_RO", "DISCARD", "EXEC", "EXISTS", "GET", "LLEN", "MGET", "MULTI", "NOSUCH", "PFCOUNT", "SELECT",
+    "BITFIELD_RO", "DISCARD", "EXEC", "EXISTS", "GET", "LLEN", "MGET", "MULTI", "NOSUCH", "PFCOUNT", "SELECT", "SORT_RO",
     "TTL", "WATCH",
 ];
 

@@ -290,6 +290,8 @@ fn spawn(kind: Kind, port: u16, dir: &Path, args: &[String]) -> Child {
     command.args(["--appendonly", "no", "--enable-debug-command", "yes"]);
     command.arg("--dir").arg(dir);
     command.args(args);
+    // Real servers sort text as the locale says.
+    command.env("LC_ALL", "C");
     command
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a second handle"))

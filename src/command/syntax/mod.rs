@@ -421,8 +421,6 @@ mod tests {
         "client|tracking",
         "client|trackinginfo",
         "monitor",
-        "sort",
-        "sort_ro",
     ];
 
     #[test]

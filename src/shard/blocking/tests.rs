@@ -229,6 +229,9 @@ fn a_key_may_appear_in_any_way() {
             format!("SELECT 1\nRPUSH {key} x\nSWAPDB 0 1\nSELECT 0"),
             format!("RPUSH {other} x\nLMOVE {other} {key} LEFT LEFT"),
             format!("RPUSH {other} x\nMULTI\nRENAME {other} {key}\nEXEC"),
+            format!("RPUSH {other} x\nSORT {other} ALPHA STORE {key}"),
+            format!("RPUSH {other} x\nSORT {other} BY w_* GET # STORE {key}"),
+            format!("RPUSH {other} x\nMULTI\nSORT {other} ALPHA BY w_* STORE {key}\nEXEC"),
         ] {
             world.call(conns[1], "FLUSHALL");
             assert_eq!(world.text(conns[0], &format!("BLPOP {key} 0")), "");

@@ -131,7 +131,7 @@ impl SortedSet {
         }
         let mut set = Self(Encoding::Listpack(listpack));
         if len / 2 > limits.entries_max {
-            set.convert(seed);
+            set.enlarge(seed);
         }
         Ok(set)
     }
@@ -216,7 +216,7 @@ impl SortedSet {
         seed: &HashSeed,
     ) {
         if count > limits.entries_max || longest > limits.value_len_max {
-            self.convert(seed);
+            self.enlarge(seed);
         }
     }
 
@@ -250,7 +250,7 @@ impl SortedSet {
         {
             return small::insert(listpack, member, score);
         }
-        self.convert(seed);
+        self.enlarge(seed);
         if let Encoding::Large(large) = &mut self.0 {
             large.upsert(member, |_| Some(score));
         }
@@ -453,7 +453,7 @@ impl SortedSet {
         }
     }
 
-    fn convert(&mut self, seed: &HashSeed) {
+    pub fn enlarge(&mut self, seed: &HashSeed) {
         let Encoding::Listpack(listpack) = &self.0 else {
             return;
         };

@@ -12,6 +12,7 @@ mod keys;
 mod lists;
 mod pubsub;
 mod sets;
+mod sort;
 mod sorted_sets;
 mod streams;
 mod strings;
@@ -46,6 +47,7 @@ const FAMILIES: &[&[Template]] = &[
     pubsub::TEMPLATES,
     sorted_sets::TEMPLATES,
     sets::TEMPLATES,
+    sort::TEMPLATES,
     streams::TEMPLATES,
     strings::TEMPLATES,
 ];

@@ -13,7 +13,8 @@ use crate::command::table::{Command, Doc, Flags, Further, KeyAccess, Keys, Run};
 use crate::command::{Ctx, Error, Outcome};
 use crate::keyspace::Entry;
 use crate::protocol::Args;
-use crate::value::list::{Direction, End, List};
+use crate::value::list::{Builder, Direction, List};
+use crate::value::sorted_set::SortedSet;
 use crate::value::{Collection, Kind, ValueRef};
 use options::{Options, Pattern};
 use order::{Element, Elements};
@@ -71,12 +72,13 @@ pub static COMMANDS: &[Command] = &[
 
 fn sort(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let mut options = Options::parse(args)?;
-    let (mut elements, range) = match ctx.find(&args[1]) {
+    let (mut elements, range) = match find_source(ctx, &args[1], options.store.is_some()) {
         Some(entry) => load(entry, &mut options)?,
         None => (Elements::default(), 0..0),
     };
-    if let Some(by) = options.by {
-        read_keys_of_order(ctx, &options, by, &mut elements)?;
+    enlarge_sorted_set(ctx, &args[1]);
+    if let Some(by @ Pattern::Key(_)) = options.by {
+        read_keys_of_order(ctx, by, &mut elements);
     }
     elements.sort(&options, range.end)?;
     match options.store {
@@ -84,6 +86,34 @@ fn sort(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         None => reply(ctx, &options, &elements, range),
     }
     Ok(())
+}
+
+/// What is to be sorted. A request that stores looks it up as a writer, which counts neither hits
+/// nor misses.
+fn find_source<'c>(ctx: &'c mut Ctx<'_>, key: &[u8], stores: bool) -> Option<&'c Entry> {
+    if !stores {
+        return ctx.find(key);
+    }
+    ctx.prepare_write(ctx.db, key);
+    match ctx.no_touch {
+        true => ctx.database().get(key),
+        false => ctx.database().get_touch(key),
+    }
+}
+
+/// Redis turns a small sorted set that it sorts into the large form, and leaves it so.
+fn enlarge_sorted_set(ctx: &mut Ctx<'_>, key: &[u8]) {
+    let db = ctx.db;
+    let small = match ctx.keyspace.db(db).get(key).map(Entry::value) {
+        Some(ValueRef::SortedSet(set)) => set.as_listpack().is_some(),
+        _ => false,
+    };
+    if small
+        && let Some(entry) = ctx.keyspace.db_mut(db).get_mut(key)
+        && let Some(set) = entry.collection_mut::<SortedSet>()
+    {
+        set.enlarge(&ctx.state.settings.seed);
+    }
 }
 
 /// The elements, and which of them are wanted once they are sorted. Where nothing is to be sorted
@@ -104,14 +134,16 @@ fn load(entry: &Entry, options: &mut Options<'_>) -> Result<(Elements, Range<usi
     }
     let range = options.range(len);
     let unsorted = options.by == Some(Pattern::Nothing);
-    let mut elements = Elements::default();
+    let mut elements = Elements::of(value.kind() == Kind::List);
     match value {
         ValueRef::List(list) if unsorted => {
             let (start, direction) = match options.descending {
                 true => (len - 1 - range.start.min(len - 1), Direction::Backward),
                 false => (range.start, Direction::Forward),
             };
-            list.walk_some(start, range.len(), direction, |element| elements.push(element));
+            list.walk_some(start, range.len(), direction, |element| {
+                elements.push(element)
+            });
         }
         ValueRef::List(list) => list.for_each(|element| elements.push(element)),
         ValueRef::SortedSet(set) if unsorted => {
@@ -119,7 +151,9 @@ fn load(entry: &Entry, options: &mut Options<'_>) -> Result<(Elements, Range<usi
                 true => len - range.end..len - range.start,
                 false => range.clone(),
             };
-            set.walk(ranks, options.descending, |element, _| elements.push(element));
+            set.walk(ranks, options.descending, |element, _| {
+                elements.push(element)
+            });
         }
         ValueRef::SortedSet(set) => set.for_each(|element, _| elements.push(element)),
         ValueRef::Set(set) => set.iter().for_each(|element| elements.push(element)),
@@ -132,15 +166,7 @@ fn load(entry: &Entry, options: &mut Options<'_>) -> Result<(Elements, Range<usi
 }
 
 /// Finds what the elements are ordered by.
-fn read_keys_of_order(
-    ctx: &mut Ctx<'_>,
-    options: &Options<'_>,
-    by: Pattern<'_>,
-    elements: &mut Elements,
-) -> Outcome {
-    if by == Pattern::Nothing {
-        return Ok(());
-    }
+fn read_keys_of_order(ctx: &mut Ctx<'_>, by: Pattern<'_>, elements: &mut Elements) {
     let mut text = Vec::new();
     for at in 0..elements.len() {
         text.clear();
@@ -148,7 +174,6 @@ fn read_keys_of_order(
             elements.order_by(at, &text);
         }
     }
-    Ok(())
 }
 
 /// Appends what a pattern leads to for an element; whether there is anything.
@@ -203,27 +228,27 @@ fn store(
     target: &[u8],
 ) {
     let limits = ctx.settings().list_limits;
-    let mut list = List::new();
-    let mut push = |text: &[u8]| {
-        list.prepare(text.len(), 1, &limits);
-        list.push(End::Back, text, &limits);
-    };
+    let mut list = Builder::new(&limits);
     let mut text = Vec::new();
     for at in range {
         let element = elements.text(at);
         if options.gets.is_empty() {
-            push(element);
+            list.element(element);
         }
         for pattern in &options.gets {
             // What is missing is stored as an empty string.
             text.clear();
             look_up(ctx, *pattern, element, &mut text);
-            push(&text);
+            list.element(&text);
         }
     }
-    let count = list.len();
-    if count > 0 {
+    let list = list.finish();
+    let count = list.as_ref().map_or(0, List::len);
+    if let Some(list) = list {
         ctx.prepare_write(ctx.db, target);
+        if elements.are_tied(options) {
+            propagate_result(ctx, &list, target);
+        }
         ctx.set_value(target, Box::new(list).wrap(), None);
         ctx.changed(target, count as u64);
         ctx.notify(Class::LIST, "sortstore", target);
@@ -232,6 +257,16 @@ fn store(
         ctx.notify(Class::GENERIC, "del", target);
     }
     ctx.reply.integer(count as i64);
+}
+
+/// Replicas store what was stored here, not what their own sorting makes of elements among which
+/// nothing decides.
+fn propagate_result(ctx: &mut Ctx<'_>, list: &List, target: &[u8]) {
+    let elements = list.to_vec();
+    let mut push: Vec<&[u8]> = vec![b"RPUSH", target];
+    push.extend(elements.iter().map(Vec::as_slice));
+    ctx.propagate_as(&[b"DEL", target]);
+    ctx.propagate_as(&push);
 }
 
 /// The keys to which the patterns of a request lead from the elements of `entry`.

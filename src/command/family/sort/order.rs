@@ -15,6 +15,8 @@ type Span = (usize, usize);
 pub(super) struct Elements {
     text: Vec<u8>,
     all: Vec<Item>,
+    /// They come from a list, whose order decides where nothing else does.
+    listed: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -26,6 +28,14 @@ struct Item {
 }
 
 impl Elements {
+    /// No elements yet, of a list or of something that has no order of its own.
+    pub fn of(listed: bool) -> Self {
+        Elements {
+            listed,
+            ..Elements::default()
+        }
+    }
+
     pub fn push(&mut self, element: Element<'_>) {
         let start = self.text.len();
         element.write(&mut self.text);
@@ -80,25 +90,26 @@ impl Elements {
         }
         // For a reply Redis compares as the locale says, which without one ends at a NUL.
         let exact = options.store.is_some();
+        let by_element = |a: &Item, b: &Item| self.span(a.element).cmp(self.span(b.element));
         let compare = |a: &Item, b: &Item| {
             let order = match (options.alpha, options.by) {
-                (false, _) => a
-                    .score
-                    .total_cmp(&b.score)
-                    .then_with(|| self.span(a.element).cmp(self.span(b.element))),
+                (false, _) => a.score.total_cmp(&b.score),
                 (true, Some(_)) => match (a.by, b.by) {
                     (Some(a), Some(b)) => collate(self.span(a), self.span(b), exact),
                     (a, b) => a.is_some().cmp(&b.is_some()),
                 },
                 (true, None) => collate(self.span(a.element), self.span(b.element), exact),
             };
+            let order = match options.alpha && self.listed {
+                true => order,
+                false => order.then_with(|| by_element(a, b)),
+            };
             match options.descending {
                 true => order.reverse(),
                 false => order,
             }
         };
-        let unequal = !options.alpha;
-        if unequal && wanted > 0 && wanted < all.len() {
+        if !options.alpha && wanted > 0 && wanted < all.len() {
             // Nothing beyond what is wanted has to be in order.
             all.select_nth_unstable_by(wanted - 1, compare);
             all[..wanted].sort_by(compare);
@@ -107,6 +118,18 @@ impl Elements {
         }
         self.all = all;
         Ok(())
+    }
+
+    /// Whether different elements, once sorted, have equal places: which comes first differs from
+    /// server to server.
+    pub fn are_tied(&self, options: &Options<'_>) -> bool {
+        let text = |span: Option<Span>| span.map(|span| self.span(span));
+        options.alpha
+            && matches!(options.by, Some(Pattern::Key(_)))
+            && self.all.windows(2).any(|pair| {
+                text(pair[0].by) == text(pair[1].by)
+                    && self.span(pair[0].element) != self.span(pair[1].element)
+            })
     }
 }
 

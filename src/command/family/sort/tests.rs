@@ -11,7 +11,13 @@ fn strings(reply: &str) -> String {
     let lines: Vec<&str> = reply.split("\r\n").collect();
     let found: Vec<&str> = (0..lines.len())
         .filter(|at| lines[*at].starts_with('$'))
-        .map(|at| if lines[at] == "$-1" { "-" } else { lines[at + 1] })
+        .map(|at| {
+            if lines[at] == "$-1" {
+                "-"
+            } else {
+                lines[at + 1]
+            }
+        })
         .collect();
     found.join(" ")
 }
@@ -90,7 +96,10 @@ fn patterns_lead_to_strings_and_fields() {
         ("SORT l BY miss* DESC", "3 2 10 1"),
         ("SORT l BY miss* ALPHA", "3 1 2 10"),
         ("SORT l GET w* GET # GET fixed", "5 1 - 3 2 - 8 3 - 1 10 -"),
-        ("SORT l BY h*->g GET h*->f GET h*-> GET h*->no", "- - - - - - B - - A - -"),
+        (
+            "SORT l BY h*->g GET h*->f GET h*-> GET h*->no",
+            "- - - - - - B - - A - -",
+        ),
         ("SORT l BY nosort GET h*", "- - - -"),
         ("SORT l BY nosort LIMIT 1 1 GET w*->f GET w*", "- 5"),
         ("SORT_RO l GET w* LIMIT 3 1", "1"),
@@ -106,15 +115,26 @@ fn what_is_no_number_is_an_error_unless_text_is_sorted() {
         ("", true),
         (" 2", true),
         ("0x10", true),
+        ("0x1p3", true),
         ("-inf", true),
+        ("INF", true),
+        ("infinity", true),
         ("1e3", true),
+        (".5", true),
+        ("5.", true),
+        ("+5", true),
         ("2\\x00rest", true),
         ("2 ", false),
         (" ", false),
         ("2x", false),
+        ("0x", false),
+        ("1e", false),
+        (".", false),
+        ("1_0", false),
         ("nan", false),
         ("1e400", false),
         ("1e-400", false),
+        ("1e-310", false),
     ] {
         bench.run("DEL l");
         bench.run(&format!("RPUSH l 1 \"{element}\""));
@@ -177,6 +197,51 @@ fn a_result_is_stored_as_a_list() {
     assert_eq!(bench.run("SORT none STORE d"), ":0\r\n");
     assert_eq!(bench.run("SORT l BY w* STORE l"), ":4\r\n");
     assert_eq!(strings(&bench.run("LRANGE l 0 -1")), "10 2 1 3");
+}
+
+#[test]
+fn a_sorted_set_stays_in_the_large_form() {
+    let mut bench = bench();
+    for line in ["SORT z FOO", "SORT l", "ZCARD z"] {
+        bench.run(line);
+        assert_eq!(
+            bench.run("OBJECT ENCODING z"),
+            "$8\r\nlistpack\r\n",
+            "{line}"
+        );
+    }
+    assert_eq!(bench.run("SORT_RO z LIMIT 0 0"), NOT_NUMBERS);
+    assert_eq!(bench.run("OBJECT ENCODING z"), "$8\r\nskiplist\r\n");
+    assert_eq!(
+        strings(&bench.run("ZRANGE z 0 -1 WITHSCORES")),
+        "d 0 b 1 a 2 c 3"
+    );
+}
+
+#[test]
+fn what_nothing_decides_is_propagated_as_what_was_stored() {
+    let mut bench = bench();
+    for (line, sent) in [
+        (
+            "SORT l BY miss* ALPHA GET w* STORE d",
+            "MULTI; DEL d; RPUSH d 8 5 3 1; EXEC",
+        ),
+        (
+            "SORT s BY miss* ALPHA DESC LIMIT 0 2 STORE d",
+            "MULTI; DEL d; RPUSH d 4 3; EXEC",
+        ),
+        ("SORT l BY miss* STORE d", "SORT l BY miss* STORE d"),
+        ("SORT l BY w* ALPHA STORE d", "SORT l BY w* ALPHA STORE d"),
+        ("SORT l ALPHA STORE d", "SORT l ALPHA STORE d"),
+    ] {
+        bench.run(line);
+        assert_eq!(bench.propagated().join("; "), sent, "{line}");
+    }
+    bench.run("RPUSH twice 1 2 1 2");
+    bench.propagated();
+    let line = "SORT twice BY w* ALPHA STORE d";
+    bench.run(line);
+    assert_eq!(bench.propagated(), [line]);
 }
 
 #[test]
