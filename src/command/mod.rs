@@ -95,6 +95,27 @@ pub struct DataState {
     pub pubsub: pubsub::PubSub,
 }
 
+impl DataState {
+    /// Notes an event of a key, if anybody may want to know of it.
+    #[inline]
+    fn notify(&mut self, db: usize, class: notify::Class, event: &'static str, key: &[u8]) {
+        if self.settings.notify.has(class) {
+            self.notifications.push(notify::Notification {
+                db,
+                class,
+                event,
+                key: key.into(),
+            });
+        }
+    }
+
+    /// Counts and notes a read of a key that is not there.
+    fn missed(&mut self, db: usize, key: &[u8]) {
+        self.stats.keyspace_misses += 1;
+        self.notify(db, notify::Class::KEY_MISS, "keymiss", key);
+    }
+}
+
 /// On whose behalf a command runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
@@ -217,6 +238,7 @@ impl<'a> Ctx<'a> {
         self.effects.request(db as u32, &[name, key]);
         self.state.stats.expired_keys += 1;
         self.state.watched.touch_expired(db, key);
+        self.notify_in(db, notify::Class::EXPIRED, "expired", key);
     }
 
     /// The command by which the deletion of expired keys is propagated.
@@ -264,7 +286,7 @@ impl<'a> Ctx<'a> {
         let found = found.filter(|entry| !(hides && entry.is_expired(now_ms)));
         match found {
             Some(_) => self.state.stats.keyspace_hits += 1,
-            None => self.state.stats.keyspace_misses += 1,
+            None => self.state.missed(db, key),
         }
         (found, self.reply)
     }
@@ -300,8 +322,8 @@ impl<'a> Ctx<'a> {
         if self.keyspace.db(db).expires() == 0 || self.is_live(db, key) {
             return;
         }
-        if self.origin == Origin::Replica {
-            self.drop_key(db, key);
+        if self.origin == Origin::Replica && self.drop_key(db, key) {
+            self.notify_in(db, notify::Class::EXPIRED, "expired", key);
         }
     }
 
@@ -420,6 +442,7 @@ impl<'a> Ctx<'a> {
             self.prepare_write(self.db, key);
         }
         let previous = self.database().set_string(key, value, expiry);
+        let mut is_new = previous.is_none();
         // Found out afterwards, so that a plain SET needs no second look-up.
         if self.origin == Origin::Primary
             && expiry != SetExpiry::Keep
@@ -429,14 +452,19 @@ impl<'a> Ctx<'a> {
             && self.now_ms > at
         {
             self.expired(self.db, key);
+            is_new = true;
+        }
+        if is_new {
+            self.notify(notify::Class::NEW, "new", key);
         }
     }
 
     /// Stores a new value of any type under `key`, over whatever was there.
     pub fn set_value(&mut self, key: &[u8], value: Value, expire_at_ms: Option<u64>) {
         let database = self.database();
-        if let Some(old) = database.insert(Entry::new(key, value, expire_at_ms)) {
-            database.discard(old);
+        match database.insert(Entry::new(key, value, expire_at_ms)) {
+            Some(old) => database.discard(old),
+            None => self.notify(notify::Class::NEW, "new", key),
         }
     }
 
@@ -458,6 +486,7 @@ impl<'a> Ctx<'a> {
         let removed = self.remove(key);
         if removed {
             self.changed(key, 1);
+            self.notify(notify::Class::GENERIC, "del", key);
             self.propagate_as(&[self.expired_name(), key]);
         }
         removed
@@ -474,6 +503,11 @@ impl<'a> Ctx<'a> {
         self.state.watched.touch(db, key);
     }
 
+    /// Notes that a read found nothing.
+    pub fn missed(&mut self, key: &[u8]) {
+        self.state.missed(self.db, key);
+    }
+
     /// Notes an event of a key of the selected database, if anybody may want to know of it.
     pub fn notify(&mut self, class: notify::Class, event: &'static str, key: &[u8]) {
         self.notify_in(self.db, class, event, key);
@@ -481,14 +515,7 @@ impl<'a> Ctx<'a> {
 
     /// As [`Ctx::notify`], in another database.
     pub fn notify_in(&mut self, db: usize, class: notify::Class, event: &'static str, key: &[u8]) {
-        if self.state.settings.notify.has(class) {
-            self.state.notifications.push(notify::Notification {
-                db,
-                class,
-                event,
-                key: key.into(),
-            });
-        }
+        self.state.notify(db, class, event, key);
     }
 
     /// Counts changes that touch no watched key (FLUSHALL of nothing, PUBLISH …).

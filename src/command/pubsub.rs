@@ -26,6 +26,8 @@ pub enum Space {
     Shard,
     /// A pattern of channels, of PSUBSCRIBE.
     Pattern,
+    /// The lines of MONITOR; it has one name, the empty one.
+    Monitor,
 }
 
 /// A message on its way to the subscribers of a channel.
@@ -55,6 +57,15 @@ impl Message {
         }
     }
 
+    /// A line of MONITOR.
+    pub fn line(line: Vec<u8>) -> Self {
+        Message {
+            space: Space::Monitor,
+            tail: line.into(),
+            channel: (0, 0),
+        }
+    }
+
     /// The channel's name.
     pub fn channel(&self) -> &[u8] {
         &self.tail[self.channel.0..][..self.channel.1]
@@ -77,7 +88,7 @@ pub fn place_of(space: Space, name: &[u8]) -> &[u8] {
     };
     match space {
         Space::Channel => key().unwrap_or(name),
-        Space::Shard | Space::Pattern => name,
+        Space::Shard | Space::Pattern | Space::Monitor => name,
     }
 }
 
@@ -89,6 +100,7 @@ pub struct Directory {
     channels: HashMap<Name, Listeners, RandomState>,
     shard_channels: HashMap<Name, Listeners, RandomState>,
     patterns: HashMap<Name, Listeners, RandomState>,
+    monitors: HashMap<Name, Listeners, RandomState>,
 }
 
 impl Directory {
@@ -99,6 +111,7 @@ impl Directory {
             channels: empty(),
             shard_channels: empty(),
             patterns: empty(),
+            monitors: empty(),
         }
     }
 
@@ -107,6 +120,7 @@ impl Directory {
             Space::Channel => &self.channels,
             Space::Shard => &self.shard_channels,
             Space::Pattern => &self.patterns,
+            Space::Monitor => &self.monitors,
         }
     }
 
@@ -116,6 +130,7 @@ impl Directory {
             Space::Channel => &mut self.channels,
             Space::Shard => &mut self.shard_channels,
             Space::Pattern => &mut self.patterns,
+            Space::Monitor => &mut self.monitors,
         };
         if on {
             let listeners = names.entry(name.clone()).or_default();
@@ -160,7 +175,7 @@ impl Directory {
         let direct = count(self.listeners(space, channel));
         match space {
             Space::Channel => direct + self.matching(channel).map(|(_, l)| count(l)).sum::<u64>(),
-            Space::Shard | Space::Pattern => direct,
+            Space::Shard | Space::Pattern | Space::Monitor => direct,
         }
     }
 
@@ -219,7 +234,7 @@ impl Lent {
     fn of(&self, space: Space) -> &HashMap<Name, u64, RandomState> {
         match space {
             Space::Shard => &self.shard_channels,
-            Space::Channel | Space::Pattern => &self.channels,
+            _ => &self.channels,
         }
     }
 
@@ -227,7 +242,7 @@ impl Lent {
     pub fn insert(&mut self, space: Space, channel: Name, receivers: u64) {
         let counts = match space {
             Space::Shard => &mut self.shard_channels,
-            Space::Channel | Space::Pattern => &mut self.channels,
+            _ => &mut self.channels,
         };
         counts.insert(channel, receivers);
     }

@@ -41,6 +41,7 @@ pub enum SessionOp {
     Info,
     Time,
     Role,
+    Monitor,
     LastSave,
     Shutdown,
     ConfigGet,

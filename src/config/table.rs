@@ -305,6 +305,6 @@ directives! {
             "latency-tracking-info-percentiles", Percentiles, "50 99 99.9", Mutable;
         "Classes of keyspace events to publish; empty: none"
         notify_keyspace_events: String =
-            "notify-keyspace-events", Events, "", Mutable, checks::no_events;
+            "notify-keyspace-events", Events, "", Mutable;
     }
 }

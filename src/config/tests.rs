@@ -431,7 +431,6 @@ fn what_is_not_supported_yet_is_refused_in_one_line() {
         ("save", "900 1"),
         ("appendonly", "yes"),
         ("maxmemory", "1gb"),
-        ("notify-keyspace-events", "KEA"),
     ] {
         let text = error(&[], &[&format!("--{name}"), value]);
         let reason = text.lines().last().expect("a reason").to_owned();

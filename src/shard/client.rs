@@ -193,7 +193,14 @@ impl Client {
 
     /// Whether it listens to any channel or pattern.
     pub fn is_subscriber(&self) -> bool {
-        self.pubsub.as_ref().is_some_and(|own| !own.is_empty())
+        self.pubsub
+            .as_ref()
+            .is_some_and(|own| own.counts() != (0, 0, 0))
+    }
+
+    /// Whether it is told every command.
+    pub fn is_monitor(&self) -> bool {
+        self.pubsub.as_ref().is_some_and(|own| own.monitors())
     }
 
     /// Whether it waits for something that CLIENT LIST and INFO call blocking.
@@ -230,6 +237,7 @@ impl Client {
         match self.class {
             Class::Replica => letters.push('S'),
             Class::Upstream => letters.push('M'),
+            Class::Normal if self.is_monitor() => letters.push('O'),
             Class::Normal => {}
         }
         if self.is_subscriber() {

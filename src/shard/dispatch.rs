@@ -298,6 +298,12 @@ impl Shard {
                 return Err(READONLY.into());
             }
         }
+        if client.pubsub.is_some()
+            && client.is_monitor()
+            && command.flags.has(Flags::WRITE.or(Flags::READONLY))
+        {
+            return Err("ERR Replica can't interact with the keyspace".into());
+        }
         if client.pubsub.is_some() && only_listens(client) && !fits_a_subscriber(command) {
             return Err(format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
@@ -480,6 +486,7 @@ impl Shard {
             self.add_to_run(client, parsed, owner);
             return;
         }
+        self.show(client, command, client.db, args);
         let silent = client.reply_mode != ReplyMode::On;
         let mark = client.reply.len();
         let done = self.execute(
@@ -523,6 +530,7 @@ impl Shard {
             self.begin_transaction(shell, client, Kind::Command, vec![request]);
             return;
         }
+        self.show(client, request.command, client.db, request.args());
         let part = self.run_part(&request);
         let mark = client.reply.len();
         let mut effects = std::mem::take(&mut self.effects);

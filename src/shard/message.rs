@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::command::notify::Notification;
 use crate::command::pubsub::{Message, Name, Space};
 use crate::command::watched::Token;
 use crate::command::{Command, Part};
@@ -191,6 +192,8 @@ pub struct Release {
     pub entries: Vec<(usize, Entry)>,
     /// Keys that the transaction changed, for their watchers.
     pub touched: Vec<(usize, Box<[u8]>)>,
+    /// Events of keys of the receiver, told before it unlocks them.
+    pub events: Vec<Notification>,
     /// Keys whose copy expired at the home, which has propagated the deletion.
     pub expired: Vec<(usize, Box<[u8]>)>,
 }

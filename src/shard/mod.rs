@@ -23,6 +23,7 @@ mod introspection;
 mod keys_tests;
 pub mod locks;
 pub mod message;
+mod monitor;
 mod multi;
 pub mod output;
 mod owner;
@@ -148,6 +149,8 @@ pub struct Shard {
     registry: pubsub::Registry,
     /// Messages for a connection that is being worked on.
     late: Vec<pubsub::Late>,
+    /// Some connection, of whatever shard, is told every command.
+    monitored: bool,
     background: background::Background,
     run_spent: run::Spent,
 }
@@ -183,6 +186,7 @@ impl Shard {
             slots: Vec::new(),
             registry: pubsub::Registry::new(state.clone()),
             late: Vec::new(),
+            monitored: false,
             by_id: HashMap::with_hasher(state),
             ready: Vec::new(),
             with_output: Vec::new(),
@@ -293,6 +297,7 @@ impl Shard {
     /// Publishes the tick's effects, then lets everything out: messages first, then replies.
     pub fn end_tick(&mut self, shell: &mut dyn Shell) {
         self.drain_own_messages(shell);
+        self.send_news();
         self.publish();
         self.flush_messages(shell);
         self.flush_outputs(shell);
@@ -439,7 +444,7 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
             config.maxmemory_policy,
             MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
         ),
-        notify: crate::command::notify::Class::default(),
+        notify: crate::command::notify::Class::parse(&config.notify_keyspace_events),
         seed: crate::value::HashSeed(shared.process.seed),
     }
 }

@@ -46,22 +46,30 @@ impl Shard {
         self.forget_watches(watched);
     }
 
-    pub(super) fn exec(&mut self, shell: &mut dyn Shell, client: &mut Client) {
+    pub(super) fn exec(&mut self, shell: &mut dyn Shell, client: &mut Client, args: Args<'_>) {
+        let ran = self.exec_now(shell, client);
+        if ran && let Some(command) = client.shown_command {
+            self.show(client, command, client.db, args);
+        }
+    }
+
+    /// EXEC itself; false if it goes on as a transaction over several shards.
+    fn exec_now(&mut self, shell: &mut dyn Shell, client: &mut Client) -> bool {
         let Some(multi) = client.multi.take() else {
             self.answer(client, |reply| reply.error("ERR EXEC without MULTI"));
-            return;
+            return true;
         };
         if multi.failed {
             self.unwatch(client);
             self.answer(client, |reply| {
                 reply.error("EXECABORT Transaction discarded because of previous errors.");
             });
-            return;
+            return true;
         }
         if let Some(text) = self.refuses_transaction(&multi) {
             self.unwatch(client);
             self.answer(client, |reply| reply.error(text));
-            return;
+            return true;
         }
         let requests = with_selects(multi.queued, client.db, self.data.settings.databases);
         if self.keyspace.snapshot_active() {
@@ -74,9 +82,10 @@ impl Shard {
         }
         if self.runs_here(client, &requests) {
             self.exec_here(shell, client, &requests);
-        } else {
-            self.begin_transaction(shell, client, Kind::Exec, requests);
+            return true;
         }
+        self.begin_transaction(shell, client, Kind::Exec, requests);
+        false
     }
 
     /// Conditions may have changed since the commands were queued.
@@ -138,6 +147,12 @@ impl Shard {
         let mut wrote = false;
         for request in requests {
             wrote |= self.exec_one(client, request, &mut reply);
+            self.show(
+                client,
+                request.command,
+                request_db(client, request),
+                request.args(),
+            );
             self.send_news();
         }
         self.effects.end_unit();
@@ -303,6 +318,14 @@ impl Shard {
             }
         }
         self.put_client(shell, client);
+    }
+}
+
+/// The database that MONITOR shows with a queued command: SELECT's is the one chosen.
+pub(super) fn request_db(client: &Client, request: &OwnedRequest) -> usize {
+    match request.command.run {
+        Runs::Session(_) => client.db,
+        _ => request.db,
     }
 }
 

@@ -285,6 +285,8 @@ impl Shard {
         for (db, key) in release.touched {
             self.data.watched.touch(db, &key);
         }
+        self.data.notifications.extend(release.events);
+        self.send_news();
     }
 
     fn unlock_for(&mut self, tx: TxId, shell: &mut dyn Shell) {

@@ -225,7 +225,11 @@ impl Shard {
             .filter(|e| e.command.is_some())
             .count() as u32;
         for index in 0..client.run.entries.len() {
-            let own = client.run.entries[index].own.take();
+            // The bytes are shared: they are shown when the command has run.
+            let own = match self.monitored {
+                true => client.run.entries[index].own.clone(),
+                false => client.run.entries[index].own.take(),
+            };
             let entry = &client.run.entries[index];
             let Some(command) = entry.command else {
                 continue;
@@ -492,6 +496,9 @@ impl Shard {
         if client.run.missing > 0 {
             return;
         }
+        if self.monitored {
+            self.show_run(client);
+        }
         for index in 0..client.run.entries.len() {
             let entry = &mut client.run.entries[index];
             if entry.silent {
@@ -511,6 +518,17 @@ impl Shard {
         self.runs_away -= 1;
         self.list_output(client);
         self.list_ready(client);
+    }
+
+    /// Shows the commands of a run that has been run, but not what was answered at once.
+    #[cold]
+    fn show_run(&mut self, client: &Client) {
+        let run = &client.run;
+        for entry in &run.entries {
+            if let Some(command) = entry.command {
+                self.show(client, command, entry.db as usize, run.args(entry));
+            }
+        }
     }
 
     /// A run executed as a transaction: its replies, in order, are in `replies`.

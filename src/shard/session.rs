@@ -50,6 +50,10 @@ impl Shard {
         self.stats.commands[number].calls += 1;
         let errors = self.stats.total_error_replies;
         self.run_session(shell, client, op, parsed);
+        // EXEC is shown after its commands, when they have run.
+        if op != SessionOp::Exec {
+            self.show(client, parsed.command, client.db, parsed.args);
+        }
         // What fails within EXEC is counted there, command by command.
         if op != SessionOp::Exec && self.stats.total_error_replies > errors {
             self.stats.commands[number].failed += 1;
@@ -65,7 +69,7 @@ impl Shard {
     ) {
         let args = parsed.args;
         match op {
-            SessionOp::Exec => self.exec(shell, client),
+            SessionOp::Exec => self.exec(shell, client, args),
             SessionOp::Watch => self.watch(client, args),
             SessionOp::Subscribe(space) => self.subscribe(client, space, args, false),
             SessionOp::Unsubscribe(space) => self.unsubscribe(client, space, args, false),
@@ -87,6 +91,7 @@ impl Shard {
             }
             SessionOp::ConfigResetStat => self.ask(client, Purpose::Ok, &Question::ResetStats),
             SessionOp::ConfigSet => self.config_set(client, args),
+            SessionOp::Monitor => self.monitor(client),
             SessionOp::Shutdown => self.shutdown(shell, client, args),
             SessionOp::DebugPopulate => self.debug_populate(client, args),
             SessionOp::DebugSleep => self.debug_sleep(client, args),
@@ -160,6 +165,7 @@ impl Shard {
             | SessionOp::Sync
             | SessionOp::ReplConf
             | SessionOp::Shutdown
+            | SessionOp::Monitor
             | SessionOp::DebugPopulate
             | SessionOp::DebugObject
             | SessionOp::DebugDigestValue => self.session_out_of_place(client, op, parsed),
@@ -194,6 +200,9 @@ impl Shard {
                 });
                 self.answer(client, Reply::ok);
             }
+            SessionOp::Monitor => self.answer(client, |reply| {
+                reply.error("ERR MONITOR isn't allowed for DENY BLOCKING client");
+            }),
             // A transaction is one moment: nobody could tell that it slept.
             SessionOp::DebugSleep => self.answer(client, Reply::ok),
             SessionOp::Wait => {

@@ -14,11 +14,12 @@
 //! fetched command by command, and commands that run everywhere send their parts out under the
 //! lock.
 
+use crate::command::notify::Notification;
 use crate::command::pubsub::{Lent, Message};
 use crate::command::table::{self, Run as Runs};
 use crate::command::{Effects, Env, Outcome, Part, run as run_command};
 use crate::keyspace::Entry;
-use crate::protocol::Reply;
+use crate::protocol::{Args, Reply};
 
 use super::client::{Client, Waiting};
 use super::locks::{Mode, TxId};
@@ -66,6 +67,8 @@ pub struct Tx {
     /// Who will receive what its commands say.
     receivers: Lent,
     said: Vec<Message>,
+    /// What its commands noted of keys: told by the keys' owners, in the order of each key.
+    events: Vec<Notification>,
     now_ms: u64,
     no_touch: bool,
     /// Effects of a transaction that lasts several ticks: whole shards are locked, so nothing
@@ -96,6 +99,7 @@ impl Tx {
             touched: Vec::new(),
             receivers: Lent::default(),
             said: Vec::new(),
+            events: Vec::new(),
             now_ms: 0,
             no_touch: false,
             effects: Effects::default(),
@@ -319,12 +323,22 @@ impl Shard {
                 touched[at].push((db, key));
             }
         }
+        let mut events: Vec<Vec<Notification>> = Vec::new();
+        events.resize_with(tx.shares.len(), Vec::new);
+        for event in std::mem::take(&mut tx.events) {
+            let owner = self.shared.owner(&event.key);
+            if let Some(at) = tx.shares.iter().position(|share| share.shard == owner) {
+                events[at].push(event);
+            }
+        }
+        let touched = touched.into_iter().zip(events);
         let shares = tx.shares.iter_mut().zip(touched);
-        for (share, touched) in shares.filter(|(share, _)| share.granted) {
+        for (share, (touched, events)) in shares.filter(|(share, _)| share.granted) {
             let expired = std::mem::take(&mut share.expired);
             let mut release = Release {
                 entries: Vec::with_capacity(share.keys.len()),
                 touched,
+                events,
                 expired,
             };
             let lent = share
@@ -413,6 +427,7 @@ impl Shard {
         }
         self.return_entries(tx);
         tx.touched.extend(self.data.watched.stop_recording());
+        tx.events.append(&mut self.data.notifications);
     }
 
     fn borrow_entries(&mut self, tx: &mut Tx) {
@@ -609,6 +624,7 @@ impl Shard {
         self.run_request(tx, tx.next);
         std::mem::swap(&mut self.effects, &mut tx.effects);
         self.return_entries(tx);
+        tx.events.append(&mut self.data.notifications);
         let touched = self.data.watched.stop_recording();
         for share in tx.shares.iter_mut().filter(|share| !share.keys.is_empty()) {
             let mut release = Release::default();
@@ -720,10 +736,36 @@ impl Shard {
             client.reply.append(tx.reply.take());
         }
         client.waiting = Waiting::No;
+        if self.monitored {
+            self.show_transaction(&client, &tx);
+        }
         self.hold_reply(&mut client, mark, true);
         self.list_output(&mut client);
         self.list_ready(&client);
         self.put_client(shell, client);
+    }
+
+    /// Shows the commands of a transaction that has run. A failed EXEC has run none.
+    #[cold]
+    fn show_transaction(&mut self, client: &Client, tx: &Tx) {
+        for (at, request) in tx.requests.iter().enumerate().take(tx.ends.len()) {
+            // SELECT is shown with what it chose: the database of the command after it.
+            let db = match request.command.run {
+                Runs::Session(_) => tx.requests.get(at + 1).map_or(client.db, |next| next.db),
+                _ => request.db,
+            };
+            self.show(client, request.command, db, request.args());
+        }
+        if tx.kind == Kind::Exec
+            && let Some(command) = client.shown_command
+        {
+            let exec: &[u8] = b"EXEC";
+            let span = crate::protocol::Span {
+                start: 0,
+                len: exec.len() as u32,
+            };
+            self.show(client, command, client.db, Args::new(exec, &[span]));
+        }
     }
 
     /// Remembers that a client wrote in this tick, in this shard's batch.

@@ -225,6 +225,7 @@ pub const ELSEWHERE: &[&str] = &[
     "COMMAND",
     "CONFIG",
     "INFO",
+    "MONITOR",
     "PSUBSCRIBE",
     "PUNSUBSCRIBE",
     "QUIT",

@@ -120,6 +120,16 @@ pub static COMMANDS: &[Command] = &[
         ),
         &["@admin", "@dangerous"],
     ),
+    row(
+        ("monitor", "monitor"),
+        1,
+        SessionOp::Monitor,
+        Flags::ADMIN
+            .or(Flags::NOSCRIPT)
+            .or(Flags::LOADING)
+            .or(Flags::STALE),
+        ("Shows every command that is run.", "1.0.0", ""),
+    ),
     with_categories(
         row(
             ("role", "role"),

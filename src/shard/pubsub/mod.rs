@@ -13,6 +13,7 @@ use ahash::RandomState;
 use bytes::Bytes;
 use hashbrown::{HashMap, HashSet};
 
+use crate::command::notify::{Class, Notification};
 use crate::command::pubsub::{Message, Name, Space, place_of};
 use crate::protocol::{Reply, Version, encode};
 
@@ -33,6 +34,7 @@ pub struct Subscriptions {
     channels: HashSet<Name, RandomState>,
     shard_channels: HashSet<Name, RandomState>,
     patterns: HashSet<Name, RandomState>,
+    monitors: HashSet<Name, RandomState>,
     /// Shards that have not yet heard of what it does at this moment.
     missing: u32,
     /// What it gets once they have: confirmations, and messages that came after them.
@@ -49,6 +51,7 @@ impl Subscriptions {
             Space::Channel => &mut self.channels,
             Space::Shard => &mut self.shard_channels,
             Space::Pattern => &mut self.patterns,
+            Space::Monitor => &mut self.monitors,
         }
     }
 
@@ -61,16 +64,21 @@ impl Subscriptions {
         )
     }
 
+    /// Whether it is told every command.
+    pub fn monitors(&self) -> bool {
+        !self.monitors.is_empty()
+    }
+
     /// Whether it listens to nothing.
     pub fn is_empty(&self) -> bool {
-        self.counts() == (0, 0, 0)
+        self.counts() == (0, 0, 0) && self.monitors.is_empty()
     }
 
     /// The count that a confirmation shows.
     fn shown(&self, space: Space) -> usize {
         match space {
             Space::Shard => self.shard_channels.len(),
-            Space::Channel | Space::Pattern => self.channels.len() + self.patterns.len(),
+            _ => self.channels.len() + self.patterns.len(),
         }
     }
 
@@ -94,6 +102,7 @@ pub(super) struct Registry {
     channels: Subscribers,
     shard_channels: Subscribers,
     patterns: Subscribers,
+    monitors: Subscribers,
     state: RandomState,
 }
 
@@ -104,6 +113,7 @@ impl Registry {
             channels: HashMap::with_hasher(state.clone()),
             shard_channels: HashMap::with_hasher(state.clone()),
             patterns: HashMap::with_hasher(state.clone()),
+            monitors: HashMap::with_hasher(state.clone()),
             state,
         }
     }
@@ -113,6 +123,7 @@ impl Registry {
             Space::Channel => &self.channels,
             Space::Shard => &self.shard_channels,
             Space::Pattern => &self.patterns,
+            Space::Monitor => &self.monitors,
         }
     }
 
@@ -121,6 +132,7 @@ impl Registry {
             Space::Channel => &mut self.channels,
             Space::Shard => &mut self.shard_channels,
             Space::Pattern => &mut self.patterns,
+            Space::Monitor => &mut self.monitors,
         }
     }
 
@@ -162,7 +174,7 @@ fn hears_events(space: Space, name: &[u8]) -> bool {
     match space {
         Space::Channel => name.starts_with(EVENTS),
         Space::Pattern => true,
-        Space::Shard => false,
+        Space::Shard | Space::Monitor => false,
     }
 }
 
@@ -171,10 +183,13 @@ pub(super) fn channel_owner(shared: &Shared, space: Space, name: &[u8]) -> usize
     shared.owner(place_of(space, name))
 }
 
-/// Writes a frame: the number of its parts, what is its own, and what is shared.
+/// Writes a frame: the number of its parts, what is its own, and what is shared. A line of MONITOR
+/// has no parts.
 fn write_frame(reply: &mut Reply, parts: usize, head: &[u8], tail: &[u8]) {
-    reply.push(parts);
-    reply.raw(head);
+    if parts > 0 {
+        reply.push(parts);
+        reply.raw(head);
+    }
     reply.raw(tail);
 }
 
@@ -200,18 +215,41 @@ impl Shard {
     /// the tick's publish.
     #[inline]
     pub(super) fn send_news(&mut self) {
-        if !self.data.pubsub.outgoing.is_empty() {
-            self.send_messages();
+        if !self.data.pubsub.outgoing.is_empty() || !self.data.notifications.is_empty() {
+            self.send_all();
         }
     }
 
     #[cold]
-    fn send_messages(&mut self) {
+    fn send_all(&mut self) {
         let mut outgoing = std::mem::take(&mut self.data.pubsub.outgoing);
         for message in outgoing.drain(..) {
             self.send_message(message);
         }
         self.data.pubsub.outgoing = outgoing;
+        let mut events = std::mem::take(&mut self.data.notifications);
+        if self.shared.event_listeners.load(Ordering::SeqCst) > 0 {
+            events.iter().for_each(|event| self.send_event(event));
+        }
+        events.clear();
+        self.data.notifications = events;
+    }
+
+    /// Tells of an event of a key of this shard: by the key's name on a channel that is owned here
+    /// too, by the event's name on a channel owned anywhere.
+    fn send_event(&mut self, event: &Notification) {
+        let (db, name) = (event.db, event.event);
+        let told = self.data.settings.notify;
+        if told.has(Class::KEYSPACE) {
+            let mut channel = format!("__keyspace@{db}__:").into_bytes();
+            channel.extend_from_slice(&event.key);
+            self.send_message(Message::new(Space::Channel, &channel, name.as_bytes()));
+        }
+        if told.has(Class::KEYEVENT) {
+            let channel = format!("__keyevent@{db}__:{name}");
+            let message = Message::new(Space::Channel, channel.as_bytes(), &event.key);
+            self.send_message(message);
+        }
     }
 
     fn send_message(&mut self, message: Message) {
@@ -270,11 +308,12 @@ impl Shard {
     pub(super) fn deliver(&mut self, message: &Message, listens: bool, patterns: &[Name]) {
         let tail = message.tail();
         if listens {
-            let head: &[u8] = match message.space {
-                Space::Shard => b"$8\r\nsmessage\r\n",
-                Space::Channel | Space::Pattern => b"$7\r\nmessage\r\n",
+            let (parts, head): (usize, &[u8]) = match message.space {
+                Space::Monitor => (0, b""),
+                Space::Shard => (3, b"$8\r\nsmessage\r\n"),
+                Space::Channel | Space::Pattern => (3, b"$7\r\nmessage\r\n"),
             };
-            self.give_all(message.space, message.channel(), 3, head, tail);
+            self.give_all(message.space, message.channel(), parts, head, tail);
         }
         for pattern in patterns {
             let mut head = b"$8\r\npmessage\r\n".to_vec();
@@ -284,7 +323,11 @@ impl Shard {
     }
 
     fn give_all(&mut self, space: Space, name: &[u8], parts: usize, head: &[u8], tail: &Bytes) {
-        let hard = self.config.client_output_buffer_limit.pubsub.hard_bytes;
+        let limits = &self.config.client_output_buffer_limit;
+        let hard = match space {
+            Space::Monitor => limits.normal.hard_bytes,
+            _ => limits.pubsub.hard_bytes,
+        };
         let limit = usize::try_from(hard).unwrap_or(usize::MAX);
         let Shard {
             registry,
@@ -347,6 +390,7 @@ fn confirm(reply: &mut Reply, space: Space, on: bool, name: Option<&[u8]>, count
         (Space::Shard, false) => "sunsubscribe",
         (Space::Pattern, true) => "psubscribe",
         (Space::Pattern, false) => "punsubscribe",
+        (Space::Monitor, _) => "monitor",
     };
     reply.push(3);
     reply.bulk_str(verb);

@@ -27,7 +27,7 @@ impl Changes {
 impl Shard {
     fn note_change(&self, changes: &mut Changes, space: Space, name: &Name) {
         match space {
-            Space::Pattern => changes
+            Space::Pattern | Space::Monitor => changes
                 .0
                 .iter_mut()
                 .for_each(|list| list.push(name.clone())),
@@ -72,6 +72,7 @@ impl Shard {
         for name in names {
             directory.change(space, name, from as u32, on);
         }
+        self.monitored = directory.len(Space::Monitor) > 0;
     }
 
     /// Another shard's connection begins to listen to these names, or ends.
@@ -151,6 +152,17 @@ impl Shard {
             );
         }
         self.tell_and_hold(client, changes, (space, false), mark, in_exec);
+    }
+
+    /// Makes a client one that monitors; its reply from `mark` on waits until all shards know.
+    pub(in super::super) fn begin_monitoring(&mut self, client: &mut Client, mark: usize) {
+        let mut changes = Changes::new(self.shared.shards);
+        let (space, name) = (Space::Monitor, shared_name(b""));
+        let own = client.pubsub.get_or_insert_default();
+        own.monitors.insert(name.clone());
+        self.note_change(&mut changes, space, &name);
+        self.registry.add(&self.shared, space, name, client.conn);
+        self.tell_and_hold(client, changes, (space, true), mark, false);
     }
 
     fn tell_and_hold(
@@ -239,7 +251,8 @@ impl Shard {
                 .remove(&self.shared, space, &name, client.conn);
         }
         let mut told = 0;
-        for space in [Space::Channel, Space::Shard, Space::Pattern] {
+        let spaces = [Space::Channel, Space::Shard, Space::Pattern, Space::Monitor];
+        for space in spaces {
             let mut changes = Changes::new(self.shared.shards);
             for name in std::mem::take(own.of(space)) {
                 self.registry

@@ -16,6 +16,7 @@ mod transfer;
 
 pub use rows::{COMMANDS, DIGEST_VALUE_ROW, OBJECT_ROW};
 
+use crate::command::notify::Class;
 use crate::command::{Ctx, Error, Outcome};
 use crate::keyspace::Entry;
 use crate::protocol::Args;
@@ -27,7 +28,7 @@ fn inspect<R>(ctx: &mut Ctx<'_>, key: &[u8], f: impl FnOnce(&Entry) -> R) -> Opt
     let found = ctx.peek(key).map(f);
     match found {
         Some(_) => ctx.state.stats.keyspace_hits += 1,
-        None => ctx.state.stats.keyspace_misses += 1,
+        None => ctx.missed(key),
     }
     found
 }
@@ -57,6 +58,7 @@ fn del(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     for key in args.iter().skip(1) {
         if ctx.remove(key) {
             ctx.changed(key, 1);
+            ctx.notify(Class::GENERIC, "del", key);
             deleted += 1;
         }
     }

@@ -1,0 +1,190 @@
+//! MONITOR: every command, as a line, to whoever asked for it.
+//!
+//! A connection that monitors is counted by every shard, by the ways of a subscription
+//! (`shard/pubsub`). While nobody does, a command costs a look at one flag of its shard. The line is
+//! made at the home of the command's connection when the command has run: what it changed has then
+//! been published, or is before the line leaves.
+
+use crate::command::pubsub::{Message, Name, Space};
+use crate::command::session::SessionOp;
+use crate::command::table::Run as Runs;
+use crate::command::{Command, Flags};
+use crate::protocol::{Args, Reply};
+
+use super::Shard;
+use super::client::Client;
+use super::message::Item;
+
+/// Commands that are too dangerous to be shown, or say of themselves that they are not.
+const HIDDEN: Flags = Flags::SKIP_MONITOR.or(Flags::ADMIN);
+
+impl Shard {
+    /// MONITOR: the reply waits until every shard knows.
+    pub(super) fn monitor(&mut self, client: &mut Client) {
+        if client.is_monitor() {
+            return;
+        }
+        let mark = client.reply.len();
+        self.answer(client, Reply::ok);
+        self.begin_monitoring(client, mark);
+    }
+
+    /// Shows a command of `client` to the connections that monitor, if there are any.
+    #[inline]
+    pub(super) fn show(&mut self, client: &Client, command: &Command, db: usize, args: Args<'_>) {
+        if self.monitored && !command.flags.has(HIDDEN) {
+            let line = line(&self.now, client, command, db, args);
+            self.show_line(Message::line(line));
+        }
+    }
+
+    #[cold]
+    fn show_line(&mut self, line: Message) {
+        let listeners = self.data.pubsub.directory.listeners(Space::Monitor, b"");
+        for (shard, _) in listeners.to_vec() {
+            if shard as usize == self.id {
+                self.deliver(&line, true, &[]);
+                continue;
+            }
+            let item = Item::Deliver {
+                message: line.clone(),
+                listens: true,
+                patterns: Vec::<Name>::new(),
+            };
+            self.post(shard as usize, item);
+        }
+    }
+}
+
+fn line(
+    now: &super::shell::Now,
+    client: &Client,
+    command: &Command,
+    db: usize,
+    args: Args<'_>,
+) -> Vec<u8> {
+    let (seconds, micros) = (now.unix_ms / 1000, now.unix_ms % 1000 * 1000);
+    let address = match client.is_unix {
+        true => format!("unix:{}", client.local),
+        false => client.peer.clone(),
+    };
+    let mut line = format!("+{seconds}.{micros:06} [{db} {address}]").into_bytes();
+    let mut secrets = 0;
+    for (at, arg) in args.iter().enumerate() {
+        line.push(b' ');
+        if secrets > 0 {
+            secrets -= 1;
+            line.extend_from_slice(b"\"(redacted)\"");
+            continue;
+        }
+        write_quoted(&mut line, arg);
+        secrets = match command.run {
+            Runs::Session(SessionOp::Auth) => usize::MAX,
+            Runs::Session(SessionOp::Hello) if at > 1 && arg.eq_ignore_ascii_case(b"auth") => 2,
+            _ => 0,
+        };
+    }
+    line.extend_from_slice(b"\r\n");
+    line
+}
+
+/// An argument between quotes, with what is not printed escaped.
+fn write_quoted(out: &mut Vec<u8>, arg: &[u8]) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    out.push(b'"');
+    for &byte in arg {
+        match byte {
+            b'\\' | b'"' => out.extend_from_slice(&[b'\\', byte]),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            0x07 => out.extend_from_slice(b"\\a"),
+            0x08 => out.extend_from_slice(b"\\b"),
+            b' '..=b'~' => out.push(byte),
+            _ => {
+                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
+                out.extend_from_slice(&[b'\\', b'x', high, low]);
+            }
+        }
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Conn, World};
+    use super::write_quoted;
+
+    /// The lines that a connection got, without their times.
+    fn lines(world: &mut World, conn: Conn) -> Vec<String> {
+        let text = String::from_utf8(world.take(conn)).unwrap();
+        (text.lines())
+            .map(|line| {
+                line.split_once(" [")
+                    .map_or(line, |(_, rest)| rest)
+                    .to_owned()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn arguments_are_quoted_as_redis_does() {
+        let mut out = Vec::new();
+        write_quoted(&mut out, b"\x00\x01\n\r\t\x07\x08\"\\ \xff~");
+        assert_eq!(out, br#""\x00\x01\n\r\t\a\b\"\\ \xff~""#);
+    }
+
+    #[test]
+    fn commands_of_every_shard_are_shown_after_they_ran() {
+        for shards in [1, 3] {
+            let mut world = World::new(shards);
+            let (monitor, conn) = (world.connect(shards - 1), world.connect(0));
+            assert_eq!(world.text(monitor, "MONITOR"), "+OK");
+            let keys: Vec<String> = (0..shards).map(|shard| world.key(shard, 0)).collect();
+            let (a, b) = (&keys[0], &keys[shards - 1]);
+            let commands = format!(
+                "SET {a} 1\nGET {b}\nMGET {a} {b}\nCONFIG GET none\nMULTI\nSELECT 1\nSET {b} 2\nGET \
+                 {a}\nEXEC\nDBSIZE\nAUTH secret\nHELLO 3 AUTH default pw SETNAME x\nGET"
+            );
+            world.pipeline(conn, &commands);
+            let from = "127.0.0.1:50000]";
+            let line = |db: u8, words: &str| {
+                let words: Vec<String> = words.split(' ').map(|w| format!("\"{w}\"")).collect();
+                format!("{db} {from} {}", words.join(" "))
+            };
+            let want = [
+                line(0, &format!("SET {a} 1")),
+                line(0, &format!("GET {b}")),
+                line(0, &format!("MGET {a} {b}")),
+                line(0, "MULTI"),
+                line(1, "SELECT 1"),
+                line(1, &format!("SET {b} 2")),
+                line(1, &format!("GET {a}")),
+                line(1, "EXEC"),
+                line(1, "DBSIZE"),
+                line(1, "AUTH (redacted)"),
+                line(1, "HELLO 3 AUTH (redacted) (redacted) SETNAME x"),
+            ];
+            assert_eq!(lines(&mut world, monitor), want);
+            let said = world.text(monitor, "GET x");
+            assert_eq!(said, "-ERR Replica can't interact with the keyspace");
+            let info = world.text(conn, "CLIENT LIST ID 1");
+            assert!(info.contains(" flags=O "), "{info}");
+            assert!(
+                world
+                    .text(monitor, "PING")
+                    .starts_with("+PONG +1700000000.000000 [0 ")
+            );
+            assert_eq!(world.text(monitor, "RESET"), "+RESET");
+            world.text(conn, "PING");
+            assert!(lines(&mut world, monitor).is_empty());
+            assert!(world.shards.iter().all(|shard| !shard.monitored));
+            let said = world.pipeline(monitor, "MULTI\nMONITOR\nEXEC");
+            assert!(said.ends_with("-ERR MONITOR isn't allowed for DENY BLOCKING client"));
+            world.text(monitor, "MONITOR");
+            world.disconnect(monitor);
+            world.run();
+            assert!(world.shards.iter().all(|shard| !shard.monitored));
+        }
+    }
+}
