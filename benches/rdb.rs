@@ -12,6 +12,7 @@ const KEYS: usize = 10_000;
 fn collections() -> Collections {
     Collections {
         hash_limits: HashLimits::default(),
+        set_limits: Default::default(),
         sorted_set_limits: Default::default(),
         seed: HashSeed([1, 2, 3, 4]),
     }

@@ -9,8 +9,8 @@
 //!
 //!    field     mix(field) mix(value)                       one of a hash
 //!    key       mix(key) mix(type:u32 big-endian)
-//!              a string: mix(value); a hash: xor(field) for each; a sorted set alike, of its
-//!              members and their scores as `%.17g`
+//!              a string: mix(value); a hash: xor(field) for each; a set: xor(member) for each;
+//!              a sorted set as a hash, of its members and their scores as `%.17g`
 //!              xor("!!expire!!") if it has an expiry
 //!    dataset   for each database that is not empty, in order:
 //!              mix(number:u32 big-endian), then xor(key) for each
@@ -68,7 +68,10 @@ impl Digest {
                 }
             }
             ValueRef::List(list) => match *list {},
-            ValueRef::Set(set) => match *set {},
+            ValueRef::Set(set) => {
+                set.iter()
+                    .for_each(|member| member.with_bytes(|member| self.xor(member)));
+            }
             ValueRef::SortedSet(set) => set.for_each(|member, score| {
                 let mut pair = Digest::default();
                 member.with_bytes(|member| pair.mix(member));

@@ -474,6 +474,12 @@ impl<'a> Ctx<'a> {
         self.drop_key(self.db, key)
     }
 
+    /// Removes a key whether or not its time has come, as a result that is empty removes what it
+    /// should have replaced; whether it was there.
+    pub fn remove_unexamined(&mut self, key: &[u8]) -> bool {
+        self.drop_key(self.db, key)
+    }
+
     /// Whether a key that is to expire at `at_ms` is to be deleted at once instead. Not so on a
     /// replica, which leaves that to its primary.
     pub fn is_over(&self, at_ms: u64) -> bool {

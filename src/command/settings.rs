@@ -1,6 +1,7 @@
 //! The settings that commands read; each shard holds its own copy.
 
 use crate::value::hash::HashLimits;
+use crate::value::set::SetLimits;
 use crate::value::sorted_set::SortedSetLimits;
 
 /// Data settings, refreshed when the configuration changes.
@@ -12,6 +13,10 @@ pub struct Settings {
     pub string_len_max: usize,
     /// Thresholds of the listpack form of hashes.
     pub hash_limits: HashLimits,
+    /// Thresholds of the encodings of sets.
+    pub set_limits: SetLimits,
+    /// Bytes above which a HyperLogLog becomes dense (`hll-sparse-max-bytes`).
+    pub hll_sparse_len_max: usize,
     /// Thresholds of the listpack form of sorted sets.
     pub sorted_set_limits: SortedSetLimits,
     /// Whether DUMP compresses strings (`rdbcompression`).

@@ -38,6 +38,9 @@ impl Flags {
     pub const PROTECTED: Flags = Flags(1 << 19);
     /// May write keys that its arguments do not name (not shown by COMMAND INFO).
     pub const TOUCHES_ARBITRARY_KEYS: Flags = Flags(1 << 20);
+    /// Reads, and may leave what it computed in the value: its keys are locked like those of a
+    /// write (not shown by COMMAND INFO).
+    pub const EXCLUSIVE: Flags = Flags(1 << 21);
 
     /// Both sets.
     pub const fn or(self, other: Flags) -> Flags {
@@ -120,6 +123,14 @@ pub enum KeyAccess {
     Set,
     /// It is a channel.
     NotKey,
+    /// BITFIELD: reads and updates, or only reads if it says nothing but GET.
+    BitField,
+    /// `RW access`: reads, and may write the value in another form.
+    ReadAndRefresh,
+    /// `RW access insert`: adds to a value that it reads.
+    ReadAndInsert,
+    /// The first key, and all further ones.
+    FirstAndRest(&'static KeyAccess, &'static KeyAccess),
     /// Two keys, each with an access of its own.
     Two(&'static KeyAccess, &'static KeyAccess),
 }
@@ -138,9 +149,11 @@ impl KeyAccess {
             KeyAccess::Overwrite => &["OW", "update"],
             KeyAccess::Create => &["OW", "insert"],
             KeyAccess::Remove => &["RM", "delete"],
-            KeyAccess::Set => &["RW", "access", "update", "variable_flags"],
             KeyAccess::NotKey => &["not_key"],
-            KeyAccess::Two(first, _) => first.names(),
+            KeyAccess::Set | KeyAccess::BitField => &["RW", "access", "update", "variable_flags"],
+            KeyAccess::ReadAndRefresh => &["RW", "access"],
+            KeyAccess::ReadAndInsert => &["RW", "access", "insert"],
+            KeyAccess::Two(first, _) | KeyAccess::FirstAndRest(first, _) => first.names(),
         }
     }
 }
@@ -242,6 +255,12 @@ impl Command {
     /// Whether it may change the dataset.
     pub fn writes(&self) -> bool {
         self.flags.has(Flags::WRITE)
+    }
+
+    /// Whether it may change its keys, if only by what it computed: they are locked against all
+    /// other commands, and its effects have a place in the stream.
+    pub fn is_exclusive(&self) -> bool {
+        self.flags.has(Flags::WRITE.or(Flags::EXCLUSIVE))
     }
 
     /// Whether it reads keys that its arguments do not name, on the one shard that

@@ -8,6 +8,7 @@ use crate::keyspace::{Keyspace, Seed};
 use crate::protocol::{Args, Input, Limits, OwnedArgs, Reply, Version};
 use crate::value::HashSeed;
 use crate::value::hash::HashLimits;
+use crate::value::set::SetLimits;
 
 /// Where every bench's clock starts, in Unix milliseconds.
 pub const START_MS: u64 = 1_700_000_000_000;
@@ -53,6 +54,8 @@ impl Bench {
                         entries_max: 128,
                         ..HashLimits::default()
                     },
+                    set_limits: SetLimits::default(),
+                    hll_sparse_len_max: 3000,
                     sorted_set_limits: Default::default(),
                     compression: Default::default(),
                     lazy_expire: false,

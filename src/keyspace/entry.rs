@@ -495,6 +495,31 @@ impl Entry {
         Some(result)
     }
 
+    /// The bytes of a string, to be changed in place, after which it is `raw`: SETBIT, PFCOUNT.
+    /// `None` if it is an integer or not a string.
+    pub fn bytes_mut(&mut self) -> Option<&mut [u8]> {
+        let form = self.form() & FORM_MASK;
+        if form != FORM_INLINE && form != FORM_HEAP {
+            return None;
+        }
+        // SAFETY: with these forms the value is a string, inside the allocation or owned by it. It
+        // stays where it is as long as the entry is borrowed mutably. The form keeps its meaning.
+        unsafe {
+            self.base().write(form | FORM_RAW);
+            Some(match form {
+                FORM_INLINE => {
+                    let at = self.value_at();
+                    let (len, size) = read_varint(at);
+                    slice::from_raw_parts_mut(at.add(size), len)
+                }
+                _ => {
+                    let string = self.heap_string();
+                    slice::from_raw_parts_mut(string.pointer, string.len)
+                }
+            })
+        }
+    }
+
     /// Replaces the value; the expiry stays.
     pub fn set_value(&mut self, value: Value) {
         let mut text = Vec::new();

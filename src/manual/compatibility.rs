@@ -8,7 +8,7 @@
 //!
 //! - Protocol: RESP2, RESP3 (HELLO), inline commands, pipelines of any length, split at any
 //!   byte.
-//! - Strings: all commands but LCS and the bit commands.
+//! - Strings, bitmaps, HyperLogLog: all commands.
 //! - Keys: DEL UNLINK EXISTS TOUCH TYPE, the EXPIRE, TTL and PERSIST commands with their
 //!   options, RENAME RENAMENX COPY MOVE, KEYS SCAN RANDOMKEY DBSIZE, OBJECT, DUMP RESTORE,
 //!   MEMORY USAGE.
@@ -26,7 +26,7 @@
 //!
 //! # What does not yet
 //!
-//! Lists, sets, sorted sets, streams, HyperLogLog, geo, bit commands; blocking commands; pub/sub
+//! Lists, sets, sorted sets, streams, geo; blocking commands; pub/sub
 //! and keyspace notifications; scripts and functions; ACL users; TLS; cluster mode; eviction;
 //! Sentinel's part of a failover, FAILOVER; slow log, latency monitor, MONITOR; persistence
 //! ([`durability`](super::durability)).
@@ -38,8 +38,7 @@
 //! `repl-diskless-load`, `repl-disable-tcp-nodelay`, `replica-lazy-flush`,
 //! `active-expire-effort`, `bind-source-addr`, `shutdown-timeout`, `lazyfree-lazy-user-flush`
 //! (flushes are always freed in the background), the `slowlog-`, `latency-` and `lfu-`
-//! directives, and those of types that
-//! are not there.
+//! directives, and those of types that are not there.
 //!
 //! A replica whose upstream sends a command that is not there logs an error, skips it, and goes
 //! on: its data then differs from the upstream's. In a full sync a type that is not there is an
@@ -53,6 +52,12 @@
 //! - **SCAN cursors** name a shard and a position in it; a call looks at one shard. They stay
 //!   valid as long as the server runs.
 //! - **Strings above 1 MiB** are not compressed in dumps and snapshots: that would stall a shard.
+//! - **BITFIELD** whose writes all fail (`OVERFLOW FAIL`), but whose string was created or grew, is
+//!   sent to replicas. Valkey forgets it, and its replicas then differ.
+//! - **PFADD of several elements** to a corrupt string may fail after some of them. What they
+//!   changed is sent to replicas; Valkey changes it, too, and does not send it.
+//! - **PFCOUNT on a replica** leaves the cardinality in the string's header as the upstream has it.
+//! - **PFSELFTEST** makes a smaller test that does not stop the server for seconds.
 //! - **HRANDFIELD** with a negative count refuses more than 16,777,216 repetitions. Redis
 //!   answers until its memory ends.
 //! - **`client-query-buffer-limit`** bounds one request, whole or not; Redis bounds the part

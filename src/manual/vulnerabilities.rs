@@ -6,7 +6,8 @@
 //!
 //! CVE-2021-21309, CVE-2021-41099 (string lengths with a large `proto-max-bulk-len`),
 //! CVE-2022-35977, CVE-2023-25155 (SETRANGE, random-member commands), CVE-2023-22458 (HRANDFIELD
-//! with the smallest integer), CVE-2023-41056 (resizing of buffers).
+//! with the smallest integer), CVE-2023-41056 (resizing of buffers), CVE-2021-29477 (the table of
+//! LCS), CVE-2021-32761 (offsets of bits).
 //!
 //! - Outside of the files listed in [`architecture`](super::architecture) there is no `unsafe`,
 //!   so a wrong length is an error or a panic, not a write elsewhere. Overflow checks are on in
@@ -17,11 +18,15 @@
 //!   ([`protocol::Limits`](crate::protocol::Limits)).
 //! - HRANDFIELD refuses the smallest integer, and more than 2^24 repetitions
 //!   (`command/family/hashes/sample.rs`).
+//! - The size of LCS's table is computed in 128 bits, offsets of bits in 64, and both are compared
+//!   with the limit before anything is allocated (`command/family/strings/lcs.rs`,
+//!   `command/family/bitmaps/mod.rs`).
 //!
 //! # Crafted payloads
 //!
 //! CVE-2021-32627, CVE-2021-32628, CVE-2021-32687 (streams, ziplists, intsets by way of RESTORE
-//! or replication).
+//! or replication), CVE-2019-10192, CVE-2019-10193, CVE-2025-32023 (HyperLogLogs written as
+//! strings).
 //!
 //! - **A payload is validated to the last byte, always**; `sanitize-dump-payload` has no effect.
 //!   Listpacks are walked in whole: every element lies inside, every back link fits, the count
@@ -31,6 +36,9 @@
 //! - **What a payload claims is not allocated for.** LZF data that is too short for the length
 //!   that it claims is refused before memory is taken; the RDB reader holds what was received,
 //!   no more.
+//! - A HyperLogLog is a string that anybody may write. Its runs of registers are read one by one,
+//!   each checked to be whole and to end within the last register
+//!   (`value/hyperloglog/sparse.rs`; `any_string_is_taken_or_refused_and_never_overrun`).
 //!
 //! # Memory before authentication
 //!
@@ -120,5 +128,5 @@
 //!
 //! # Not applicable yet
 //!
-//! Weaknesses of scripts, functions, ACL rules, HyperLogLog, sorting, cluster bus and modules:
+//! Weaknesses of scripts, functions, ACL rules, sorting, cluster bus and modules:
 //! none of these is there.

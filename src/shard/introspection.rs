@@ -180,10 +180,19 @@ fn key_specs(reply: &mut Reply, command: &Command) {
             let (first, last) = (i64::from(first), i64::from(last));
             if let KeyAccess::Two(source, target) = command.access {
                 reply.set(2);
-                for (key, access) in [(first, source), (last, target)] {
-                    begin_spec(reply, *access, key);
-                    range(reply, 0, 1);
-                }
+                begin_spec(reply, *source, first);
+                range(reply, 0, 1);
+                // A last key that counts from the end: the second access is that of all the others.
+                begin_spec(reply, *target, if last < 0 { first + 1 } else { last });
+                range(reply, last.min(0), 1);
+                return;
+            }
+            if let KeyAccess::FirstAndRest(target, sources) = command.access {
+                reply.set(2);
+                begin_spec(reply, *target, first);
+                range(reply, 0, 1);
+                begin_spec(reply, *sources, first + 1);
+                range(reply, last, i64::from(step));
                 return;
             }
             // From the first key on, unless it counts from the end.
@@ -320,10 +329,19 @@ fn access_at(command: &Command, args: Args<'_>, at: usize) -> KeyAccess {
             KeyAccess::Overwrite
         }
         (Keys::Counted { extra, .. }, _) if extra != 0 => KeyAccess::Read,
-        (Keys::Range { first, .. }, KeyAccess::Two(source, target)) => {
-            match i64::try_from(at) == Ok(i64::from(first)) {
-                true => *source,
-                false => *target,
+        (
+            Keys::Range { first, .. },
+            KeyAccess::Two(one, other) | KeyAccess::FirstAndRest(one, other),
+        ) => match i64::try_from(at) == Ok(i64::from(first)) {
+            true => *one,
+            false => *other,
+        },
+        (_, KeyAccess::BitField) => {
+            let is = |word: &[u8], name: &[u8]| word.eq_ignore_ascii_case(name);
+            let mut words = args.iter().skip(2);
+            match words.any(|word| is(word, b"set") || is(word, b"incrby")) {
+                true => KeyAccess::ReadWrite,
+                false => KeyAccess::Read,
             }
         }
         (_, KeyAccess::Set) => {

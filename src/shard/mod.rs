@@ -429,6 +429,12 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
             entries_max: config.hash_max_listpack_entries as usize,
             value_len_max: config.hash_max_listpack_value as usize,
         },
+        set_limits: crate::value::set::SetLimits {
+            intset_entries_max: config.set_max_intset_entries as usize,
+            listpack_entries_max: config.set_max_listpack_entries as usize,
+            listpack_value_len_max: config.set_max_listpack_value as usize,
+        },
+        hll_sparse_len_max: config.hll_sparse_max_bytes as usize,
         sorted_set_limits: crate::value::sorted_set::SortedSetLimits {
             entries_max: config.zset_max_listpack_entries as usize,
             value_len_max: config.zset_max_listpack_value as usize,

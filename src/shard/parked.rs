@@ -76,7 +76,7 @@ pub(super) fn blocked(
     let mut hit = (command.channel(args)).is_some_and(|(_, name)| locked(name, true));
     command.for_each_key(args, |at| {
         if let Some(key) = args.get(at) {
-            hit |= locked(key, command.writes());
+            hit |= locked(key, command.is_exclusive());
         }
     });
     hit

@@ -275,7 +275,7 @@ impl Shard {
         let mut writers = run
             .entries
             .iter()
-            .filter(|e| e.command.is_some_and(Command::writes));
+            .filter(|e| e.command.is_some_and(Command::is_exclusive));
         let Some(first) = writers.next() else {
             return false;
         };

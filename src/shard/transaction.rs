@@ -168,7 +168,7 @@ impl Shard {
         let databases = self.data.settings.databases;
         let mut places = self.key_places(&tx.requests);
         for request in &tx.requests {
-            let mode = if request.command.writes() {
+            let mode = if request.command.is_exclusive() {
                 Mode::Exclusive
             } else {
                 Mode::Shared

@@ -3,11 +3,13 @@
 //! Everything here is plain data: no I/O, no clock, no random source. Hash seeds and random numbers
 //! are inputs, so that a simulated run is reproducible. There is no `unsafe` in this folder.
 
+pub mod bits;
 pub mod codec;
 pub mod crc16;
 pub mod crc64;
 pub mod glob;
 pub mod hash;
+pub mod hyperloglog;
 pub mod list;
 pub mod listpack;
 pub mod long_double;
@@ -15,6 +17,7 @@ pub mod number;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;
+pub mod subsequence;
 pub mod table;
 
 /// A value as it is moved into or out of a keyspace entry.

@@ -43,9 +43,11 @@ pub enum Step {
         client: usize,
         commands: Vec<Command>,
     },
-    /// A full iteration with SCAN, or with HSCAN of a key.
+    /// A full iteration with SCAN, or with HSCAN and the like of a key.
     Scan {
         client: usize,
+        /// The command and how many strings of its reply make an element.
+        of: Option<(&'static str, usize)>,
         key: Option<Vec<u8>>,
         options: Vec<Vec<u8>>,
     },
@@ -73,6 +75,9 @@ pub const CLIENTS: usize = 3;
 
 /// Seconds, or thousands of milliseconds, by which busy machines may drift apart.
 const DRIFT: i64 = 60;
+
+/// How members begin that are popped at random.
+pub const POPPED: &[u8] = b"popped:";
 
 /// Commands whose steps are built by hand below rather than by a template.
 const BY_HAND: &[&str] = &["MULTI", "WATCH"];
@@ -116,13 +121,20 @@ impl Generator {
         match self.random.below(100) {
             0 => Step::Scan {
                 client,
+                of: None,
                 key: None,
                 options: self.scan_options(true),
             },
             1 => {
-                let key = Some(self.hash_key());
+                let sets = self.random.one_in(2);
+                let key = Some(if sets {
+                    self.set_key()
+                } else {
+                    self.hash_key()
+                });
                 Step::Scan {
                     client,
+                    of: Some(if sets { ("SSCAN", 1) } else { ("HSCAN", 2) }),
                     key,
                     options: self.scan_options(false),
                 }
@@ -152,7 +164,7 @@ impl Generator {
             words.extend([b"MATCH".to_vec(), self.pattern()]);
         }
         if types && self.random.one_in(3) {
-            let kind = self.random.pick(&["string", "hash", "HASH", "list"]);
+            let kind = self.random.pick(&["string", "hash", "HASH", "list", "set"]);
             words.extend([b"TYPE".to_vec(), kind.as_bytes().to_vec()]);
         }
         words
@@ -173,6 +185,7 @@ impl Generator {
                 2 => self.ordered_read(&mut commands),
                 3 => self.expire_now(&mut commands),
                 4 if self.random.one_in(4) => self.unanswered(&mut commands),
+                5 if self.random.one_in(3) => self.pop_some(&mut commands),
                 _ => {
                     let command = self.command();
                     commands.push(command);
@@ -261,6 +274,31 @@ impl Generator {
             args: vec![look.into(), key],
             check: Check::Exact,
         });
+    }
+
+    /// A set whose members are alike to the comparison of streams; some are popped at random, and
+    /// what is left goes before it can make a difference.
+    fn pop_some(&mut self, out: &mut Vec<Command>) {
+        let key = self.set_key();
+        let len = match self.random.below(10) {
+            0 => 1_500 + self.random.below(2_000),
+            1..4 => 100 + self.random.below(200),
+            _ => 1 + self.random.below(20),
+        };
+        let mut send = |args: Vec<Vec<u8>>, check| out.push(Command { args, check });
+        send(vec![b"DEL".to_vec(), key.clone()], Check::Exact);
+        let mut add = vec![b"SADD".to_vec(), key.clone()];
+        add.extend((0..len).map(|n| [POPPED, n.to_string().as_bytes()].concat()));
+        send(add, Check::Exact);
+        for _ in 0..=self.random.below(3) {
+            let mut pop = vec![b"SPOP".to_vec(), key.clone()];
+            if self.random.one_in(2) {
+                pop.push(self.random.below(len + 2).to_string().into_bytes());
+            }
+            send(pop, Check::Shape);
+            send(vec![b"SCARD".to_vec(), key.clone()], Check::Exact);
+        }
+        send(vec![b"DEL".to_vec(), key], Check::Exact);
     }
 
     fn unanswered(&mut self, out: &mut Vec<Command>) {
@@ -371,12 +409,22 @@ impl Generator {
     }
 
     fn draw(&mut self, word: &str, out: &mut Vec<Vec<u8>>) {
+        if self.draw_of_set(word, out) {
+            return;
+        }
         let number = |n: i64| n.to_string().into_bytes();
         let one = match word {
             "$k" => self.key(),
             "$s" => self.string_key(),
             "$h" => self.hash_key(),
             "$H" => self.big_hash_key(),
+            "$b" => number_after(b"b", self.random.below(8)),
+            "$p" => number_after(b"p", self.random.below(6)),
+            "$e" => number_after(b"e", self.random.below(2000)),
+            "$bit" => number(match self.random.below(4) {
+                0 => self.random.between(0, 2900),
+                _ => self.random.between(0, 130),
+            }),
             "$f" => self.field(),
             "$F" => self.big_field(),
             "$v" => self.value(),
@@ -401,6 +449,13 @@ impl Generator {
                 .random
                 .pick(&["foo", "", "1.5", "nan", "0x10", "\r\n"])
                 .into(),
+            "$e+" => {
+                let most = if self.random.one_in(5) { 60 } else { 4 };
+                let count = 1 + self.random.below(most);
+                let element = |_| number_after(b"e", self.random.below(2000));
+                out.extend((0..count).map(element));
+                return;
+            }
             "$k+" => return self.several(out, |g, out| out.push(g.key())),
             "$f+" => return self.several(out, |g, out| out.push(g.field())),
             "$kv+" => return self.several(out, |g, out| out.extend([g.key(), g.value()])),
@@ -420,6 +475,25 @@ impl Generator {
         out.push(one);
     }
 
+    /// The holes of templates of sets; whether `word` is one.
+    fn draw_of_set(&mut self, word: &str, out: &mut Vec<Vec<u8>>) -> bool {
+        match word {
+            "$set" => out.push(self.set_key()),
+            "$SET" => out.push(self.big_set_key()),
+            "$mem" => out.push(self.member()),
+            "$MEM" => out.push(self.big_member()),
+            "$set+" => self.several(out, |g, out| out.push(g.set_key())),
+            "$mem+" => self.several(out, |g, out| out.push(g.member())),
+            "$MEM+" => {
+                for _ in 0..=self.random.below(40) {
+                    out.push(self.big_member());
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
     fn several(&mut self, out: &mut Vec<Vec<u8>>, draw: fn(&mut Self, &mut Vec<Vec<u8>>)) {
         let count = if self.random.one_in(20) {
             12
@@ -432,8 +506,11 @@ impl Generator {
     }
 
     fn key(&mut self) -> Vec<u8> {
-        match self.random.below(4) {
-            0 => self.hash_key(),
+        match self.random.below(20) {
+            0..4 => self.hash_key(),
+            4 => number_after(b"b", self.random.below(8)),
+            5 => number_after(b"p", self.random.below(6)),
+            6..9 => self.set_key(),
             _ => self.string_key(),
         }
     }
@@ -461,6 +538,37 @@ impl Generator {
 
     fn big_hash_key(&mut self) -> Vec<u8> {
         format!("H{}", self.random.below(3)).into_bytes()
+    }
+
+    fn set_key(&mut self) -> Vec<u8> {
+        match self.random.below(20) {
+            0 => self.string_key(),
+            1 => format!("{{t}}g{}", self.random.below(2)).into_bytes(),
+            2..=4 => self.big_set_key(),
+            _ => format!("g{}", self.random.below(12)).into_bytes(),
+        }
+    }
+
+    fn big_set_key(&mut self) -> Vec<u8> {
+        format!("G{}", self.random.below(4)).into_bytes()
+    }
+
+    fn member(&mut self) -> Vec<u8> {
+        match self.random.below(30) {
+            0 => Vec::new(),
+            1 => self.value(),
+            2 => self.integer(),
+            3 => self.big_member(),
+            4..=10 => format!("m{}", self.random.below(14)).into_bytes(),
+            _ => self.random.between(-3, 12).to_string().into_bytes(),
+        }
+    }
+
+    fn big_member(&mut self) -> Vec<u8> {
+        match self.random.below(3) {
+            0 => format!("member:{}", self.random.below(200)).into_bytes(),
+            _ => self.random.below(300).to_string().into_bytes(),
+        }
     }
 
     fn field(&mut self) -> Vec<u8> {
@@ -501,6 +609,8 @@ impl Generator {
             "*[0-9]",
             "field:*5",
             "f1?",
+            "m1*",
+            "1?",
             "**?",
             "[a-",
             "[^s]*",
@@ -613,6 +723,10 @@ impl Generator {
             _ => format!("value{}", self.random.below(50)).into_bytes(),
         }
     }
+}
+
+fn number_after(head: &[u8], number: usize) -> Vec<u8> {
+    [head, number.to_string().as_bytes()].concat()
 }
 
 fn exact<const N: usize>(words: [&str; N]) -> Command {

@@ -32,14 +32,22 @@ pub struct Failure {
 /// Thresholds that both sides must share, and what Redis 7.2 does where Valkey 8 changed a
 /// default: lazy freeing turns the DEL of an expired key into UNLINK.
 const SHARED_ARGS: &[&str] = &[
+    "--hll-sparse-max-bytes",
+    "300",
     "--hash-max-listpack-entries",
     "128",
     "--hash-max-listpack-value",
     "64",
+    "--set-max-intset-entries",
+    "100",
+    "--set-max-listpack-entries",
+    "60",
 ];
 #[rustfmt::skip]
 pub const REFERENCE_ARGS: &[&str] = &[
+    "--hll-sparse-max-bytes", "300",
     "--hash-max-listpack-entries", "128", "--hash-max-listpack-value", "64",
+    "--set-max-intset-entries", "100", "--set-max-listpack-entries", "60",
     "--lazyfree-lazy-expire", "no", "--lazyfree-lazy-server-del", "no",
     "--lazyfree-lazy-user-del", "no", "--lazyfree-lazy-user-flush", "no",
 ];
@@ -106,9 +114,10 @@ impl Pair {
             Step::Batch { client, commands } => self.batch(*client, commands),
             Step::Scan {
                 client,
+                of,
                 key,
                 options,
-            } => self.scan(*client, key.as_deref(), options),
+            } => self.scan(*client, *of, key.as_deref(), options),
             Step::CrossDump {
                 client,
                 from_reference,
@@ -163,16 +172,17 @@ impl Pair {
     fn scan(
         &mut self,
         client: usize,
+        of: Option<(&str, usize)>,
         key: Option<&[u8]>,
         options: &[Vec<u8>],
     ) -> Result<(), String> {
         let (reference, subject) = &mut self.clients[client];
-        let expected = iterate(reference, key, options);
-        let actual = iterate(subject, key, options);
+        let expected = iterate(reference, of, key, options);
+        let actual = iterate(subject, of, key, options);
         if expected == actual {
             return Ok(());
         }
-        let name = if key.is_some() { "HSCAN" } else { "SCAN" };
+        let name = of.map_or("SCAN", |(name, _)| name);
         let show = |r: &Result<BTreeSet<Vec<Vec<u8>>>, Value>| match r {
             Ok(set) => set
                 .iter()
@@ -310,6 +320,7 @@ impl Pair {
 /// All elements of a whole iteration, or the error that it met.
 fn iterate(
     client: &mut Client,
+    of: Option<(&str, usize)>,
     key: Option<&[u8]>,
     options: &[Vec<u8>],
 ) -> Result<BTreeSet<Vec<Vec<u8>>>, Value> {
@@ -317,10 +328,9 @@ fn iterate(
     let mut seen = BTreeSet::new();
     let mut cursor = b"0".to_vec();
     for _ in 0..ROUNDS_MAX {
-        let mut args = match key {
-            Some(key) => vec![b"HSCAN".to_vec(), key.to_vec(), cursor],
-            None => vec![b"SCAN".to_vec(), cursor],
-        };
+        let mut args = vec![of.map_or("SCAN", |(name, _)| name).as_bytes().to_vec()];
+        args.extend(key.map(<[u8]>::to_vec));
+        args.push(cursor);
         args.extend_from_slice(options);
         let reply = client.run(&args);
         let (Value::Array(parts), false) = (&reply, reply.is_null()) else {
@@ -331,7 +341,7 @@ fn iterate(
             .iter()
             .map(|i| i.bytes().to_vec())
             .collect();
-        let per_element = if key.is_some() { 2 } else { 1 };
+        let per_element = of.map_or(1, |(_, strings)| strings);
         seen.extend(items.chunks(per_element).map(<[_]>::to_vec));
         cursor = parts[0].bytes().to_vec();
         if cursor == b"0" {

@@ -1,12 +1,15 @@
 //! The rows of the command table and the commands themselves, one file or folder per family.
 
+pub mod bitmaps;
 pub mod connection;
 pub mod databases;
 pub mod hashes;
+pub mod hyperloglog;
 pub mod keys;
 pub mod pubsub;
 pub mod replication;
 pub mod server;
+pub mod sets;
 pub mod strings;
 pub mod transactions;
 
@@ -14,13 +17,16 @@ use super::table::Command;
 
 /// All families.
 pub static ALL: &[&[Command]] = &[
+    bitmaps::COMMANDS,
     connection::COMMANDS,
     databases::COMMANDS,
     hashes::COMMANDS,
+    hyperloglog::COMMANDS,
     keys::COMMANDS,
     pubsub::COMMANDS,
     replication::COMMANDS,
     server::COMMANDS,
+    sets::COMMANDS,
     strings::COMMANDS,
     transactions::COMMANDS,
 ];

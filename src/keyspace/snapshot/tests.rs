@@ -54,6 +54,7 @@ fn content(keyspace: &Keyspace) -> Content {
 fn decode(fragment: &[u8], content: &mut Content) {
     let collections = Collections {
         hash_limits: HashLimits::default(),
+        set_limits: Default::default(),
         sorted_set_limits: Default::default(),
         seed: SEED,
     };

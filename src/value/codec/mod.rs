@@ -7,6 +7,7 @@
 //! | `frame` | where a value of any type ends, found over any split of the bytes |
 //! | `legacy` | zipmaps and ziplists, the compact collections before Redis 7 |
 //! | `payload` | the types that this version holds; strings and hashes themselves |
+//! | `sets` | sets |
 //! | `slices` | a large value, written bit by bit |
 //! | `sorted_set` | sorted sets |
 //! | `dump` | the framing of DUMP and RESTORE |
@@ -23,6 +24,7 @@ mod legacy;
 mod lzf;
 mod payload;
 mod primitive;
+mod sets;
 mod slices;
 mod sorted_set;
 #[cfg(test)]
@@ -151,7 +153,7 @@ pub mod kind {
 
     /// Whether this version holds values of this type.
     pub fn is_supported(kind: u8) -> bool {
-        matches!(name(kind), Some("string" | "hash" | "zset"))
+        matches!(name(kind), Some("string" | "hash" | "set" | "zset"))
     }
 }
 

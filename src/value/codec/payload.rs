@@ -4,10 +4,12 @@ use super::legacy::{read_ziplist, read_zipmap};
 use super::primitive::write_integer;
 use super::sorted_set;
 use super::{
-    CodecError, Compression, Frame, Progress, Reader, Text, kind, write_len, write_string_with,
+    CodecError, Compression, Frame, Progress, Reader, Text, kind, sets, write_len,
+    write_string_with,
 };
 use crate::value::hash::{Hash, HashError, HashLimits};
 use crate::value::listpack::Listpack;
+use crate::value::set::SetLimits;
 use crate::value::sorted_set::SortedSetLimits;
 use crate::value::{HashSeed, Value, ValueRef, number};
 
@@ -16,6 +18,8 @@ use crate::value::{HashSeed, Value, ValueRef, number};
 pub struct Collections {
     /// When a hash is no longer a listpack.
     pub hash_limits: HashLimits,
+    /// When a set changes its encoding.
+    pub set_limits: SetLimits,
     /// When a sorted set is no longer a listpack.
     pub sorted_set_limits: SortedSetLimits,
     /// The keys of the hash function.
@@ -29,7 +33,7 @@ pub fn type_byte(value: ValueRef<'_>) -> u8 {
         ValueRef::Hash(hash) if hash.as_listpack().is_some() => kind::HASH_LISTPACK,
         ValueRef::Hash(_) => kind::HASH,
         ValueRef::List(list) => match *list {},
-        ValueRef::Set(set) => match *set {},
+        ValueRef::Set(set) => sets::type_byte(set),
         ValueRef::SortedSet(set) if set.as_listpack().is_some() => kind::SORTED_SET_LISTPACK,
         ValueRef::SortedSet(_) => kind::SORTED_SET_2,
         ValueRef::Stream(stream) => match *stream {},
@@ -48,7 +52,7 @@ pub fn write_value_with(out: &mut Vec<u8>, value: ValueRef<'_>, compression: Com
         ValueRef::Bytes(bytes) => write_string_with(out, bytes, compression),
         ValueRef::Hash(hash) => write_hash(out, hash, compression),
         ValueRef::List(list) => match *list {},
-        ValueRef::Set(set) => match *set {},
+        ValueRef::Set(set) => sets::write(out, set, compression),
         ValueRef::SortedSet(set) => sorted_set::write(out, set, compression),
         ValueRef::Stream(stream) => match *stream {},
     }
@@ -76,6 +80,10 @@ pub fn read_value(
 ) -> Result<Value, CodecError> {
     let hash = match kind {
         kind::STRING => return Ok(read_string(reader.string()?)),
+        kind::SET | kind::SET_INTSET | kind::SET_LISTPACK => {
+            let set = sets::read(kind, reader, collections)?;
+            return Ok(Value::Set(Box::new(set)));
+        }
         kind::HASH => read_hash(reader, collections)?,
         kind::HASH_LISTPACK => read_hash_listpack(reader.string()?, collections)?,
         kind::HASH_ZIPLIST => reader

@@ -1,8 +1,10 @@
 //! A value written in slices, so that a large one stalls nobody.
 
+use super::sets::write_member;
 use super::{Compression, sorted_set, write_len, write_string_with, write_value_with};
 use crate::value::ValueRef;
 use crate::value::hash::Hash;
+use crate::value::set::Set;
 use crate::value::sorted_set::SortedSet;
 
 /// Elements that are written between two looks at the budget.
@@ -37,6 +39,9 @@ pub fn write_slice(
             Some(listpack) => string_slice(out, listpack.bytes(), at, budget_bytes),
             None => sorted_set_slice(out, set, at, budget_bytes, compression),
         },
+        ValueRef::Set(set) if set.as_intset().is_none() => {
+            set_slice(out, set, at, budget_bytes, compression)
+        }
         _ => {
             write_value_with(out, value, compression);
             true
@@ -98,6 +103,24 @@ fn sorted_set_slice(
         } else {
             cursor + (end - start) as u64
         }
+    })
+}
+
+fn set_slice(
+    out: &mut Vec<u8>,
+    set: &Set,
+    at: &mut Position,
+    budget_bytes: usize,
+    compression: Compression,
+) -> bool {
+    if !at.begun {
+        at.begun = true;
+        write_len(out, set.len() as u64);
+    }
+    walk(out, at, budget_bytes, |out, cursor| {
+        set.walk(cursor, ELEMENTS_A_LOOK, |member| {
+            write_member(out, member, compression);
+        })
     })
 }
 
@@ -187,6 +210,24 @@ mod tests {
                 panic!("a sorted set is read back")
             };
             assert_eq!(members(&read), members(&set));
+        }
+    }
+
+    #[test]
+    fn a_set_in_slices_is_the_same_set() {
+        for (prefix, count) in [("", 3), ("m", 3), ("m", 5000), ("", 5000)] {
+            let mut set = Set::new();
+            let (limits, seed) = (collections().set_limits, collections().seed);
+            for n in 0..count {
+                set.insert(format!("{prefix}{n}").as_bytes(), &limits, &seed);
+            }
+            let (read, slices) = in_slices(&Value::Set(Box::new(set.clone())), 100);
+            assert!(slices > count / 100, "{slices} slices");
+            let Value::Set(read) = read else {
+                panic!("a set is read back")
+            };
+            assert_eq!((read.len(), read.encoding()), (count, set.encoding()));
+            assert!(set.iter().all(|member| read.contains_element(member)));
         }
     }
 

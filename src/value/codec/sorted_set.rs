@@ -144,6 +144,7 @@ mod tests {
 
     fn collections(entries_max: usize) -> Collections {
         let mut collections = Collections {
+            set_limits: Default::default(),
             hash_limits: Default::default(),
             sorted_set_limits: Default::default(),
             seed: HashSeed([1, 2, 3, 4]),

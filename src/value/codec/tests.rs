@@ -3,6 +3,7 @@
 use super::*;
 use crate::value::hash::{Hash, HashLimits};
 use crate::value::listpack::Listpack;
+use crate::value::set::SetLimits;
 use crate::value::{HashSeed, Kind, Value, ValueRef, crc64};
 
 const DUMPS: &[u8] = include_bytes!("../../persistence/rdb/fixtures/redis-7.0.15-dumps.bin");
@@ -16,6 +17,7 @@ const LIMITS: HashLimits = HashLimits {
 pub(super) fn collections() -> Collections {
     Collections {
         hash_limits: LIMITS,
+        set_limits: SetLimits::default(),
         sorted_set_limits: Default::default(),
         seed: HashSeed([1, 2, 3, 4]),
     }
@@ -69,6 +71,11 @@ fn content(value: ValueRef<'_>) -> Vec<Vec<u8>> {
             pairs.sort();
             pairs.into_iter().flatten().collect()
         }
+        ValueRef::Set(set) => {
+            let mut members: Vec<_> = set.iter().map(|member| member.to_vec()).collect();
+            members.sort();
+            members
+        }
         other => panic!("not a type that these tests make: {other:?}"),
     }
 }
@@ -80,7 +87,7 @@ fn sorted_pairs(content: &[Vec<u8>]) -> Vec<Vec<u8>> {
 }
 
 /// `payload` with the footer that a peer would give it.
-fn signed(payload: &[u8]) -> Vec<u8> {
+pub(super) fn signed(payload: &[u8]) -> Vec<u8> {
     let mut out = [payload, &10u16.to_le_bytes()].concat();
     out.extend_from_slice(&crc64::checksum(&out).to_le_bytes());
     out
@@ -90,7 +97,7 @@ fn restore_signed(payload: &[u8]) -> Result<Value, RestoreError> {
     restore(&signed(payload), &collections())
 }
 
-fn string_payload(kind: u8, content: &[u8]) -> Vec<u8> {
+pub(super) fn string_payload(kind: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![kind];
     write_string_with(&mut out, content, Compression::None);
     out
@@ -329,7 +336,6 @@ fn the_limits_decide_the_encoding_of_a_hash() {
 fn types_that_are_not_held_are_named_if_they_are_well_formed() {
     for (payload, error) in [
         (&b"\x01\x01\x01a"[..], CodecError::Unsupported("list")),
-        (b"\x02\x01\x01a", CodecError::Unsupported("set")),
         (
             b"\x18\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01a\x01b",
             CodecError::Unsupported("hash with field TTLs"),
@@ -476,7 +482,10 @@ fn a_hundred_thousand_mutated_dumps_are_values_or_errors() {
                 let again = restore(&dump(value.borrow(), Compression::Lzf), &collections())
                     .unwrap_or_else(|e| panic!("seed {seed:#x}: {payload:?}: {e}"));
                 assert_eq!(content(again.borrow()), content(value.borrow()));
-                assert!(matches!(value.kind(), Kind::String | Kind::Hash));
+                assert!(matches!(
+                    value.kind(),
+                    Kind::String | Kind::Hash | Kind::Set
+                ));
             }
             Err(_) => errors += 1,
         }

@@ -3,10 +3,13 @@
 //! A template is a command as typed, with two kinds of holes: `[a|b|]` picks one alternative, and
 //! `$name` draws an argument (see `Generator::draw`). A name ending in `+` draws several.
 
+mod bitmaps;
 mod connection;
 mod hashes;
+mod hyperloglog;
 mod keys;
 mod pubsub;
+mod sets;
 mod strings;
 
 /// How the replies of a template are compared; see `Check`.
@@ -28,10 +31,13 @@ const EXACT: How = How::Exact;
 pub type Template = (usize, How, &'static str);
 
 const FAMILIES: &[&[Template]] = &[
+    bitmaps::TEMPLATES,
     connection::TEMPLATES,
     hashes::TEMPLATES,
+    hyperloglog::TEMPLATES,
     keys::TEMPLATES,
     pubsub::TEMPLATES,
+    sets::TEMPLATES,
     strings::TEMPLATES,
 ];
 

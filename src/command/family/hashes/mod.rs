@@ -2,6 +2,7 @@
 
 mod read;
 mod sample;
+pub(super) mod scanning;
 #[cfg(test)]
 mod tests;
 mod write;

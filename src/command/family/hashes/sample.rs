@@ -1,5 +1,6 @@
 //! Reading some of the fields: HRANDFIELD and HSCAN.
 
+use super::scanning::{SCAN_STEPS_MAX, ScanOptions, parse_cursor};
 use super::{integer, write_element};
 use crate::command::{Ctx, Error, Outcome, Rng};
 use crate::protocol::{Args, Reply, Version};
@@ -9,11 +10,6 @@ use crate::value::hash::{Hash, Pair};
 /// Most fields that HRANDFIELD draws with repetition. Redis sets no limit, and a count of 2^62
 /// makes it reply until it runs out of memory.
 const REPEATED_MAX: u64 = 1 << 24;
-
-/// Steps of the walk that one HSCAN makes at most, if its pattern matches little; as in Redis.
-const SCAN_STEPS_MAX: usize = 10;
-/// COUNT unless the request says otherwise.
-const SCAN_COUNT_DEFAULT: usize = 10;
 
 pub(super) fn hrandfield(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let mut rng = Rng::new(ctx.state.rng.next_u64());
@@ -93,45 +89,6 @@ fn write_sample(reply: &mut Reply, (field, value): Pair<'_>, with_values: bool) 
     }
 }
 
-/// The options of HSCAN.
-struct ScanOptions<'a> {
-    count: usize,
-    pattern: Option<&'a [u8]>,
-    values: bool,
-}
-
-impl<'a> ScanOptions<'a> {
-    fn parse(args: Args<'a>) -> Result<Self, Error> {
-        let mut options = ScanOptions {
-            count: SCAN_COUNT_DEFAULT,
-            pattern: None,
-            values: true,
-        };
-        let mut at = 0;
-        while let Some(word) = args.get(at) {
-            at += 1;
-            if word.eq_ignore_ascii_case(b"novalues") {
-                options.values = false;
-                continue;
-            }
-            let argument = args.get(at).ok_or(Error::Syntax)?;
-            at += 1;
-            if word.eq_ignore_ascii_case(b"count") {
-                let count = usize::try_from(integer(argument)?).map_err(|_| Error::Syntax)?;
-                if count == 0 {
-                    return Err(Error::Syntax);
-                }
-                options.count = count;
-            } else if word.eq_ignore_ascii_case(b"match") {
-                options.pattern = Some(argument).filter(|pattern| *pattern != b"*");
-            } else {
-                return Err(Error::Syntax);
-            }
-        }
-        Ok(options)
-    }
-}
-
 pub(super) fn hscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let mut cursor = parse_cursor(&args[2]).ok_or(Error::text("ERR invalid cursor"))?;
     let (hash, reply) = ctx.find_collection_and_reply::<Hash>(&args[1])?;
@@ -164,57 +121,4 @@ pub(super) fn hscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     reply.array(if options.values { found * 2 } else { found });
     reply.raw(fields.bytes());
     Ok(())
-}
-
-/// A cursor, in all forms that Redis takes: also with what C's `strtoull` skips or applies, space
-/// and a plus sign or zeros before it. (A minus sign before zeros, too, which wraps around.)
-fn parse_cursor(text: &[u8]) -> Option<u64> {
-    if matches!(text, [b'-', b'1'..=b'9', ..]) {
-        return None;
-    }
-    let is_space = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d);
-    let start = text.iter().position(|byte| !is_space(byte))?;
-    let (negative, digits) = match &text[start..] {
-        [b'-', digits @ ..] => (true, digits),
-        [b'+', digits @ ..] => (false, digits),
-        digits => (false, digits),
-    };
-    if digits.is_empty() {
-        return None;
-    }
-    let number = digits.iter().try_fold(0u64, |number, byte| {
-        let digit = byte.checked_sub(b'0').filter(|digit| *digit <= 9)?;
-        number.checked_mul(10)?.checked_add(digit.into())
-    })?;
-    Some(if negative {
-        number.wrapping_neg()
-    } else {
-        number
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_cursor;
-
-    #[test]
-    fn cursors_are_taken_in_the_forms_of_strtoull() {
-        for (text, want) in [
-            ("0", Some(0)),
-            (" 1", Some(1)),
-            ("+1", Some(1)),
-            ("-1", None),
-            ("-01", Some(u64::MAX)),
-            ("01", Some(1)),
-            ("18446744073709551615", Some(u64::MAX)),
-            ("18446744073709551616", None),
-            ("", None),
-            (" ", None),
-            ("+", None),
-            ("1 ", None),
-            ("x", None),
-        ] {
-            assert_eq!(parse_cursor(text.as_bytes()), want, "{text:?}");
-        }
-    }
 }

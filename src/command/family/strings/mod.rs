@@ -2,6 +2,7 @@
 
 mod edit;
 mod get;
+mod lcs;
 mod numeric;
 mod options;
 mod set;
@@ -163,6 +164,24 @@ pub static COMMANDS: &[Command] = &[
         ),
         numeric::incrbyfloat,
     ),
+    Command {
+        keys: Keys::Range {
+            first: 1,
+            last: 2,
+            step: 1,
+        },
+        ..row(
+            "lcs",
+            -3,
+            (READ, KeyAccess::Read),
+            doc(
+                "7.0.0",
+                "O(N*M) with N and M the lengths of the strings",
+                "Finds the longest sequence of bytes that two strings have in common.",
+            ),
+            lcs::lcs,
+        )
+    },
     Command {
         keys: Keys::Range {
             first: 1,
