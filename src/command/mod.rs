@@ -82,6 +82,9 @@ pub struct DataStats {
     pub keyspace_hits: u64,
     pub keyspace_misses: u64,
     pub expired_keys: u64,
+    pub evicted_keys: u64,
+    /// How long memory was over the limit although this shard evicted, milliseconds.
+    pub eviction_exceeded_ms: u64,
 }
 
 /// What data commands read and count besides the keyspace; one per shard.
@@ -239,6 +242,21 @@ impl<'a> Ctx<'a> {
         self.state.stats.expired_keys += 1;
         self.state.watched.touch_expired(db, key);
         self.notify_in(db, notify::Class::EXPIRED, "expired", key);
+    }
+
+    /// Deletes a key for its memory and propagates the deletion.
+    pub fn evict(&mut self, db: usize, key: &[u8]) {
+        if !self.drop_key(db, key) {
+            return;
+        }
+        let name: &[u8] = match self.state.settings.lazy_eviction {
+            true => b"UNLINK",
+            false => b"DEL",
+        };
+        self.effects.request(db as u32, &[name, key]);
+        self.state.stats.evicted_keys += 1;
+        self.state.watched.touch(db, key);
+        self.notify_in(db, notify::Class::EVICTED, "evicted", key);
     }
 
     /// The command by which the deletion of expired keys is propagated.

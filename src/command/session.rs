@@ -73,3 +73,22 @@ pub enum SessionOp {
     ReplConf,
     Wait,
 }
+
+impl SessionOp {
+    /// Whether the reply takes the answers of other shards, or of whoever writes files. Within
+    /// EXEC the transaction waits for them, between two of its commands.
+    pub fn waits_for_answers(self) -> bool {
+        matches!(
+            self,
+            SessionOp::ClientList
+                | SessionOp::ClientKill
+                | SessionOp::ClientUnblock
+                | SessionOp::ClientUnpause
+                | SessionOp::Info
+                | SessionOp::ConfigSet
+                | SessionOp::ConfigResetStat
+                | SessionOp::ConfigRewrite
+                | SessionOp::DebugPopulate
+        )
+    }
+}

@@ -23,6 +23,8 @@ pub struct Settings {
     pub compression: crate::value::codec::Compression,
     /// Deletes triggered by the server are propagated as UNLINK (`lazyfree-lazy-expire`).
     pub lazy_expire: bool,
+    /// Evictions are propagated as UNLINK (`lazyfree-lazy-eviction`).
+    pub lazy_eviction: bool,
     /// `DEL` acts as `UNLINK` (`lazyfree-lazy-user-del`).
     pub lazy_user_del: bool,
     /// As `lazy_expire`, for deletes that a write implies (`lazyfree-lazy-server-del`).

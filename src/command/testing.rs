@@ -59,6 +59,7 @@ impl Bench {
                     sorted_set_limits: Default::default(),
                     compression: Default::default(),
                     lazy_expire: false,
+                    lazy_eviction: false,
                     lazy_user_del: false,
                     lazy_server_del: false,
                     lfu: false,

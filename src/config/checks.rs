@@ -28,13 +28,6 @@ pub(super) fn no_appendonly(value: &Value) -> Checked {
     only(*value == Value::Bool(false), reason)
 }
 
-pub(super) fn no_maxmemory(value: &Value) -> Checked {
-    only(
-        *value == Value::Number(0),
-        "eviction is not supported yet, only maxmemory 0 is accepted",
-    )
-}
-
 /// Ignoring a file of users would leave the server more open than its owner believes.
 pub(super) fn no_aclfile(value: &Value) -> Checked {
     only(

@@ -99,9 +99,13 @@ pub(super) static INERT: &[Directive] = &[
     free("tracking-table-max-keys", Int(0, I64), "1000000"),
     free("acl-pubsub-default", Choice(&["allchannels", "resetchannels"]), "resetchannels"),
     free("acllog-max-len", Int(0, I64), "128"),
-    free("maxmemory-clients", MemoryOrPercent, "0"),
-    free("maxmemory-eviction-tenacity", Int(0, 100), "10"),
+    // Data that goes is always freed in slices, and a full sync is always loaded beside the data in
+    // use, which it replaces in one step.
+    free("lazyfree-lazy-user-flush", Bool, "no"),
+    alias("slave-lazy-flush", free("replica-lazy-flush", Bool, "no")),
+    free("repl-diskless-load", Choice(&["disabled", "on-empty-db", "swapdb"]), "disabled"),
     // Files.
+    free("replica-ignore-disk-write-errors", Bool, "no"),
     free("stop-writes-on-bgsave-error", Bool, "yes"),
     free("rdb-del-sync-files", Bool, "no"),
     free("rdb-save-incremental-fsync", Bool, "yes"),

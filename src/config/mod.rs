@@ -34,7 +34,7 @@ pub use kind::{Kind, Reason};
 pub use load::Place;
 pub use table::{Config, directives, find};
 pub use value::{
-    DisklessLoad, Io, LogLevel, MaxmemoryPolicy, Named, OutputLimit, OutputLimits, PipelineOrder,
+    Io, LogLevel, MaxmemoryPolicy, Named, OutputLimit, OutputLimits, PipelineOrder,
     ProtectedAction, SavePoint, Upstream,
 };
 

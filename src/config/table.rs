@@ -9,8 +9,8 @@ use super::inert::INERT;
 use super::kind::Kind::{self, *};
 use super::value::Value;
 use super::value::{
-    DisklessLoad, Field, Io, LogLevel, MaxmemoryPolicy, Named, OutputLimits, PipelineOrder,
-    ProtectedAction, SavePoint, Upstream,
+    Field, Io, LogLevel, MaxmemoryPolicy, Named, OutputLimits, PipelineOrder, ProtectedAction,
+    SavePoint, Upstream,
 };
 
 const I32: i64 = i32::MAX as i64;
@@ -170,11 +170,6 @@ directives! {
         "A replica does not evict by itself"
         replica_ignore_maxmemory: bool =
             "replica-ignore-maxmemory" | "slave-ignore-maxmemory", Bool, "yes", Mutable;
-        "Free a replica's old data in the background at a full sync"
-        replica_lazy_flush: bool = "replica-lazy-flush" | "slave-lazy-flush", Bool, "no", Mutable;
-        "A replica goes on although it cannot write to its disk"
-        replica_ignore_disk_write_errors: bool =
-            "replica-ignore-disk-write-errors", Bool, "no", Mutable;
         "Full sync straight to the sockets of replicas; no has no effect, there is no other way"
         repl_diskless_sync: bool = "repl-diskless-sync", Bool, "yes", Mutable;
         "Seconds to wait for more replicas before a full sync starts"
@@ -182,9 +177,6 @@ directives! {
         "Replicas that start a full sync before the delay is over; 0: the delay alone counts"
         repl_diskless_sync_max_replicas: u32 =
             "repl-diskless-sync-max-replicas", Int(0, I32), "0", Mutable;
-        "How a replica loads a full sync: disabled, on-empty-db or swapdb"
-        repl_diskless_load: DisklessLoad =
-            "repl-diskless-load", Choice(DisklessLoad::NAMES), "disabled", Mutable;
         "Seconds between two PINGs to the replicas"
         repl_ping_replica_period: u32 =
             "repl-ping-replica-period" | "repl-ping-slave-period", Int(1, I32), "10", Mutable;
@@ -219,12 +211,17 @@ directives! {
     }
     Memory {
         "Bytes of data at which eviction begins; 0: no limit"
-        maxmemory: u64 = "maxmemory", Kind::Memory(0, u64::MAX), "0", Mutable, checks::no_maxmemory;
+        maxmemory: u64 = "maxmemory", Kind::Memory(0, u64::MAX), "0", Mutable;
         "What is evicted"
         maxmemory_policy: MaxmemoryPolicy =
             "maxmemory-policy", Choice(MaxmemoryPolicy::NAMES), "noeviction", Mutable;
         "Keys that are compared for one eviction"
         maxmemory_samples: u32 = "maxmemory-samples", Int(1, I32), "5", Mutable;
+        "How long eviction may go on at a time, from 0 to 100"
+        maxmemory_eviction_tenacity: u32 =
+            "maxmemory-eviction-tenacity", Int(0, 100), "10", Mutable;
+        "Bytes that all clients may take together, or a percentage of maxmemory; 0: any"
+        maxmemory_clients: i64 = "maxmemory-clients", MemoryOrPercent, "0", Mutable;
         "How slowly the access counter of a key grows"
         lfu_log_factor: u32 = "lfu-log-factor", Int(0, I32), "10", Mutable;
         "Minutes after which the access counter of a key is lowered; 0: never"
@@ -237,8 +234,6 @@ directives! {
         lazyfree_lazy_server_del: bool = "lazyfree-lazy-server-del", Bool, "no", Mutable;
         "DEL behaves like UNLINK"
         lazyfree_lazy_user_del: bool = "lazyfree-lazy-user-del", Bool, "no", Mutable;
-        "FLUSHALL and FLUSHDB are ASYNC unless they say SYNC"
-        lazyfree_lazy_user_flush: bool = "lazyfree-lazy-user-flush", Bool, "no", Mutable;
         "Work spent on expired keys, from 1 to 10"
         active_expire_effort: u32 = "active-expire-effort", Int(1, 10), "1", Mutable;
     }

@@ -167,15 +167,6 @@ named! {
         /// Clients on the loopback interface or the Unix socket.
         Local = "local",
     }
-    /// Whether a replica loads a full sync straight from the socket.
-    DisklessLoad {
-        /// Through a file.
-        Disabled = "disabled",
-        /// From the socket if the keyspace is empty.
-        OnEmptyDb = "on-empty-db",
-        /// From the socket, keeping the old data until the new is complete.
-        SwapDb = "swapdb",
-    }
     /// What goes when `maxmemory` is reached.
     MaxmemoryPolicy {
         /// Keys with an expiry, least recently used first.

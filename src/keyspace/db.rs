@@ -1,5 +1,6 @@
 //! One database of one shard: the table of its entries and what must stay in step with it.
 
+use super::access::Clock;
 use super::entry::{Entry, prefetch_line};
 use super::snapshot::{Cut, preserve};
 use crate::value::HashSeed;
@@ -13,6 +14,8 @@ pub(super) type EntrySegments = IntoSegments<Entry, Expiries>;
 
 /// A key that was reported as expired but not removed is reported again after this time.
 const EXPIRED_AGAIN_AFTER_MS: u64 = 100;
+/// Segments in which a sample of keys with an expiry is looked for.
+const SAMPLE_SEGMENTS_MAX: usize = 4096;
 /// Places and elements per place that [`Db::average_ttl`] looks at.
 const TTL_SAMPLES: (u64, usize) = (8, 64);
 
@@ -45,7 +48,11 @@ pub struct Db {
     /// Entries that have an expiry.
     expires: usize,
     /// Stamped into entries on access.
-    clock: u32,
+    pub(super) clock: Clock,
+    /// Chance, for counters of use.
+    chance: u64,
+    /// Where a search for keys with an expiry goes on that found none.
+    sample_position: Option<u32>,
     /// Current snapshot epoch; entries with another one are as they were when it began.
     pub(super) epoch: u16,
     /// What an active snapshot still wants of this database.
@@ -112,7 +119,10 @@ impl Db {
             table: Table::new(),
             seed: *seed,
             expires: 0,
-            clock: 0,
+            clock: Clock::default(),
+            // Anything but 0, and not known to peers.
+            chance: seed.hash(b"chance") | 1,
+            sample_position: None,
             epoch: 0,
             cut: None,
             garbage: Vec::new(),
@@ -135,9 +145,9 @@ impl Db {
         self.expires
     }
 
-    /// The clock that is stamped into entries from now on; its unit is the eviction policy's.
-    pub fn set_clock(&mut self, clock: u32) {
-        self.clock = clock;
+    /// The time, in seconds since 1970, that is stamped into entries from now on.
+    pub fn set_clock(&mut self, seconds: u32) {
+        self.clock.seconds = seconds;
     }
 
     /// The seed of its hashes.
@@ -178,7 +188,7 @@ impl Db {
     pub fn get_touch(&mut self, key: &[u8]) -> Option<&Entry> {
         let hash = self.seed.hash(key);
         let entry = self.table.find_mut(hash, |entry| is(entry, hash, key))?;
-        entry.set_access(self.clock);
+        stamp_use(entry, self.clock, &mut self.chance);
         Some(entry)
     }
 
@@ -189,7 +199,7 @@ impl Db {
         let hash = self.seed.hash(key);
         let entry = self.table.find_mut(hash, |entry| is(entry, hash, key))?;
         preserve(&mut self.cut, self.epoch, entry);
-        entry.set_access(self.clock);
+        stamp_use(entry, self.clock, &mut self.chance);
         Some(entry)
     }
 
@@ -258,6 +268,7 @@ impl Db {
                 preserve(&mut self.cut, self.epoch, entry);
                 let old = entry.expire_at();
                 let new = at(old);
+                let access = entry.access();
                 if entry.is_slow_to_free() {
                     let mut fresh = Entry::string(key, value, new);
                     fresh.set_order(order_of(hash));
@@ -266,7 +277,9 @@ impl Db {
                 } else {
                     entry.set_string(value, new);
                 }
-                entry.set_access(self.clock);
+                // As in Redis the new value inherits the count of the old one.
+                entry.set_access(access);
+                stamp_use(entry, self.clock, &mut self.chance);
                 if old != new {
                     place.note.change(old, new);
                     self.expires = moved(self.expires, old, new);
@@ -277,7 +290,7 @@ impl Db {
                 let mut entry = Entry::string(key, value, at(None));
                 entry.set_order(order_of(hash));
                 entry.set_epoch(self.epoch);
-                entry.set_access(self.clock);
+                entry.set_access(self.clock.fresh());
                 self.expires += usize::from(entry.expire_at().is_some());
                 place.insert(entry);
                 None
@@ -354,6 +367,51 @@ impl Db {
         true
     }
 
+    /// Shows `f` up to `count` entries chosen by the random number `roll`, some perhaps twice; with
+    /// `volatile` only such as have an expiry. The choice of these is less even: neighbours in the
+    /// table come together. Bounded work, so that of few in a large table perhaps none is found;
+    /// the next call then goes on with the search.
+    pub fn sample(&mut self, roll: u64, count: usize, volatile: bool, mut f: impl FnMut(&Entry)) {
+        if volatile {
+            return self.sample_volatile(roll, count, f);
+        }
+        let mut roll = roll;
+        for _ in 0..count.min(self.len()) {
+            if let Some(entry) = self.table.random(roll) {
+                f(entry);
+            }
+            roll = next_chance(roll);
+        }
+    }
+
+    fn sample_volatile(&mut self, roll: u64, count: usize, mut f: impl FnMut(&Entry)) {
+        let mut left = count.min(self.expires);
+        if left == 0 {
+            return;
+        }
+        let start = self.sample_position.take();
+        let mut position = start.unwrap_or_else(|| Entries::position(roll));
+        for _ in 0..SAMPLE_SEGMENTS_MAX {
+            let next = self.table.visit(position, |note, entries| {
+                if note.count > 0 {
+                    let skipped = (roll % u64::from(note.count)) as usize;
+                    let volatile = entries.filter(|entry| entry.expire_at().is_some());
+                    for entry in volatile.skip(skipped).take(left) {
+                        f(entry);
+                        left -= 1;
+                    }
+                }
+            });
+            position = next.unwrap_or(0);
+            if left == 0 {
+                return;
+            }
+        }
+        if left == count.min(self.expires) {
+            self.sample_position = Some(position);
+        }
+    }
+
     /// Estimate of the mean time to live of keys that have an expiry, in milliseconds; 0 if a
     /// sample of some hundred entries holds none. Bounded work.
     pub fn average_ttl(&self, now_ms: u64) -> u64 {
@@ -391,9 +449,27 @@ impl Db {
         entry.set_order(order_of(hash));
         entry.set_epoch(self.epoch);
         if entry.access() == 0 {
-            entry.set_access(self.clock);
+            entry.set_access(self.clock.fresh());
         }
     }
+}
+
+/// Notes a use of an entry.
+#[inline]
+fn stamp_use(entry: &mut Entry, clock: Clock, chance: &mut u64) {
+    let word = clock.used(entry.access(), || {
+        *chance = next_chance(*chance);
+        *chance >> 16
+    });
+    entry.set_access(word);
+}
+
+/// A step of xorshift: any number but 0.
+fn next_chance(mut chance: u64) -> u64 {
+    chance ^= chance << 13;
+    chance ^= chance >> 7;
+    chance ^= chance << 17;
+    chance
 }
 
 /// The hash bits that an entry keeps: those that place it within its segment.

@@ -3,6 +3,7 @@
 //! Plain state, driven by calls: no clock, no random source, no I/O. Times are Unix milliseconds
 //! that the caller passes in.
 
+pub mod access;
 mod db;
 mod entry;
 mod garbage;
@@ -13,6 +14,7 @@ pub use db::{Db, Previous, SetExpiry};
 pub use entry::{Boxed, Entry, INLINE_LEN_MAX};
 
 use crate::value::codec::Compression;
+use access::{Clock, Tracking};
 use db::Entries;
 use garbage::Garbage;
 use snapshot::{Cut, Restamp};
@@ -22,7 +24,7 @@ pub use snapshot::{SLICED_BYTES_MIN, Step};
 /// All databases of one shard.
 pub struct Keyspace {
     databases: Vec<Db>,
-    clock: u32,
+    clock: Clock,
     garbage: Garbage,
     /// Current snapshot epoch, the same in all databases.
     epoch: u16,
@@ -54,7 +56,7 @@ impl Keyspace {
     pub fn new(databases: usize, seed: &Seed) -> Self {
         Self {
             databases: (0..databases).map(|_| Db::new(seed)).collect(),
-            clock: 0,
+            clock: Clock::default(),
             garbage: Garbage::default(),
             epoch: 0,
             snapshot_active: false,
@@ -88,13 +90,24 @@ impl Keyspace {
     /// Database `index`, to change it.
     pub fn db_mut(&mut self, index: usize) -> &mut Db {
         let db = &mut self.databases[index];
-        db.set_clock(self.clock);
+        db.clock = self.clock;
         db
     }
 
-    /// The clock that databases taken with [`Keyspace::db_mut`] stamp into their entries.
-    pub fn set_clock(&mut self, clock: u32) {
-        self.clock = clock;
+    /// The time, in seconds since 1970, that databases taken with [`Keyspace::db_mut`] stamp into
+    /// their entries.
+    pub fn set_clock(&mut self, seconds: u32) {
+        self.clock.seconds = seconds;
+    }
+
+    /// What is kept in the access words from now on.
+    pub fn set_tracking(&mut self, tracking: Tracking) {
+        self.clock.tracking = tracking;
+    }
+
+    /// What is stamped into entries.
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
     /// Exchanges two databases (SWAPDB).
@@ -132,11 +145,16 @@ impl Keyspace {
     /// Background work: frees about `budget` elements of what was flushed or discarded. Whether
     /// anything is left to do.
     pub fn free_slice(&mut self, budget: usize) -> bool {
+        let garbage_left = self.free_garbage(budget);
+        self.restamp_slice(budget) || garbage_left
+    }
+
+    /// The freeing alone, for whoever needs the memory now.
+    pub fn free_garbage(&mut self, budget: usize) -> bool {
         for db in &mut self.databases {
             self.garbage.add_entries(&mut db.garbage);
         }
-        let garbage_left = self.garbage.free(budget);
-        self.restamp_slice(budget) || garbage_left
+        self.garbage.free(budget)
     }
 }
 

@@ -138,6 +138,9 @@
 //!
 //! - Whatever is large is freed in slices: flushed tables and replaced hashes of more than 512
 //!   fields go to a list that background slices empty (`keyspace/garbage.rs`).
+//! - `maxmemory` goes by what the threads have allocated and freed, by the allocator: exact,
+//!   and two loads to read (`shard/evict.rs`, which also says who evicts). The access word of an
+//!   entry is Redis's LRU clock or LFU counter (`keyspace/access.rs`).
 //! - SCAN's cursor is `position * shards + shard`; a call goes to one shard only.
 //!
 //! # When something breaks
@@ -152,8 +155,10 @@
 //! In `net/`, `server/` (raw system calls), `keyspace/entry.rs` and `shard/queue.rs`, nowhere
 //! else of the library; `tests/tidy.rs` enforces it. Each block says why it is sound.
 //!
-//! # Two calls that block a shard
+//! # Work that blocks
 //!
-//! The core never waits. The shell does, in two rare calls: an upstream given by *name* is
-//! looked up by the system's resolver on shard 0, at every attempt to connect; and CONFIG
-//! REWRITE writes its file, and syncs it, on the shard of the client that asked.
+//! No shard waits for a resolver or a disk. What may block is done by helper threads
+//! (`server/helpers.rs`): looking an upstream's name up, at every attempt to connect, and writing
+//! the file of CONFIG REWRITE. The shell starts the work; its outcome is put into the shard's inbox
+//! and the shard is woken, as for a message. The core sees an event, and in the simulator there are
+//! no threads at all.

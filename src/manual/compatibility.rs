@@ -27,18 +27,14 @@
 //! # What does not yet
 //!
 //! Lists, sets, sorted sets, streams, geo; blocking commands; pub/sub
-//! and keyspace notifications; scripts and functions; ACL users; TLS; cluster mode; eviction;
+//! and keyspace notifications; scripts and functions; ACL users; TLS; cluster mode;
 //! Sentinel's part of a failover, FAILOVER; slow log, latency monitor, MONITOR; persistence
 //! ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
-//! `save`, `appendonly`, `maxmemory`, `notify-keyspace-events`, `aclfile`. Others that mean
-//! nothing here are accepted and named once at the start. These are accepted silently and have
-//! no effect yet: `repl-backlog-ttl` (the backlog is kept), `repl-diskless-sync-max-replicas`,
-//! `repl-diskless-load`, `repl-disable-tcp-nodelay`, `replica-lazy-flush`,
-//! `active-expire-effort`, `bind-source-addr`, `shutdown-timeout`, `lazyfree-lazy-user-flush`
-//! (flushes are always freed in the background), the `slowlog-`, `latency-` and `lfu-`
-//! directives, and those of types that are not there.
+//! `save`, `appendonly`, `notify-keyspace-events`, `aclfile`. Others that mean
+//! nothing here are accepted and named once at the start. Accepted silently, and without effect
+//! yet, are the `slowlog-` and `latency-` directives and those of types that are not there.
 //!
 //! A replica whose upstream sends a command that is not there logs an error, skips it, and goes
 //! on: its data then differs from the upstream's. In a full sync a type that is not there is an
@@ -65,8 +61,15 @@
 //!   `proto-max-bulk-len`.
 //! - **INFO** gathers its figures from the shards one after the other; it shows no single
 //!   moment.
-//! - **CLIENT LIST, KILL and UNBLOCK within MULTI** see the connections of one shard.
-//! - **CLIENT PAUSE** does not wait for commands that are under way.
+//! - **REPLICAOF within MULTI** shows in the configuration at once, and takes effect right after
+//!   EXEC.
+//! - **`maxmemory`** leaves the whole backlog out of what counts; Redis only what is beyond
+//!   `repl-backlog-size`. How long an eviction may go on at a time is bounded by keys, not by time.
+//!   A snapshot for replicas does not carry idle times and counters.
+//! - **SHUTDOWN** saves nothing. It waits for replicas as Redis 7 does, and can be aborted.
+//! - **`repl-diskless-load`** makes no difference: a full sync is always loaded beside the data
+//!   in use. `lazyfree-lazy-user-flush` and `replica-lazy-flush` do not either: what goes is freed
+//!   in slices.
 //! - **DEBUG SLEEP** holds back the connection that sent it, not the server.
 //! - **WAIT** may wait for a little more of the stream than the client's own writes.
 //! - **Two transactions that find the same key expired** may each send its deletion to replicas,

@@ -87,14 +87,19 @@
 //!
 //! # Simpler than designed
 //!
+//! - maxmemory uses each shard's own counters of bytes, kept as entries change. *Built*: The
+//!   allocator's counters of each thread. Nothing has to be counted at each change, and buffers and
+//!   tables are in it; but only the sum over all shards means anything.
 //! - A merged log that indexes each shard's own stream, with offsets of its own. *Built*: One
 //!   list of references to the batches.
 //! - A batch's memory returns to the shard that made it. *Built*: It is freed where its last
 //!   reference ends.
 //! - A replica's rendezvous at least once a millisecond or 64 KiB. *Built*: Only where a unit or
 //!   a barrier needs one.
-//! - CLIENT PAUSE is a barrier. *Built*: It is a word that every shard looks at before each
-//!   client command. Commands under way end; CLIENT PAUSE does not wait for them.
+//! - CLIENT PAUSE is a lock on whole shards. *Built*: It is a word that every shard looks at before
+//!   each client command; the answer comes when every shard has seen it and the commands of its
+//!   clients that were under way then have ended. A lock would have let parked commands run after
+//!   its release, that is, after the answer.
 //! - FLUSHALL lets a snapshot begin anew. *Built*: Its members are disconnected and ask for a
 //!   new one.
 //! - Pre-images and the retained stream count together against the replicas' output limit.

@@ -80,6 +80,10 @@
 //! merges the answers. Other commands of the same EXEC fetch their entries, run, and give them
 //! back, one command at a time.
 //!
+//! CLIENT LIST, INFO and other commands to which every shard has an answer may stand in an EXEC
+//! too. It then runs command by command, and waits for the answers in between: under whole-shard
+//! locks if it also has keys, for nothing may be lent out while it waits; without any lock if not.
+//!
 //! A **barrier** is such a lock, exclusive, on every shard, held by the replication layer while
 //! it makes a snapshot's cut or changes the role ([`replication`](super::replication)). When it
 //! is granted no entry is lent anywhere, because lending needs a lock.

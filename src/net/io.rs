@@ -324,6 +324,15 @@ impl Io {
         socket::set_keepalive(fd.ok_or(io::ErrorKind::NotConnected)?.as_fd(), seconds)
     }
 
+    /// Sends small packets at once, or lets the kernel gather them. Nothing for a Unix socket.
+    ///
+    /// # Errors
+    /// `NotConnected` for a dead connection, otherwise the system's.
+    pub fn set_nodelay(&mut self, conn: ConnId, on: bool) -> io::Result<()> {
+        let fd = self.live(conn).and_then(|slot| slot.fd.as_ref());
+        socket::set_nodelay(fd.ok_or(io::ErrorKind::NotConnected)?.as_fd(), on)
+    }
+
     /// Both ends of a connection.
     ///
     /// # Errors

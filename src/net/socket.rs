@@ -52,6 +52,15 @@ pub(super) fn set_keepalive(fd: BorrowedFd<'_>, seconds: u32) -> io::Result<()> 
     socket.set_tcp_keepalive(&keepalive)
 }
 
+/// Turns Nagle's delay off or on. Unix sockets have none.
+pub(super) fn set_nodelay(fd: BorrowedFd<'_>, on: bool) -> io::Result<()> {
+    let socket = SockRef::from(&fd);
+    match socket.local_addr()?.as_socket() {
+        Some(_) => socket.set_tcp_nodelay(on),
+        None => Ok(()),
+    }
+}
+
 /// Makes the socket of an outgoing connection, and the address to connect it to. io_uring takes a
 /// non-blocking socket as a wish for EAGAIN, so only epoll's are.
 pub(super) fn dial(
@@ -67,8 +76,11 @@ pub(super) fn dial(
         Target::Tcp(address) => {
             let socket = Socket::new(Domain::for_address(*address), kind, Some(Protocol::TCP))?;
             socket.set_tcp_nodelay(true)?;
-            if let Some(source) = options.source {
-                socket.bind(&std::net::SocketAddr::new(source, 0).into())?;
+            if let Some(source) = options.source
+                && let Err(error) = socket.bind(&std::net::SocketAddr::new(source, 0).into())
+            {
+                // As in Redis: better from another address than not at all.
+                tracing::warn!(%source, %error, "cannot connect from bind-source-addr");
             }
             Ok((socket, (*address).into()))
         }
@@ -122,5 +134,42 @@ impl AcceptFailure {
             }
             _ => AcceptFailure::Backoff,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn nagles_delay_is_turned_on_and_off() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        for on in [true, false, true] {
+            set_nodelay(client.as_fd(), on).unwrap();
+            assert_eq!(client.nodelay().unwrap(), on);
+        }
+        let (unix, _other) = UnixStream::pair().unwrap();
+        set_nodelay(unix.as_fd(), true).unwrap();
+    }
+
+    #[test]
+    fn a_connection_comes_from_its_source_address_if_that_is_possible() {
+        let target = Target::Tcp(SocketAddr::from(([127, 0, 0, 1], 9)));
+        let dialled = |source: IpAddr| {
+            let options = ConnectOptions {
+                source: Some(source),
+            };
+            let (socket, _) = dial(&target, &options, true).unwrap();
+            socket.local_addr().unwrap().as_socket().unwrap().ip()
+        };
+        let source = IpAddr::from([127, 0, 0, 5]);
+        assert_eq!(dialled(source), source);
+        // Not one of this host's addresses, and of another family.
+        let elsewhere = IpAddr::from([192, 0, 2, 1]);
+        assert!(dialled(elsewhere).is_unspecified());
+        assert!(dialled(IpAddr::from([0u16; 8])).is_unspecified());
     }
 }

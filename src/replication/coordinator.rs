@@ -7,10 +7,12 @@ use super::Node;
 use super::feeds::pin_token;
 use super::full_sync::FullSync;
 use super::message::{Message, ReplicaInfo};
+use super::shutdown::Stopping;
 use crate::protocol::Reply;
-use crate::shard::client::Waiting;
-use crate::shard::shared::ReplicaView;
+use crate::shard::client::{Client, Waiting};
+use crate::shard::shared::{Pause, ReplicaView};
 use crate::shard::shell::ConnId;
+use crate::shard::upper::parse_wait;
 
 /// `REPLCONF GETACK *`: 37 bytes of stream.
 const GETACK: &[u8] = b"*3\r\n$8\r\nREPLCONF\r\n$6\r\nGETACK\r\n$1\r\n*\r\n";
@@ -44,6 +46,11 @@ pub(super) struct Coordinator {
     /// A GETACK is due, once for all that wait.
     ask: bool,
     pub sync: FullSync,
+    pub stopping: Option<Stopping>,
+    /// The barrier of a shutdown's last look, asked for or held.
+    pub stop_barrier: Option<u64>,
+    /// Since when there has been no replica, as far as that matters to the backlog.
+    alone_since_ms: Option<u64>,
     next_ping_ms: u64,
     next_second_ms: u64,
 }
@@ -128,42 +135,24 @@ impl Node {
 
     /// WAIT at the client's home.
     pub(super) fn wait_command(&mut self, conn: ConnId, args: crate::protocol::Args<'_>) {
-        let number = |at: usize| args.get(at).and_then(crate::value::number::parse_i64);
-        let error = match (number(1), number(2)) {
-            _ if self.is_replica() => Some(
-                "ERR WAIT cannot be used with replica instances. Please also note that since Redis \
-                 4.0 if a replica is configured to be writable (which is not the default) \
-                 writes to \
-                 replicas are just local and are not propagated.",
-            ),
-            (None, _) => Some("ERR value is not an integer or out of range"),
-            (_, None) => Some("ERR timeout is not an integer or out of range"),
-            (_, Some(timeout)) if timeout < 0 => Some("ERR timeout is negative"),
-            _ => None,
+        let request = match parse_wait(args, self.is_replica()) {
+            Ok(request) => request,
+            Err(text) => {
+                let answer = |client: &mut Client| client.reply.error(text);
+                return self.shard.resume_client(conn, answer);
+            }
         };
-        if let Some(text) = error {
-            self.shard
-                .resume_client(conn, |client| client.reply.error(text));
-            return;
-        }
         // The client's own writes of this tick must be in the log before we ask for their offset.
         self.shard.publish();
         let merged = self.log.merge();
-        let offset = self.shard.client(conn).map_or(0, |client| {
-            let ends = client
-                .wrote
-                .iter()
-                .map(|wrote| merged.offset_of(wrote.0, wrote.1));
-            ends.max().unwrap_or(0)
-        });
+        let client = self.shard.client(conn);
+        let offset = client.map_or(0, |client| merged.offset_of_all(&client.wrote));
         drop(merged);
-        let replicas = u32::try_from(number(1).unwrap_or(0).max(0)).unwrap_or(u32::MAX);
-        let timeout_ms = number(2).unwrap_or(0) as u64;
         self.tell_coordinator(Message::Wait {
             conn,
             offset,
-            replicas,
-            timeout_ms,
+            replicas: request.replicas,
+            timeout_ms: request.timeout_ms,
         });
     }
 
@@ -271,8 +260,12 @@ impl Node {
         if !self.coordinator.waiters.is_empty() {
             self.answer_waiters();
         }
-        if std::mem::take(&mut self.coordinator.ask) && !self.is_replica() {
-            self.log.append_own(GETACK);
+        let paused = self.is_paused();
+        if self.coordinator.ask && !paused {
+            self.coordinator.ask = false;
+            if !self.is_replica() {
+                self.log.append_own(GETACK);
+            }
         }
         if now_ms >= self.coordinator.next_second_ms {
             self.coordinator.next_second_ms = now_ms + 1000;
@@ -280,11 +273,11 @@ impl Node {
                 self.refresh_view();
                 self.drop_silent_replicas();
             }
+            self.expire_backlog();
         }
         if now_ms >= self.coordinator.next_ping_ms {
             let period_s = u64::from(self.shard.config.repl_ping_replica_period.max(1));
             self.coordinator.next_ping_ms = now_ms + period_s * 1000;
-            let paused = self.is_paused();
             if !self.coordinator.replicas.is_empty() && !self.is_replica() && !paused {
                 self.log.append_own(PING);
             }
@@ -292,12 +285,22 @@ impl Node {
     }
 
     fn is_paused(&self) -> bool {
-        let until = self
-            .shard
-            .shared
-            .pause_until_ms
-            .load(std::sync::atomic::Ordering::Relaxed);
-        until > self.shard.now.unix_ms
+        self.shard.shared.pause(self.shard.now.unix_ms) != Pause::No
+    }
+
+    /// A primary without replicas for `repl-backlog-ttl` gives its backlog up.
+    fn expire_backlog(&mut self) {
+        let now_ms = self.shard.now.unix_ms;
+        let ttl_ms = self.shard.config.repl_backlog_ttl.saturating_mul(1000);
+        let needed = !self.coordinator.replicas.is_empty() || self.is_replica();
+        if needed || ttl_ms == 0 || !self.log.lock().enabled {
+            self.coordinator.alone_since_ms = None;
+            return;
+        }
+        let since_ms = *self.coordinator.alone_since_ms.get_or_insert(now_ms);
+        if now_ms.saturating_sub(since_ms) > ttl_ms {
+            self.forget_history();
+        }
     }
 
     /// Replicas that have not acknowledged for repl-timeout are closed.
@@ -321,6 +324,9 @@ impl Node {
         next = next.min(self.coordinator.next_ping_ms);
         for waiter in &self.coordinator.waiters {
             next = next.min(waiter.until_ms);
+        }
+        if let Some(stopping) = &self.coordinator.stopping {
+            next = next.min(stopping.due_ms());
         }
         if let Some(at) = self.coordinator.sync.due_ms() {
             next = next.min(at);

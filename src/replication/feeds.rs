@@ -187,6 +187,9 @@ impl Node {
             return;
         }
         self.feeds.entry(conn).or_insert_with(Feed::new);
+        if self.shard.config.repl_disable_tcp_nodelay {
+            shell.gather_packets(conn, true);
+        }
         // What it was answered before goes out before anything of the stream or a snapshot.
         self.shard.flush_reply(shell, conn);
         if !plain && self.try_partial(conn, args) {

@@ -116,6 +116,7 @@ impl Node {
     pub(super) fn want_sync(&mut self, place: Place, request: SyncRequest) {
         let now_ms = self.shard.now.unix_ms;
         let config = &self.shard.config;
+        let enough = config.repl_diskless_sync_max_replicas as usize;
         let delay_ms = match config.repl_diskless_sync {
             true if request.eof => u64::from(config.repl_diskless_sync_delay) * 1000,
             _ => 0,
@@ -133,6 +134,9 @@ impl Node {
             sync.start_ms = now_ms + delay_ms;
         }
         sync.waiting.push(Waiting { place, request });
+        if enough > 0 && sync.waiting.len() >= enough {
+            sync.start_ms = now_ms;
+        }
         tracing::info!(delay_ms, "a replica asks for a full sync");
     }
 

@@ -29,6 +29,8 @@ const LINE_MAX: usize = 64 * 1024;
 pub(super) enum State {
     /// The next attempt.
     Idle,
+    /// The upstream's addresses are being looked up.
+    Resolving,
     Connecting,
     AwaitsPong,
     AwaitsAuth,
@@ -59,6 +61,10 @@ pub(super) struct Link {
     /// History that we can go on from: id and last offset.
     pub cached: Option<(String, u64)>,
     retry_ms: u64,
+    /// Attempts to connect: each takes the next of the upstream's addresses.
+    attempts: usize,
+    /// Tells the look-up's outcome from earlier ones'.
+    lookup: u64,
     last_io_ms: u64,
     down_since_ms: u64,
     pub received: Vec<u8>,
@@ -87,6 +93,8 @@ impl Link {
             state: State::Idle,
             cached,
             retry_ms: 0,
+            attempts: 0,
+            lookup: 0,
             last_io_ms: 0,
             down_since_ms: 0,
             received: Vec::new(),
@@ -152,15 +160,13 @@ impl Node {
             State::Idle if now_ms >= link.retry_ms => {
                 link.retry_ms = now_ms + RETRY_MS;
                 link.last_io_ms = now_ms;
-                link.state = State::Connecting;
+                link.state = State::Resolving;
                 if link.down_since_ms == 0 {
                     link.down_since_ms = now_ms;
                 }
-                let (host, port) = (link.host.clone(), link.port);
-                let conn = shell.connect(&host, port);
-                if let Some(link) = &mut self.link {
-                    link.conn = Some(conn);
-                }
+                self.lookups += 1;
+                link.lookup = self.lookups;
+                shell.resolve(link.lookup, &link.host);
                 self.update_upstream_view();
             }
             State::Idle | State::Adopting => {}
@@ -173,9 +179,42 @@ impl Node {
             }
             State::Snapshot => self.read_snapshot(shell),
             State::AwaitsSnapshot => self.snapshot_header(shell),
-            State::Connecting => {}
+            State::Resolving | State::Connecting => {}
             _ => self.handshake(shell),
         }
+    }
+
+    /// The upstream's addresses are known, or cannot be found. Looked up for every attempt.
+    pub(super) fn link_resolved(
+        &mut self,
+        shell: &mut dyn Shell,
+        token: u64,
+        addresses: Result<Vec<String>, String>,
+    ) {
+        let asked = |link: &&mut Link| link.state == State::Resolving && link.lookup == token;
+        let Some(link) = self.link.as_mut().filter(asked) else {
+            return;
+        };
+        let (now_ms, attempt) = (self.shard.now.unix_ms, link.attempts);
+        link.attempts = attempt.wrapping_add(1);
+        let chosen = addresses.map(|all| all.get(attempt % all.len().max(1)).cloned());
+        match chosen {
+            Ok(Some(address)) => {
+                let source = &self.shard.config.bind_source_addr;
+                link.conn = Some(shell.connect(&address, link.port, source));
+                link.state = State::Connecting;
+                link.last_io_ms = now_ms;
+            }
+            failed => {
+                let reason = failed
+                    .err()
+                    .unwrap_or_else(|| "it has no address".to_owned());
+                link.state = State::Idle;
+                link.retry_ms = now_ms + RETRY_MS;
+                tracing::warn!(host = %link.host, %reason, "cannot find the upstream");
+            }
+        }
+        self.update_upstream_view();
     }
 
     pub(super) fn link_connected(
@@ -462,7 +501,12 @@ impl Node {
                 return Err(format!("the snapshot has a key in database {}", record.db));
             }
             let owner = self.shard.shared.owner(&record.key);
-            let entry = Entry::new(&record.key, record.value, record.expire_at_ms);
+            let clock = self.shard.keyspace.clock();
+            let access = clock.restored(record.idle_s, record.freq);
+            let mut entry = Entry::new(&record.key, record.value, record.expire_at_ms);
+            if let Some(access) = access {
+                entry.set_access(access);
+            }
             link.batches[owner].push((record.db, entry));
             if link.batches[owner].len() >= LOAD_BATCH {
                 let entries = std::mem::take(&mut link.batches[owner]);
@@ -630,7 +674,7 @@ impl Node {
             host: link.host.clone(),
             port: link.port,
             state: match link.state {
-                State::Idle => "connect",
+                State::Idle | State::Resolving => "connect",
                 State::Connecting => "connecting",
                 State::Streaming => "connected",
                 _ if syncing => "sync",

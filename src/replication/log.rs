@@ -13,7 +13,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 
@@ -61,6 +61,8 @@ pub struct Merged {
     pub db: Option<u32>,
     segments: VecDeque<Segment>,
     bytes: u64,
+    /// The same, to be seen without the lock.
+    held: Arc<AtomicU64>,
     /// `repl-backlog-size`.
     pub limit: u64,
     /// Offsets from which full syncs under way still need the stream.
@@ -81,6 +83,8 @@ pub struct Log {
     merged: Mutex<Merged>,
     /// Bytes published and not yet merged.
     unmerged: AtomicU64,
+    /// Bytes merged and held.
+    held: Arc<AtomicU64>,
     /// End of the merged stream, to see without the lock whether there is something new.
     end: AtomicU64,
     /// Which shards serve replicas and want to be woken when the stream grows.
@@ -95,6 +99,7 @@ const ENDS_MAX: usize = 1 << 16;
 impl Log {
     /// An empty log with a fresh id, not enabled.
     pub fn new(shards: usize, replid: ReplId, limit: u64) -> Self {
+        let held = Arc::new(AtomicU64::new(0));
         Log {
             inbox: Queue::new(),
             merged: Mutex::new(Merged {
@@ -106,6 +111,7 @@ impl Log {
                 db: None,
                 segments: VecDeque::new(),
                 bytes: 0,
+                held: held.clone(),
                 limit,
                 pins: Vec::new(),
                 ends: (0..shards).map(|_| VecDeque::new()).collect(),
@@ -117,6 +123,7 @@ impl Log {
                 upstream: None,
             }),
             unmerged: AtomicU64::new(0),
+            held,
             end: AtomicU64::new(0),
             listeners: (0..shards).map(|_| AtomicBool::new(false)).collect(),
         }
@@ -194,6 +201,17 @@ impl Stream for Log {
     fn view(&self) -> ReplicationView {
         self.merge().view()
     }
+
+    fn held(&self) -> u64 {
+        self.held.load(Ordering::Relaxed) + self.unmerged.load(Ordering::Relaxed)
+    }
+
+    fn acked(&self, batches: &[(u32, u64)]) -> u32 {
+        let merged = self.merge();
+        let offset = merged.offset_of_all(batches);
+        let has_it = |replica: &&ReplicaView| replica.state == "online" && replica.offset >= offset;
+        merged.replicas.iter().filter(has_it).count() as u32
+    }
 }
 
 impl Merged {
@@ -262,6 +280,7 @@ impl Merged {
             self.bytes -= len;
             self.segments.pop_front();
         }
+        self.held.store(self.bytes, Ordering::Relaxed);
     }
 
     /// Keeps everything after `offset` until [`Merged::unpin`]; a token has one pin, which moves.
@@ -284,6 +303,14 @@ impl Merged {
         let ends = &self.ends[shard as usize];
         let at = ends.partition_point(|end| end.0 < number);
         ends.get(at).map_or(self.end, |end| end.1)
+    }
+
+    /// Where the last of these batches ended; 0 if there are none.
+    pub fn offset_of_all(&self, batches: &[(u32, u64)]) -> u64 {
+        let ends = batches
+            .iter()
+            .map(|(shard, number)| self.offset_of(*shard, *number));
+        ends.max().unwrap_or(0)
     }
 
     /// The stream after `offset`, at most about `max` bytes; `None` if the backlog does not reach
@@ -334,9 +361,22 @@ impl Merged {
         self.second_offset = -1;
         self.segments.clear();
         self.bytes = 0;
+        self.held.store(0, Ordering::Relaxed);
         self.end = offset;
         self.db = None;
         self.ends.iter_mut().for_each(VecDeque::clear);
+    }
+
+    /// Frees the backlog; nothing more is recorded, so nothing can be continued any more. The
+    /// offset stays.
+    pub fn forget(&mut self, replid: ReplId) {
+        self.restart(replid, self.end);
+        self.enabled = false;
+    }
+
+    /// Whether a replica or a full sync under way needs what is held.
+    pub fn is_pinned(&self) -> bool {
+        !self.pins.is_empty()
     }
 
     /// Our history goes on under a new id from here (promotion, or the upstream changed its own).

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::keyspace::Entry;
+use crate::shard::server::ShutdownOptions;
 use crate::shard::shell::ConnId;
 
 /// A message between two nodes of one process.
@@ -95,6 +96,16 @@ pub enum Message {
     },
     /// FLUSHALL: the snapshot under way begins anew.
     Flushed,
+    /// SHUTDOWN.
+    Shutdown {
+        conn: ConnId,
+        options: ShutdownOptions,
+    },
+    /// A shutdown that waited came to nothing, or (without an error) was aborted as asked.
+    ShutdownOver {
+        conn: ConnId,
+        error: Option<&'static str>,
+    },
     /// REPLICAOF, from a client or the configuration; no target: NO ONE.
     ReplicaOf {
         conn: Option<ConnId>,

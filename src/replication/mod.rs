@@ -8,6 +8,7 @@
 //! - `coordinator`: who the replicas are, acknowledgements, WAIT, heartbeats.
 //! - `full_sync`: the snapshot, from the cut to the last byte.
 //! - `role`: REPLICAOF and promotion, under barriers.
+//! - `shutdown`: the end of the process, which waits for replicas.
 //! - `link`, `apply`: the upstream: handshake, its dataset, its stream.
 
 mod apply;
@@ -15,9 +16,12 @@ mod coordinator;
 mod feeds;
 mod full_sync;
 mod link;
+#[cfg(test)]
+mod link_tests;
 pub mod log;
 mod message;
 mod role;
+mod shutdown;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -54,6 +58,8 @@ pub struct Node {
     // The rest is the coordinator's.
     coordinator: Coordinator,
     link: Option<Link>,
+    /// Look-ups of upstreams' names.
+    lookups: u64,
     last_link_db: Option<usize>,
     /// Batches published when others were last told.
     published_seen: u64,
@@ -85,6 +91,7 @@ impl Node {
             next_second_ms: 0,
             coordinator: Coordinator::new(state),
             link: None,
+            lookups: 0,
             last_link_db: None,
             published_seen: 0,
             coordinator_end: 0,
@@ -111,6 +118,7 @@ impl Node {
             self.shard.work(shell);
             self.handle_events(shell);
             if self.is_coordinator() {
+                self.drive_shutdown(shell);
                 self.drive_link(shell);
                 self.drive_sync(shell);
                 self.drive_role(shell);
@@ -207,7 +215,7 @@ impl Node {
                 Event::Closed { conn, class } => self.connection_closed(conn, class),
                 Event::Granted { tx } => {
                     self.shard.publish();
-                    if !self.cut_granted(tx) {
+                    if !self.cut_granted(tx) && !self.shutdown_granted(shell, tx) {
                         self.role_granted(tx, shell);
                     }
                 }
@@ -250,6 +258,7 @@ impl Node {
             SessionOp::Psync => self.sync_command(shell, conn, args, false),
             SessionOp::Sync => self.sync_command(shell, conn, args, true),
             SessionOp::Wait => self.wait_command(conn, args),
+            SessionOp::Shutdown => self.shutdown_command(conn, args),
             other => unreachable!("{other:?} is the shard's"),
         }
     }
@@ -328,6 +337,10 @@ impl Node {
                 self.shard
                     .resume_client(conn, |client| client.reply.simple(text));
             }
+            Message::Shutdown { conn, options } => {
+                self.shutdown(shell, Some((from, conn)), options);
+            }
+            Message::ShutdownOver { conn, error } => self.shutdown_over(conn, error),
             Message::Load { entries } => self.load(entries),
             Message::LoadFailed => {
                 if let Some(mut staged) = self.staging.take() {
@@ -345,6 +358,16 @@ impl Node {
             _ => self.shard.received(conn, data),
         }
         let _ = shell;
+    }
+
+    /// A host's addresses were found, or not.
+    pub fn resolved(
+        &mut self,
+        shell: &mut dyn Shell,
+        token: u64,
+        addresses: Result<Vec<String>, String>,
+    ) {
+        self.link_resolved(shell, token, addresses);
     }
 
     /// An outgoing connection was made, or not.

@@ -10,6 +10,7 @@ use crate::command::watched::Touch;
 use crate::protocol::Args;
 use crate::shard::shell::{ConnId, Shell};
 use crate::shard::transaction::Kind;
+use crate::shard::upper::{ALREADY_CONNECTED, parse_replicaof};
 
 /// A change that waits for, or holds, the barrier.
 pub(super) enum Change {
@@ -17,6 +18,8 @@ pub(super) enum Change {
     Follow { host: String, port: u16 },
     /// Be a primary.
     Promote,
+    /// Give the backlog up: nobody has listened for long.
+    Forget,
     /// The link has received a whole dataset.
     Adopt { replid: String, offset: u64 },
 }
@@ -38,19 +41,14 @@ impl Node {
 
     /// REPLICAOF at the client's home.
     pub(super) fn replicaof_command(&mut self, conn: ConnId, args: Args<'_>, waits: bool) {
-        let target = if args[1].eq_ignore_ascii_case(b"no") && args[2].eq_ignore_ascii_case(b"one")
-        {
-            None
-        } else {
-            let port = crate::value::number::parse_i64(&args[2]);
-            let Some(port) = port.and_then(|port| u16::try_from(port).ok()) else {
+        let target = match parse_replicaof(args) {
+            Ok(target) => target.map(|upstream| (upstream.host, upstream.port)),
+            Err(text) => {
                 if waits {
-                    self.shard
-                        .resume_client(conn, |c| c.reply.error("ERR Invalid master port"));
+                    self.shard.resume_client(conn, |c| c.reply.error(text));
                 }
                 return;
-            };
-            Some((String::from_utf8_lossy(&args[1]).into_owned(), port))
+            }
         };
         let conn = waits.then_some(conn);
         self.tell_coordinator(Message::ReplicaOf { conn, target });
@@ -79,7 +77,7 @@ impl Node {
                     .as_ref()
                     .is_some_and(|l| l.host == host && l.port == port);
                 if same && self.role_queue.is_empty() {
-                    done(self, "OK Already connected to specified master");
+                    done(self, ALREADY_CONNECTED);
                     return;
                 }
                 Change::Follow { host, port }
@@ -92,6 +90,18 @@ impl Node {
             tx: None,
             missing: 0,
         });
+    }
+
+    /// Gives the backlog up, under a barrier, if nothing else is to change.
+    pub(super) fn forget_history(&mut self) {
+        if self.role_queue.is_empty() {
+            self.role_queue.push_back(RoleBarrier {
+                change: Change::Forget,
+                clients: Vec::new(),
+                tx: None,
+                missing: 0,
+            });
+        }
     }
 
     /// Whether no other barrier of ours is under way.
@@ -132,9 +142,13 @@ impl Node {
             .expect("a barrier of ours is granted");
         assert_eq!(first.tx, Some(tx), "changes are carried out one at a time");
         first.missing = shards;
+        if matches!(first.change, Change::Forget) {
+            self.forget();
+        }
+        let first = self.role_queue.front().expect("it was just there");
         let step = match &first.change {
             Change::Follow { .. } => Step::Record(false),
-            Change::Promote => Step::Record(self.log.lock().enabled),
+            Change::Promote | Change::Forget => Step::Record(self.log.lock().enabled),
             Change::Adopt { .. } => Step::Adopt,
         };
         match step {
@@ -160,6 +174,8 @@ impl Node {
         match barrier.change {
             Change::Follow { host, port } => self.follow(host, port),
             Change::Promote => self.promote(),
+            // Done when the barrier was granted.
+            Change::Forget => {}
             Change::Adopt { replid, offset } => self.adopt(replid, offset),
         }
         self.shard.release_barrier(tx);
@@ -190,6 +206,19 @@ impl Node {
             self.drop_all_replicas();
         }
         self.update_upstream_view();
+    }
+
+    /// Frees the backlog and takes another id, since from here on nothing is recorded. Not if a
+    /// replica came meanwhile: then it needs both.
+    fn forget(&mut self) {
+        let id = self.fresh_id();
+        let needed = !self.coordinator.replicas.is_empty();
+        self.log.reset(|merged| {
+            if !needed && !merged.is_pinned() {
+                merged.forget(id);
+                tracing::info!("the backlog is freed after repl-backlog-ttl without replicas");
+            }
+        });
     }
 
     fn promote(&mut self) {

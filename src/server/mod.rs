@@ -1,6 +1,7 @@
 //! The process: from the command line to running shards, and back to a clean end.
 
 pub mod executor;
+pub mod helpers;
 pub mod listen;
 pub mod process;
 pub mod shell;
@@ -16,6 +17,7 @@ use crate::config::{Config, Disk, Launch, LogLevel, Start};
 use crate::net::{Balance, DriverConfig, IoKind, Listeners, Waker};
 use crate::replication::{Node, log::Log, random_id};
 use crate::shard::shared::{Process, Shared};
+use helpers::Helpers;
 use shell::Host;
 
 /// Runs the server as the command line says; `args` without the program's name.
@@ -119,16 +121,18 @@ fn run(
     ));
     let facts = facts(kind, &cpus, &file, &mut rng);
     let shared = Arc::new(Shared::new(config.clone(), shards, log.clone(), facts));
-    if !file.is_empty() {
-        let rewriter = move |config: &Config| rewrite(config, &file);
-        *shared.rewriter.lock().expect("nobody else has it yet") = Some(Box::new(rewriter));
-    }
     let mut wakers = Vec::with_capacity(shards);
     let mut sleepers = Vec::with_capacity(shards);
     for _ in 0..shards {
         let (waker, sleeper) = Waker::new().map_err(|error| format!("eventfd: {error}"))?;
         wakers.push(waker);
         sleepers.push(Some(sleeper));
+    }
+    let helpers = Helpers::new(&wakers);
+    if !file.is_empty() {
+        let rewriter = Box::new(move |config: &Config| rewrite(config, &file));
+        let started = helpers.write_with(rewriter);
+        started.map_err(|error| format!("no thread for files: {error}"))?;
     }
     let balance = Arc::new(Balance::new(wakers.clone()));
     let parts = Arc::new(Mutex::new((Some(listeners), sleepers)));
@@ -142,7 +146,7 @@ fn run(
                 (listeners.unwrap_or_default(), parts.1[shard].take())
             };
             let node = Node::new(shard, shared.clone(), log.clone(), seeds[shard]);
-            let mut host = Host::new(node, wakers.clone());
+            let mut host = Host::new(node, wakers.clone(), helpers.clone());
             let driver = DriverConfig::new(shard, balance.clone());
             let sleeper = sleeper.expect("each shard starts once");
             if let Err(error) = crate::net::run(kind, driver, listeners, sleeper, &mut host) {
@@ -156,7 +160,8 @@ fn run(
     let wake_all = wakers;
     signals.on_termination(move |name| {
         tracing::info!("received {name}, shutting down");
-        stopper.shutdown.store(true, Ordering::Release);
+        // The coordinator looks after it: replicas that lag may have to be waited for.
+        stopper.stop_asked.store(true, Ordering::Release);
         wake_all.iter().for_each(Waker::wake);
     });
     tracing::info!("ready to accept connections");
@@ -194,6 +199,8 @@ fn facts(
         shard_cpus: cpus.to_vec(),
         seed: std::array::from_fn(|_| rng.next_u64()),
         memory: Some(process::memory),
+        thread_memory: Some(process::thread_memory),
+        base_memory: process::thread_memory(),
         total_memory_bytes: process::total_memory_bytes(),
         cpu: Some(process::cpu),
     }

@@ -1,10 +1,12 @@
 //! One shard's core behind the network seam: what the driver calls, and what the core asks of it.
 
-use std::net::ToSocketAddrs;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::helpers::{Helpers, Outcome};
+use crate::config::Config;
 use crate::net::{self, ConnectOptions, Io, Target, Waker};
 use crate::replication::Node;
 use crate::shard::connection::Origin;
@@ -20,6 +22,7 @@ pub struct Host {
     node: Node,
     shared: Arc<Shared>,
     wakers: Vec<Waker>,
+    helpers: Arc<Helpers>,
     /// Connections that the core closed at once: it hears of their end after the tick.
     closed: Vec<net::ConnId>,
     keepalive_s: u32,
@@ -28,12 +31,13 @@ pub struct Host {
 
 impl Host {
     /// `wakers` are those of all shards, in order.
-    pub fn new(node: Node, wakers: Vec<Waker>) -> Self {
+    pub fn new(node: Node, wakers: Vec<Waker>, helpers: Arc<Helpers>) -> Self {
         let shared = node.shard.shared.clone();
         Host {
             node,
             shared,
             wakers,
+            helpers,
             closed: Vec::new(),
             keepalive_s: 0,
             yields_left: YIELDS_MAX,
@@ -45,9 +49,21 @@ impl Host {
         let mut shell = Outside {
             io,
             wakers: &self.wakers,
+            helpers: &self.helpers,
+            shard: self.node.shard.id,
             closed: &mut self.closed,
         };
         f(&mut self.node, &mut shell)
+    }
+
+    /// Tells the core what its helpers have done.
+    fn report_helped(&mut self, io: &mut Io) {
+        for outcome in self.helpers.take(self.node.shard.id) {
+            self.with(io, |node, shell| match outcome {
+                Outcome::Resolved { token, addresses } => node.resolved(shell, token, addresses),
+                Outcome::Rewritten { token, result } => node.shard.rewritten(shell, token, result),
+            });
+        }
     }
 
     /// Tells the core of the ends that it brought about itself.
@@ -139,6 +155,7 @@ impl net::Handler for Host {
             unix_ms: now.unix_ms,
             mono_ns: now.mono_ns,
         };
+        self.report_helped(io);
         let sleep = self.with(io, |node, shell| node.tick(shell, now));
         if self.report_closed() || self.shared.shutdown.load(Ordering::Acquire) {
             return net::Sleep::Poll;
@@ -162,6 +179,8 @@ impl net::Handler for Host {
 struct Outside<'a> {
     io: &'a mut Io,
     wakers: &'a [Waker],
+    helpers: &'a Arc<Helpers>,
+    shard: usize,
     closed: &'a mut Vec<net::ConnId>,
 }
 
@@ -199,17 +218,28 @@ impl Shell for Outside<'_> {
         self.io.resume(outer(conn));
     }
 
-    fn connect(&mut self, host: &str, port: u16) -> ConnId {
-        // Names are resolved by the system's resolver. It may block this shard for as long as it
-        // takes; addresses, the usual case, do not ask it.
-        let found = (host, port)
-            .to_socket_addrs()
-            .ok()
-            .and_then(|mut found| found.next());
-        // A name that is not found becomes a connection that fails at once.
-        let nowhere = std::net::SocketAddr::from(([255, 255, 255, 255], port));
-        let target = Target::Tcp(found.unwrap_or(nowhere));
-        inner(self.io.connect(target, ConnectOptions::default()))
+    fn resolve(&mut self, token: u64, host: &str) {
+        self.helpers.resolve(self.shard, token, host);
+    }
+
+    fn connect(&mut self, address: &str, port: u16, source: &str) -> ConnId {
+        // What is no address becomes a connection that fails at once.
+        let nowhere = IpAddr::from([255, 255, 255, 255]);
+        let address = address.parse().unwrap_or(nowhere);
+        let options = ConnectOptions {
+            source: source.parse().ok(),
+        };
+        let target = Target::Tcp(SocketAddr::new(address, port));
+        inner(self.io.connect(target, options))
+    }
+
+    fn gather_packets(&mut self, conn: ConnId, on: bool) {
+        // A connection that is already gone tells so by its next event.
+        let _ = self.io.set_nodelay(outer(conn), !on);
+    }
+
+    fn rewrite(&mut self, token: u64, config: Arc<Config>) {
+        self.helpers.rewrite(self.shard, token, config);
     }
 
     fn wake(&mut self, shard: usize) {

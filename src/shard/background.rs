@@ -3,14 +3,16 @@
 
 use std::sync::atomic::Ordering;
 
+use super::shared::Pause;
 use super::{Shard, Sleep};
 use crate::command::{Ctx, Env, Origin};
 
-/// Entries looked at by one expiry slice.
+/// Entries looked at by one expiry slice, at the least effort.
 const EXPIRE_BUDGET: usize = 2048;
 /// Entries freed by one slice.
 const FREE_BUDGET: usize = 4096;
-/// Time between two expiry slices while there is little to expire, milliseconds.
+/// Time between two expiry slices while there is little to expire, at the least effort,
+/// milliseconds.
 const EXPIRE_PERIOD_MS: u64 = 100;
 /// Time between two looks at idle connections, and at those with old output, milliseconds.
 const IDLE_PERIOD_MS: u64 = 1000;
@@ -38,8 +40,11 @@ impl Shard {
         let mut more = false;
         if now_ms >= self.background.next_expire_ms && self.may_expire() {
             more |= self.expire_slice();
-            self.background.next_expire_ms = if more { 0 } else { now_ms + EXPIRE_PERIOD_MS };
+            let period_ms = EXPIRE_PERIOD_MS / self.expire_effort();
+            self.background.next_expire_ms = if more { 0 } else { now_ms + period_ms };
         }
+        more |= self.evict_slice(shell);
+        self.evict_clients(shell);
         more |= self.keyspace.free_slice(FREE_BUDGET);
         // What transactions replaced in lent entries.
         more |= self.scratch.free_slice(FREE_BUDGET);
@@ -55,12 +60,18 @@ impl Shard {
     fn may_expire(&self) -> bool {
         self.shared.active_expire.load(Ordering::Relaxed)
             && !self.shared.is_replica.load(Ordering::Relaxed)
-            && self.shared.pause_until_ms.load(Ordering::Relaxed) <= self.now.unix_ms
+            && self.shared.pause(self.now.unix_ms) == Pause::No
             && !self.locks.whole_claimed()
+    }
+
+    /// `active-expire-effort`: so many times as often, and as much at once.
+    fn expire_effort(&self) -> u64 {
+        u64::from(self.config.active_expire_effort.clamp(1, 10))
     }
 
     fn expire_slice(&mut self) -> bool {
         let databases = self.keyspace.databases();
+        let budget = EXPIRE_BUDGET * self.expire_effort() as usize;
         let mut more = false;
         for _ in 0..databases {
             let db = self.background.db % databases;
@@ -73,7 +84,7 @@ impl Shard {
             let left = self
                 .keyspace
                 .db_mut(db)
-                .expired_slice(now_ms, EXPIRE_BUDGET, &mut expired);
+                .expired_slice(now_ms, budget, &mut expired);
             for key in expired.drain(..) {
                 let saved_first =
                     self.keyspace.snapshot_active() && self.hold_if_large(db, &key, true);
@@ -147,11 +158,16 @@ impl Shard {
             .next_idle_ms
             .saturating_sub(self.now.unix_ms);
         if (0..self.keyspace.databases()).any(|db| self.keyspace.db(db).expires() > 0) {
-            next_ms = next_ms.min(EXPIRE_PERIOD_MS);
+            next_ms = next_ms.min(EXPIRE_PERIOD_MS / self.expire_effort());
         }
-        let pause = self.shared.pause_until_ms.load(Ordering::Relaxed);
         if !self.paused_clients.is_empty() {
-            next_ms = next_ms.min(pause.saturating_sub(self.now.unix_ms));
+            let pause = self.shared.pause_until_ms.load(Ordering::Relaxed);
+            if pause > self.now.unix_ms {
+                next_ms = next_ms.min(pause - self.now.unix_ms);
+            }
+        }
+        if self.clients_limit().is_some() {
+            next_ms = next_ms.min(super::evict::CLIENTS_PERIOD_MS);
         }
         for conn in &self.sleepers {
             if let Some(super::client::Waiting::Sleep { until_ns }) =

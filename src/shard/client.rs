@@ -223,6 +223,25 @@ impl Client {
         }
     }
 
+    /// Whether `command` may make the dataset larger: by itself, or an EXEC of such.
+    pub fn may_need_memory(&self, command: &Command) -> bool {
+        let mut queued = (self.multi.iter()).flat_map(|multi| &multi.queued);
+        command.flags.has(Flags::DENYOOM)
+            || (matches!(command.run, Runs::Session(SessionOp::Exec))
+                && queued.any(OwnedRequest::may_need_memory))
+    }
+
+    /// Bytes that it takes, with `queued` that its peer has not taken yet.
+    pub fn memory(&self, queued: usize) -> usize {
+        size_of::<Client>()
+            + self.input.capacity()
+            + self.argv_bytes
+            + self.multi.as_ref().map_or(0, |multi| multi.bytes)
+            + self.run.bytes()
+            + self.reply.len()
+            + queued
+    }
+
     /// Remembers that a batch of a shard holds one of its writes.
     pub fn note_write(&mut self, shard: u32, number: u64) {
         match self.wrote.iter_mut().find(|wrote| wrote.0 == shard) {

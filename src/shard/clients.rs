@@ -10,12 +10,22 @@ use crate::value::number::parse_i64;
 use super::client::{Class, Client, ReplyMode, Waiting};
 use super::connection_commands::{check_name, is_plain};
 use super::dispatch::unknown_or_misused;
-use super::gather::Question;
+use super::gather::{Answer, Question};
+use super::message::Item;
 use super::session::Purpose;
+use super::shared::Pause;
 use super::shell::{ConnId, Shell};
 use super::{Event, Shard};
 
 const SYNTAX: &str = "ERR syntax error";
+
+/// A pause that waits until the commands are done that were under way when it began.
+pub(super) struct Settling {
+    home: usize,
+    token: u64,
+    /// Connections, with how many commands each had begun.
+    under_way: Vec<(ConnId, u64)>,
+}
 
 /// Which connections CLIENT LIST shows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -222,7 +232,7 @@ impl Shard {
             SessionOp::ClientSetinfo => set_info(client, args),
             SessionOp::ClientNoEvict => on_or_off(&args[2]).map(|on| client.no_evict = on),
             SessionOp::ClientNoTouch => on_or_off(&args[2]).map(|on| client.no_touch = on),
-            SessionOp::ClientPause => self.client_pause(args),
+            SessionOp::ClientPause => self.begin_pause(args),
             other => unreachable!("not a command of one client: {other:?}"),
         };
         self.answer(client, |reply| match result {
@@ -246,8 +256,19 @@ impl Shard {
         }
     }
 
+    /// CLIENT PAUSE: OK when nothing that the pause holds back is under way any more.
+    pub(super) fn client_pause(&mut self, client: &mut Client, args: Args<'_>) {
+        match self.begin_pause(args) {
+            Ok(()) => {
+                let caller = client.id;
+                self.ask(client, Purpose::Ok, &Question::Settle { caller });
+            }
+            Err(text) => self.answer(client, |reply| reply.error(&text)),
+        }
+    }
+
     /// Begins a pause, or prolongs one: it never becomes shorter or less strict.
-    fn client_pause(&mut self, args: Args<'_>) -> Result<(), String> {
+    fn begin_pause(&mut self, args: Args<'_>) -> Result<(), String> {
         let writes_only = match args.get(3) {
             _ if args.len() > 4 => {
                 let name = quote(&args[1], SUBCOMMAND_SHOWN_MAX);
@@ -270,72 +291,20 @@ impl Shard {
             .store(writes_only && !stays_strict, Ordering::Relaxed);
         let end = now_ms.saturating_add(timeout_ms);
         shared.pause_until_ms.fetch_max(end, Ordering::Relaxed);
+        self.pause = self.shared.pause(now_ms);
         Ok(())
-    }
-
-    /// CLIENT LIST, KILL and UNBLOCK within EXEC: only this shard's connections are seen.
-    pub(super) fn client_command_here(
-        &mut self,
-        client: &mut Client,
-        op: SessionOp,
-        args: Args<'_>,
-    ) {
-        match op {
-            SessionOp::ClientList => match ListFilter::parse(args) {
-                Ok(filter) => {
-                    let mut lines = self.client_lines(&filter, None);
-                    // It is out of its slot while it is worked on.
-                    if filter.fits(client) {
-                        lines.push((client.id, self.client_line(client, 0, true)));
-                    }
-                    let text = joined(lines, filter.ids.as_deref());
-                    self.answer(client, |reply| reply.verbatim("txt", text.as_bytes()));
-                }
-                Err(text) => self.answer(client, |reply| reply.error(&text)),
-            },
-            SessionOp::ClientUnblock => match parse_unblock(args) {
-                Ok((id, error)) => {
-                    let done = self.unblock_client(id, error);
-                    self.answer(client, |reply| reply.integer(i64::from(done)));
-                }
-                Err(text) => self.answer(client, |reply| reply.error(&text)),
-            },
-            _ => self.client_kill_here(client, args),
-        }
-    }
-
-    fn client_kill_here(&mut self, client: &mut Client, args: Args<'_>) {
-        match Kill::parse(args, client.id) {
-            Ok((kill, spares_caller)) => {
-                let mut count = 0;
-                for conn in self.victims(&kill) {
-                    if let Some(mut victim) = self.take_client(conn) {
-                        self.close_client(&mut victim);
-                        self.slots[conn.index as usize] = Some(victim);
-                        count += 1;
-                    }
-                }
-                let kills_self = !spares_caller && kill.fits(client, self.now.mono_ns);
-                count += u64::from(kills_self);
-                self.answer(client, |reply| killed(reply, args.len() == 3, count));
-                if kills_self {
-                    self.close_client(client);
-                }
-            }
-            Err(text) => self.answer(client, |reply| reply.error(&text)),
-        }
     }
 
     /// This shard's lines of CLIENT LIST, by number.
     pub(super) fn client_lines(
         &self,
         filter: &ListFilter,
-        shell: Option<&dyn Shell>,
+        shell: &dyn Shell,
     ) -> Vec<(u64, String)> {
         let clients = self.clients().filter(|client| filter.fits(client));
         clients
             .map(|client| {
-                let queued = shell.map_or(0, |shell| shell.queued(client.conn));
+                let queued = shell.queued(client.conn);
                 let waits = client.waiting != Waiting::No;
                 (client.id, self.client_line(client, queued, waits))
             })
@@ -354,13 +323,7 @@ impl Shard {
         };
         let argv_bytes = if in_command { client.argv_bytes } else { 0 };
         let reply_bytes = client.reply.len();
-        let total = size_of::<Client>()
-            + client.input.capacity()
-            + argv_bytes
-            + multi_bytes
-            + client.run.bytes()
-            + reply_bytes
-            + queued;
+        let total = client.memory(queued) - (client.argv_bytes - argv_bytes);
         let subscriptions = client.pubsub.as_ref().map(|own| own.counts());
         let (sub, psub, ssub) = subscriptions.unwrap_or_default();
         let events = match (client.read_paused, queued > 0) {
@@ -444,7 +407,8 @@ impl Shard {
 
     /// Lets the connections go on that a pause held back, if it is over.
     pub(super) fn wake_paused(&mut self) {
-        if self.shared.pause_until_ms.load(Ordering::Relaxed) > self.now.unix_ms {
+        self.pause = self.shared.pause(self.now.unix_ms);
+        if self.pause != Pause::No {
             return;
         }
         for conn in std::mem::take(&mut self.paused_clients) {
@@ -454,6 +418,41 @@ impl Shard {
                 client.waiting = Waiting::No;
                 self.ready.push(conn);
             }
+        }
+    }
+
+    /// Begins to answer that no command is under way that began before now.
+    pub(super) fn settle(&mut self, home: usize, token: u64, caller: u64) {
+        self.pause = self.shared.pause(self.now.unix_ms);
+        let runs = |client: &&Client| {
+            client.id != caller && matches!(client.waiting, Waiting::Run | Waiting::Transaction(_))
+        };
+        let under_way = self.clients().filter(runs);
+        let under_way = under_way.map(|client| (client.conn, client.total_commands));
+        let under_way = under_way.collect();
+        self.settling.push(Settling {
+            home,
+            token,
+            under_way,
+        });
+        self.check_settling();
+    }
+
+    /// Answers where all commands that were waited for have ended.
+    pub(super) fn check_settling(&mut self) {
+        for mut settling in std::mem::take(&mut self.settling) {
+            settling.under_way.retain(|(conn, commands)| {
+                self.client(*conn).is_some_and(|client| {
+                    client.total_commands == *commands
+                        && matches!(client.waiting, Waiting::Run | Waiting::Transaction(_))
+                })
+            });
+            if !settling.under_way.is_empty() {
+                self.settling.push(settling);
+                continue;
+            }
+            let (token, answer) = (settling.token, Box::new(Answer::Done));
+            self.post(settling.home, Item::Answer { token, answer });
         }
     }
 

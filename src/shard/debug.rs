@@ -13,6 +13,7 @@ use super::client::{Client, Waiting};
 use super::clients::help;
 use super::dispatch::unknown_or_misused;
 use super::gather::Question;
+use super::locks::TxId;
 use super::session::Purpose;
 
 impl Shard {
@@ -62,6 +63,10 @@ impl Shard {
             count,
             prefix: args.get(3).unwrap_or(b"key").to_vec(),
             size: size.map(|size| size as usize),
+            tx: match client.waiting {
+                Waiting::Transaction(tx) => Some(tx),
+                _ => None,
+            },
         };
         self.ask(client, Purpose::Ok, &question);
     }
@@ -80,7 +85,15 @@ impl Shard {
     }
 
     /// This shard's part of DEBUG POPULATE. Keys that are there stay, replicas are not told.
-    pub(super) fn populate(&mut self, db: usize, count: u64, prefix: &[u8], size: Option<usize>) {
+    /// Keys that others have locked stay as they are, for they may be lent out.
+    pub(super) fn populate(
+        &mut self,
+        db: usize,
+        count: u64,
+        (prefix, size): (&[u8], Option<usize>),
+        tx: Option<TxId>,
+    ) {
+        let all_mine = tx.is_some_and(|tx| self.locks.holds_whole(tx));
         let now_ms = self.now.unix_ms;
         let mut key = Vec::with_capacity(prefix.len() + 21);
         let mut value = Vec::new();
@@ -91,7 +104,8 @@ impl Shard {
             key.extend_from_slice(prefix);
             key.push(b':');
             key.extend_from_slice(number);
-            if self.shared.owner(&key) != self.id || self.locks.holds(&key) {
+            let locked = !all_mine && self.locks.holds(&key);
+            if self.shared.owner(&key) != self.id || locked {
                 continue;
             }
             let there = self.keyspace.db(db).get(&key);

@@ -12,10 +12,12 @@ use crate::protocol::{Args, Limits, ProtocolError, Reply, Taken, quote};
 
 use super::Shard;
 use super::client::{Class, Client, ReplyMode, Waiting};
+use super::evict::OOM;
 use super::message::{Held, LARGE_BYTES_MIN, OwnedRequest};
 use super::output::PIECE_BYTES;
 use super::parked::blocked;
 use super::pubsub::{channel_owner, only_listens};
+use super::shared::Pause;
 use super::shell::{ConnId, Shell};
 use super::transaction::Kind;
 
@@ -344,6 +346,14 @@ impl Shard {
             self.refuse(client, Some(command), &text);
             return;
         }
+        if self.config.maxmemory > 0
+            && client.class == Class::Normal
+            && client.may_need_memory(command)
+            && self.is_out_of_memory(shell)
+        {
+            self.refuse(client, Some(command), OOM);
+            return;
+        }
         if self.is_paused(client, command) {
             if client.run.is_empty() {
                 client.deferred = Some(parsed.owned(client.db));
@@ -419,12 +429,13 @@ impl Shard {
     }
 
     fn is_paused(&self, client: &Client, command: &Command) -> bool {
-        let until = self.shared.pause_until_ms.load(Ordering::Relaxed);
-        until > self.now.unix_ms
-            && client.class == Class::Normal
+        let held = match self.pause {
+            Pause::No => return false,
+            Pause::Writes => client.pause_applies(command),
+            Pause::All => true,
+        };
+        held && client.class == Class::Normal
             && !matches!(command.run, Runs::Session(SessionOp::ClientUnpause))
-            && (!self.shared.pause_writes_only.load(Ordering::Relaxed)
-                || client.pause_applies(command))
     }
 
     /// The shard that holds all of a command's keys; `None` if they are on several.

@@ -3,6 +3,7 @@
 use crate::command::DataStats;
 
 use super::clients::{Kill, ListFilter};
+use super::locks::TxId;
 use super::stats::{KeyspaceLine, ShardStats};
 
 /// A question.
@@ -20,12 +21,17 @@ pub enum Question {
     ResetStats,
     /// Look at the shared state again (CLIENT UNPAUSE, CONFIG SET).
     Refresh,
+    /// Answer when no command of a client is under way that began before the pause in force, this
+    /// client's apart (CLIENT PAUSE).
+    Settle { caller: u64 },
     /// DEBUG POPULATE: this shard's part of keys `prefix:0..count`.
     Populate {
         db: usize,
         count: u64,
         prefix: Vec<u8>,
         size: Option<usize>,
+        /// The transaction that asks.
+        tx: Option<TxId>,
     },
 }
 
@@ -36,6 +42,8 @@ pub enum Answer {
     Lines(Vec<(u64, String)>),
     Count(u64),
     Stats(Box<ShardFigures>),
+    /// Of whoever writes the configuration's file.
+    Rewritten(Result<(), String>),
 }
 
 /// One shard's part of INFO.
@@ -57,6 +65,10 @@ pub struct ShardFigures {
     pub watching_clients: u64,
     pub max_input_bytes: u64,
     pub max_output_bytes: u64,
+    /// Of ordinary clients, and of replicas.
+    pub client_bytes: [u64; 2],
+    /// How long memory has been over its limit, milliseconds.
+    pub exceeded_ms: u64,
     pub batches: u64,
     pub stream_bytes: u64,
     pub locked: u64,

@@ -8,9 +8,11 @@ use crate::command::{DataStats, table};
 use crate::config::Named;
 
 use super::Shard;
+use super::client::Class;
 use super::connection_commands::REDIS_VERSION;
 use super::gather::ShardFigures;
 use super::shared::ReplicationView;
+use super::shell::Shell;
 use super::stats::{KeyspaceLine, ShardStats};
 
 /// A section: its name, whether INFO shows it unasked, and what writes it.
@@ -81,14 +83,22 @@ impl<'a> Sums<'a> {
             data.keyspace_hits += figures.data.keyspace_hits;
             data.keyspace_misses += figures.data.keyspace_misses;
             data.expired_keys += figures.data.expired_keys;
+            data.evicted_keys += figures.data.evicted_keys;
+            let exceeded_ms = figures.data.eviction_exceeded_ms;
+            data.eviction_exceeded_ms = data.eviction_exceeded_ms.max(exceeded_ms);
         }
-        let memory = shard.shared.process.memory.map(|read| read());
+        let probe = shard.shared.process.memory.map(|read| read());
+        let mut memory = probe.unwrap_or_default();
+        if shard.shared.process.thread_memory.is_some() {
+            // What `maxmemory` goes by; the allocator counts what it keeps in its caches, too.
+            memory.0 = shard.shared.used_memory();
+        }
         Sums {
             shards,
             stats,
             data,
             view: shard.shared.stream.view(),
-            memory: memory.unwrap_or_default(),
+            memory,
         }
     }
 
@@ -103,7 +113,7 @@ impl<'a> Sums<'a> {
 
 impl Shard {
     /// This shard's part of INFO.
-    pub(super) fn figures(&self) -> ShardFigures {
+    pub(super) fn figures(&self, shell: &dyn Shell) -> ShardFigures {
         let now_ms = self.now.unix_ms;
         let databases = (0..self.keyspace.databases()).map(|db| (db, self.keyspace.db(db)));
         let lines = databases.filter(|(_, db)| !db.is_empty());
@@ -139,6 +149,12 @@ impl Shard {
             max_output_bytes: (self.clients().map(|client| client.reply.len() as u64))
                 .max()
                 .unwrap_or(0),
+            client_bytes: [Class::Normal, Class::Replica].map(|class| {
+                let clients = self.clients().filter(|client| client.class == class);
+                let bytes = clients.map(|client| client.memory(shell.queued(client.conn)));
+                bytes.sum::<usize>() as u64
+            }),
+            exceeded_ms: self.exceeded_ms(),
             batches: self.published,
             stream_bytes: self.stream_bytes,
             locked: self.locks.len() as u64,
@@ -312,10 +328,13 @@ fn memory(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
     text.field("rss_overhead_bytes", 0);
     text.field("mem_fragmentation_ratio", ratio(resident, used));
     text.field("mem_fragmentation_bytes", fragmented);
-    text.field("mem_not_counted_for_evict", backlog);
+    text.field("mem_not_counted_for_evict", shard.shared.stream.held());
     text.field("mem_replication_backlog", backlog);
     text.field("mem_total_replication_buffers", backlog);
-    text.zeros(&["mem_clients_slaves", "mem_clients_normal"]);
+    let of_replicas = sums.sum(|figures| figures.client_bytes[1]);
+    text.field("mem_clients_slaves", of_replicas);
+    let of_clients = sums.sum(|figures| figures.client_bytes[0]);
+    text.field("mem_clients_normal", of_clients);
     text.zeros(&["mem_cluster_links", "mem_aof_buffer"]);
     text.field("mem_allocator", "jemalloc");
     text.zeros(&["active_defrag_running", "lazyfree_pending_objects"]);
@@ -375,9 +394,13 @@ fn stats(_: &Shard, sums: &Sums<'_>, text: &mut Text) {
     text.field("expired_keys", data.expired_keys);
     text.field("expired_stale_perc", "0.00");
     text.zeros(&["expired_time_cap_reached_count"]);
-    text.zeros(&["expire_cycle_cpu_milliseconds", "evicted_keys"]);
-    text.zeros(&["evicted_clients", "total_eviction_exceeded_time"]);
-    text.zeros(&["current_eviction_exceeded_time"]);
+    text.zeros(&["expire_cycle_cpu_milliseconds"]);
+    text.field("evicted_keys", data.evicted_keys);
+    text.field("evicted_clients", stats.evicted_clients);
+    let exceeded_ms = sums.max(|figures| figures.exceeded_ms);
+    let total_ms = data.eviction_exceeded_ms + exceeded_ms;
+    text.field("total_eviction_exceeded_time", total_ms);
+    text.field("current_eviction_exceeded_time", exceeded_ms);
     text.field("keyspace_hits", data.keyspace_hits);
     text.field("keyspace_misses", data.keyspace_misses);
     text.field("pubsub_channels", sums.sum(|figures| figures.channels));

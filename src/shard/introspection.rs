@@ -180,11 +180,10 @@ fn key_specs(reply: &mut Reply, command: &Command) {
             let (first, last) = (i64::from(first), i64::from(last));
             if let KeyAccess::Two(source, target) = command.access {
                 reply.set(2);
-                begin_spec(reply, *source, first);
-                range(reply, 0, 1);
-                // A last key that counts from the end: the second access is that of all the others.
-                begin_spec(reply, *target, if last < 0 { first + 1 } else { last });
-                range(reply, last.min(0), 1);
+                for (key, access) in [(first, source), (last, target)] {
+                    begin_spec(reply, *access, key);
+                    range(reply, 0, 1);
+                }
                 return;
             }
             if let KeyAccess::FirstAndRest(target, sources) = command.access {

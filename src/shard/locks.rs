@@ -171,6 +171,12 @@ impl Locks {
         !self.whole.is_empty()
     }
 
+    /// Whether this transaction has locked the whole shard for itself.
+    pub fn holds_whole(&self, id: TxId) -> bool {
+        let claim = self.claims.get(&id);
+        claim.is_some_and(|it| it.granted && matches!(it.claim, Claim::Whole(Mode::Exclusive)))
+    }
+
     /// Claims locks for a transaction.
     pub fn claim(&mut self, id: TxId, claim: Claim) -> Verdict {
         assert!(

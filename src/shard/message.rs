@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::command::notify::Notification;
 use crate::command::pubsub::{Message, Name, Space};
 use crate::command::watched::Token;
-use crate::command::{Command, Part};
+use crate::command::{Command, Flags, Part};
 use crate::keyspace::Entry;
 use crate::protocol::{Args, Span, Version};
 
@@ -306,6 +306,11 @@ impl OwnedRequest {
             spans: self.spans.clone(),
             canonical: self.verbatim,
         })
+    }
+
+    /// Whether the command may make the dataset larger: refused when memory is out.
+    pub fn may_need_memory(&self) -> bool {
+        self.command.flags.has(Flags::DENYOOM)
     }
 
     /// Bytes of memory that it holds.

@@ -16,6 +16,11 @@ pub mod connection;
 mod connection_commands;
 mod debug;
 mod dispatch;
+mod evict;
+#[cfg(test)]
+mod evict_tests;
+#[cfg(test)]
+mod exec_tests;
 pub mod gather;
 mod info;
 mod introspection;
@@ -28,10 +33,12 @@ mod multi;
 pub mod output;
 mod owner;
 mod parked;
+#[cfg(test)]
+mod pause_tests;
 pub mod pubsub;
 pub mod queue;
 pub mod run;
-mod server;
+pub mod server;
 mod session;
 mod share;
 pub mod shared;
@@ -43,6 +50,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 pub mod transaction;
+pub mod upper;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -54,13 +62,14 @@ use hashbrown::HashMap;
 use crate::command::watched::Watched;
 use crate::command::{DataState, DataStats, Effects, Origin, Rng, Settings};
 use crate::config::{Config, MaxmemoryPolicy};
+use crate::keyspace::access::Tracking;
 use crate::keyspace::{Keyspace, Seed};
 use crate::protocol::{Limits, Reply, Version};
 use crate::value::codec::Compression;
 use client::Client;
 use locks::{Locks, TxId};
 use message::{Envelope, Item, OwnedRequest};
-use shared::Shared;
+use shared::{Pause, Shared};
 use shell::{ConnId, Now, Shell};
 use stats::ShardStats;
 use transaction::Tx;
@@ -127,6 +136,10 @@ pub struct Shard {
     /// Connections over a soft limit, or closing: see `output.rs`.
     lingering: Vec<ConnId>,
     paused_clients: Vec<ConnId>,
+    /// What was paused when this tick began.
+    pause: Pause,
+    eviction: evict::Eviction,
+    settling: Vec<clients::Settling>,
     sleepers: Vec<ConnId>,
     outboxes: Vec<Vec<Envelope>>,
     pub events: Vec<Event>,
@@ -193,6 +206,9 @@ impl Shard {
             lingering: Vec::new(),
             run_spent: run::Spent::default(),
             paused_clients: Vec::new(),
+            pause: Pause::No,
+            eviction: evict::Eviction::new(&config),
+            settling: Vec::new(),
             sleepers: Vec::new(),
             outboxes: (0..shared.shards).map(|_| Vec::new()).collect(),
             events: Vec::new(),
@@ -225,6 +241,10 @@ impl Shard {
             query_buffer_max: self.config.client_query_buffer_limit as usize,
             ..Limits::default()
         };
+        let tracking = tracking_of(&self.config);
+        self.keyspace.set_tracking(tracking);
+        self.scratch.set_tracking(tracking);
+        self.eviction.configure(&self.config);
         self.strict = self.config.pipeline_order == crate::config::PipelineOrder::Strict;
     }
 
@@ -245,6 +265,7 @@ impl Shard {
         let clock = (now.unix_ms / 1000) as u32;
         self.keyspace.set_clock(clock);
         self.scratch.set_clock(clock);
+        self.pause = self.shared.pause(now.unix_ms);
         self.refresh_config();
     }
 
@@ -296,6 +317,9 @@ impl Shard {
 
     /// Publishes the tick's effects, then lets everything out: messages first, then replies.
     pub fn end_tick(&mut self, shell: &mut dyn Shell) {
+        if !self.settling.is_empty() {
+            self.check_settling();
+        }
         self.drain_own_messages(shell);
         self.send_news();
         self.publish();
@@ -377,6 +401,7 @@ impl Shard {
             && self.claims.is_empty()
             && self.txs.is_empty()
             && self.gathers.is_empty()
+            && self.settling.is_empty()
             && self.scratch.total_len() == 0
             && self.outboxes.iter().all(Vec::is_empty)
             && !self.has_work()
@@ -405,6 +430,16 @@ impl Shard {
         self.slots.iter().filter_map(|slot| slot.as_deref())
     }
 
+    /// On whose behalf ordinary clients' commands that only read run: during a pause they delete
+    /// no expired key.
+    #[inline]
+    pub(super) fn reading_origin(&self, origin: Origin) -> Origin {
+        match self.pause {
+            Pause::No => origin,
+            Pause::Writes | Pause::All => Origin::Replica,
+        }
+    }
+
     /// On whose behalf ordinary clients' commands run.
     pub fn origin(&self) -> Origin {
         if self.shared.is_replica.load(Ordering::Relaxed) {
@@ -418,6 +453,17 @@ impl Shard {
         let token = self.next_token;
         self.next_token += 1;
         token
+    }
+}
+
+/// What the eviction policy wants to know of the use of keys.
+fn tracking_of(config: &Config) -> Tracking {
+    match config.maxmemory_policy {
+        MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu => Tracking::Frequency {
+            log_factor: config.lfu_log_factor,
+            decay_min: config.lfu_decay_time,
+        },
+        _ => Tracking::Recency,
     }
 }
 
@@ -444,12 +490,10 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
             false => Compression::None,
         },
         lazy_expire: config.lazyfree_lazy_expire,
+        lazy_eviction: config.lazyfree_lazy_eviction,
         lazy_user_del: config.lazyfree_lazy_user_del,
         lazy_server_del: config.lazyfree_lazy_server_del,
-        lfu: matches!(
-            config.maxmemory_policy,
-            MaxmemoryPolicy::AllkeysLfu | MaxmemoryPolicy::VolatileLfu
-        ),
+        lfu: tracking_of(config) != Tracking::Recency,
         notify: crate::command::notify::Class::parse(&config.notify_keyspace_events),
         seed: crate::value::HashSeed(shared.process.seed),
     }

@@ -6,6 +6,7 @@ use crate::protocol::{Args, Reply};
 
 use super::Shard;
 use super::client::{Client, Multi, ReplyMode, Waiting};
+use super::locks::TxId;
 use super::message::{Item, OwnedRequest};
 use super::parked::blocked;
 use super::shell::{ConnId, Shell};
@@ -14,6 +15,15 @@ use super::transaction::Kind;
 /// EXEC of writes on a read-only replica.
 pub(super) const ABORTED_READONLY: &str = "EXECABORT Transaction discarded because of: \
 READONLY You can't write against a read only replica.";
+
+/// How a session command of a transaction went on.
+#[derive(Clone, Copy, Default)]
+pub(super) struct SessionStep {
+    /// It waits for other shards' answers.
+    pub waits: bool,
+    /// It closes the connection, after the whole of EXEC's reply.
+    pub closes: bool,
+}
 
 impl Shard {
     pub(super) fn multi(&mut self, client: &mut Client) {
@@ -114,7 +124,8 @@ impl Shard {
                             })))
             }
             Runs::Everywhere { .. } => self.shared.shards == 1 && self.locks.is_idle(),
-            _ => true,
+            Runs::Session(op) => !op.waits_for_answers(),
+            Runs::Container => true,
         };
         requests.iter().all(keys_here)
             // A watched key that is locked may have changed already, at another shard's home.
@@ -143,10 +154,13 @@ impl Shard {
         let mut reply = std::mem::replace(&mut client.reply, Reply::new(version));
         let mark = reply.len();
         reply.array(requests.len());
+        if requests.iter().any(OwnedRequest::may_need_memory) {
+            self.make_room();
+        }
         self.effects.begin_unit();
         let mut wrote = false;
         for request in requests {
-            wrote |= self.exec_one(client, request, &mut reply);
+            wrote |= self.exec_one(shell, client, request, &mut reply);
             self.show(
                 client,
                 request.command,
@@ -167,13 +181,21 @@ impl Shard {
         }
         self.list_output(client);
         self.hold_reply(client, mark, true);
-        let _ = shell;
     }
 
-    fn exec_one(&mut self, client: &mut Client, request: &OwnedRequest, reply: &mut Reply) -> bool {
+    fn exec_one(
+        &mut self,
+        shell: &mut dyn Shell,
+        client: &mut Client,
+        request: &OwnedRequest,
+        reply: &mut Reply,
+    ) -> bool {
         match request.command.run {
             Runs::Data(_) => {
-                let origin = self.origin();
+                let origin = match request.command.writes() {
+                    true => self.origin(),
+                    false => self.reading_origin(self.origin()),
+                };
                 let done = self.execute_in_unit(
                     reply,
                     request.command,
@@ -197,48 +219,84 @@ impl Shard {
                 wrote
             }
             _ => {
-                self.session_for_exec(client, request, reply);
+                self.session_for_exec(shell, client, request, reply);
                 false
             }
         }
     }
 
-    /// A command of the session within a transaction that spans shards.
+    /// A command of the session within transaction `id`, which others may see run: how it went on.
     pub(super) fn session_in_exec(
         &mut self,
+        shell: &mut dyn Shell,
+        id: TxId,
         conn: ConnId,
         request: &OwnedRequest,
         reply: &mut Reply,
-    ) {
+    ) -> SessionStep {
         let Some(mut client) = self.take_client(conn) else {
             reply.null();
-            return;
+            return SessionStep::default();
         };
-        self.session_for_exec(&mut client, request, reply);
-        let index = client.conn.index as usize;
-        self.slots[index] = Some(client);
+        let closing = client.closing;
+        self.session_for_exec(shell, &mut client, request, reply);
+        let mut step = SessionStep::default();
+        if let Waiting::Gather(token) = client.waiting {
+            let gather = self.gathers.get_mut(&token);
+            gather.expect("its answers have not come").exec = Some(id);
+            client.waiting = Waiting::Transaction(id);
+            step.waits = true;
+        }
+        step.closes = !closing && std::mem::replace(&mut client.closing, closing);
+        self.put_client(shell, client);
+        step
     }
 
-    /// Runs a session command whose reply is wanted now.
-    fn session_for_exec(&mut self, client: &mut Client, request: &OwnedRequest, reply: &mut Reply) {
+    /// Runs a session command whose reply goes into `reply`, unless it waits for answers.
+    fn session_for_exec(
+        &mut self,
+        shell: &mut dyn Shell,
+        client: &mut Client,
+        request: &OwnedRequest,
+        reply: &mut Reply,
+    ) {
         let Runs::Session(op) = request.command.run else {
             reply.error("ERR Command not allowed inside a transaction");
             return;
         };
+        let number = request.command.number();
         self.stats.total_commands += 1;
-        self.stats.commands[request.command.number()].calls += 1;
-        // The reply is caught on its way to the connection.
-        let outside = std::mem::replace(&mut client.reply, Reply::new(reply.version()));
-        let listed = client.output_listed;
-        client.output_listed = true;
-        let mode = std::mem::replace(&mut client.reply_mode, ReplyMode::On);
+        self.stats.commands[number].calls += 1;
+        let errors = self.stats.total_error_replies;
         let parsed = super::dispatch::Parsed {
             command: request.command,
             args: request.args(),
             raw: request.raw(),
             held: None,
         };
-        self.session_now(client, op, parsed);
+        self.catching(client, reply, |shard, client| {
+            match op.waits_for_answers() {
+                true => shard.run_session(shell, client, op, parsed),
+                false => shard.session_now(client, op, parsed),
+            }
+        });
+        if self.stats.total_error_replies > errors {
+            self.stats.commands[number].failed += 1;
+        }
+    }
+
+    /// Catches in `reply` what `f` answers to the client.
+    pub(super) fn catching(
+        &mut self,
+        client: &mut Client,
+        reply: &mut Reply,
+        f: impl FnOnce(&mut Self, &mut Client),
+    ) {
+        let outside = std::mem::replace(&mut client.reply, Reply::new(reply.version()));
+        let listed = client.output_listed;
+        client.output_listed = true;
+        let mode = std::mem::replace(&mut client.reply_mode, ReplyMode::On);
+        f(self, client);
         if client.reply_mode == ReplyMode::On {
             client.reply_mode = mode;
         }

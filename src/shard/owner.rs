@@ -8,6 +8,7 @@ use crate::value::Kind;
 
 use super::Shard;
 use super::dispatch::LOOK_AHEAD;
+use super::gather::Question;
 use super::locks::{Claim, Mode, TxId, Verdict};
 use super::message::{ClaimRequest, Envelope, Grant, Item, KeyRef, OwnedRequest, Release};
 use super::shell::Shell;
@@ -104,16 +105,15 @@ impl Shard {
                     body,
                 });
             }
-            other => self.receive_question(shell, from, other),
+            other => self.receive_rest(shell, from, other),
         }
     }
 
     /// Questions to every shard, and what clients are told without having asked.
-    fn receive_question(&mut self, shell: &mut dyn Shell, from: usize, item: Item) {
+    fn receive_rest(&mut self, shell: &mut dyn Shell, from: usize, item: Item) {
         match item {
             Item::Ask { token, question } => {
-                let answer = Box::new(self.answer_question(*question, shell));
-                self.post(from, Item::Answer { token, answer });
+                self.receive_question(from, token, *question, shell);
             }
             Item::Answer { token, answer } => self.receive_answer(token, *answer, shell),
             Item::Listen {
@@ -131,6 +131,20 @@ impl Shard {
             } => self.deliver(&message, listens, &patterns),
             _ => unreachable!("other messages are handled by the caller"),
         }
+    }
+
+    fn receive_question(
+        &mut self,
+        from: usize,
+        token: u64,
+        question: Question,
+        shell: &mut dyn Shell,
+    ) {
+        if let Question::Settle { caller } = question {
+            return self.settle(from, token, caller);
+        }
+        let answer = Box::new(self.answer_question(question, shell));
+        self.post(from, Item::Answer { token, answer });
     }
 
     /// Prefetches for the commands among the next items of an envelope.

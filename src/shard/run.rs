@@ -10,7 +10,7 @@
 //! are unlocked.
 
 use crate::command::table::Keys;
-use crate::command::{Command, Env, Origin, Ran, run as run_command};
+use crate::command::{Command, Env, Flags, Origin, Ran, run as run_command};
 use crate::protocol::{Args, Reply, Span, Version};
 
 use super::Shard;
@@ -369,6 +369,13 @@ impl Shard {
         let origin = self.origin();
         if self.refuses_write(command, origin) {
             return self.refuse_write(reply, command);
+        }
+        let origin = match command.writes() {
+            true => origin,
+            false => self.reading_origin(origin),
+        };
+        if command.flags.has(Flags::DENYOOM) {
+            self.make_room();
         }
         self.effects.begin_unit();
         let done = self.execute_in_unit(reply, command, db, no_touch, origin, args, raw);

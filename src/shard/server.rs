@@ -7,27 +7,32 @@ use crate::config::{SetContext, SetError};
 use crate::protocol::{Args, Reply};
 
 use super::Shard;
-use super::client::{Client, Waiting};
+use super::client::Client;
 use super::clients::help;
-use super::gather::Question;
+use super::dispatch::Parsed;
+use super::gather::{Answer, Question};
 use super::session::Purpose;
 use super::shared::ReplicationView;
 use super::shell::Shell;
 
-const SHUTDOWN_FAILED: &str = "ERR Errors trying to SHUTDOWN. Check logs.";
+/// A shutdown that does not come about.
+pub const SHUTDOWN_FAILED: &str = "ERR Errors trying to SHUTDOWN. Check logs.";
 
 /// SHUTDOWN's words.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct ShutdownOptions {
+pub struct ShutdownOptions {
     nosave: bool,
     save: bool,
-    now: bool,
+    /// Do not wait for replicas.
+    pub now: bool,
     force: bool,
-    abort: bool,
+    /// End the wait of a shutdown, and go on serving.
+    pub abort: bool,
 }
 
 impl ShutdownOptions {
-    fn parse(args: Args<'_>) -> Option<Self> {
+    /// Reads the words; `None` if they make no sense.
+    pub fn parse(args: Args<'_>) -> Option<Self> {
         let mut options = ShutdownOptions::default();
         for word in args.iter().skip(1) {
             match word.to_ascii_lowercase().as_slice() {
@@ -75,20 +80,6 @@ impl Shard {
                     }
                 });
             }
-            SessionOp::ConfigSet => {
-                let result = self.set_config(client, args);
-                self.answer(client, |reply| match result {
-                    Ok(()) => reply.ok(),
-                    Err(error) => reply.error(&error.to_string()),
-                });
-            }
-            SessionOp::ConfigRewrite => {
-                let result = self.rewrite_config();
-                self.answer(client, |reply| match result {
-                    Ok(()) => reply.ok(),
-                    Err(text) => reply.error(&text),
-                });
-            }
             SessionOp::ConfigHelp => self.answer(client, |reply| help(reply, "CONFIG", HELP)),
             other => unreachable!("not a command of the server: {other:?}"),
         }
@@ -99,7 +90,7 @@ impl Shard {
         self.shared.process.started_unix_ms / 1000
     }
 
-    /// CONFIG SET outside a transaction: OK once every shard goes by the new values.
+    /// CONFIG SET: OK once every shard goes by the new values.
     pub(super) fn config_set(&mut self, client: &mut Client, args: Args<'_>) {
         match self.set_config(client, args) {
             Ok(()) => self.ask(client, Purpose::Ok, &Question::Refresh),
@@ -121,43 +112,40 @@ impl Shard {
         Ok(())
     }
 
-    fn rewrite_config(&self) -> Result<(), String> {
-        let rewriter = self.shared.rewriter.lock();
-        let rewriter = rewriter.map_err(|_| "ERR Rewriting config file: an earlier one failed")?;
-        match rewriter.as_ref() {
-            Some(rewrite) if !self.shared.process.config_file.is_empty() => {
-                rewrite(&self.config).map_err(|reason| {
-                    tracing::warn!(%reason, "CONFIG REWRITE failed");
-                    format!("ERR Rewriting config file: {reason}")
-                })?;
-                tracing::info!("CONFIG REWRITE executed with success");
-                Ok(())
-            }
-            _ => Err("ERR The server is running without a config file".to_owned()),
+    /// CONFIG REWRITE: the client waits until the file is written.
+    pub(super) fn config_rewrite(&mut self, shell: &mut dyn Shell, client: &mut Client) {
+        if self.shared.process.config_file.is_empty() {
+            let text = "ERR The server is running without a config file";
+            return self.answer(client, |reply| reply.error(text));
         }
+        let token = self.await_answers(client, Purpose::Rewritten, 1);
+        // Not what this shard has seen last, but what is in force.
+        shell.rewrite(token, self.shared.config.get());
     }
 
-    /// SHUTDOWN: the process ends, and with it the connection; there is no reply.
-    pub(super) fn shutdown(&mut self, shell: &mut dyn Shell, client: &mut Client, args: Args<'_>) {
-        let Some(options) = ShutdownOptions::parse(args) else {
+    /// The configuration was written, or not.
+    pub fn rewritten(&mut self, shell: &mut dyn Shell, token: u64, result: Result<(), String>) {
+        match &result {
+            Ok(()) => tracing::info!("CONFIG REWRITE executed with success"),
+            Err(reason) => tracing::warn!(%reason, "CONFIG REWRITE failed"),
+        }
+        self.receive_answer(token, Answer::Rewritten(result), shell);
+    }
+
+    /// SHUTDOWN: the coordinator ends the process, and with it the connection; there is no reply
+    /// then.
+    pub(super) fn shutdown(&mut self, client: &mut Client, parsed: Parsed<'_>) {
+        let Some(options) = ShutdownOptions::parse(parsed.args) else {
             return self.answer(client, |reply| reply.error("ERR syntax error"));
         };
-        if options.abort {
-            // A shutdown does not wait for anything, so there is never one to abort.
-            return self.answer(client, |reply| reply.error("ERR No shutdown in progress."));
-        }
         if options.save && !options.force {
             tracing::warn!("SHUTDOWN SAVE refused: this server does not write snapshots");
             return self.answer(client, |reply| reply.error(SHUTDOWN_FAILED));
         }
-        tracing::info!(client = client.id, "User requested shutdown...");
-        self.shared.shutdown.store(true, Ordering::Release);
-        client.waiting = Waiting::Upper { unblockable: false };
-        for shard in 0..self.shared.shards {
-            if shard != self.id {
-                shell.wake(shard);
-            }
+        if !options.abort {
+            tracing::info!(client = client.id, "User requested shutdown...");
         }
+        self.hand_up(client, SessionOp::Shutdown, parsed);
     }
 }
 
@@ -202,10 +190,10 @@ const HELP: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
+    use super::super::Event;
     use super::super::shared::{ReplicaView, ReplicationView, UpstreamView};
     use super::super::testing::World;
-    use crate::config::Config;
-    use std::sync::{Arc, Mutex};
+    use crate::command::session::SessionOp;
 
     #[test]
     fn a_configuration_change_reaches_every_shard_before_the_answer() {
@@ -240,23 +228,38 @@ mod tests {
         let conn = world.connect(0);
         let want = "-ERR The server is running without a config file";
         assert_eq!(world.text(conn, "CONFIG REWRITE"), want);
-        let written = Arc::new(Mutex::new(Vec::new()));
-        let (mut world, file) = (World::with_file("/etc/banyan.conf"), written.clone());
-        let conn = world.connect(0);
-        let write = move |config: &Config| {
-            if config.maxclients == 1 {
-                return Err("disk full".to_owned());
-            }
-            file.lock().unwrap().push(config.maxclients);
-            Ok(())
-        };
-        *world.shared.rewriter.lock().unwrap() = Some(Box::new(write));
+        let mut world = World::with_file("/etc/banyan.conf");
+        let (conn, other) = (world.connect(0), world.connect(0));
         assert_eq!(world.text(conn, "CONFIG SET maxclients 5"), "+OK");
-        assert_eq!(world.text(conn, "CONFIG REWRITE"), "+OK");
-        assert_eq!(*written.lock().unwrap(), [5]);
-        assert_eq!(world.text(conn, "CONFIG SET maxclients 1"), "+OK");
-        let want = "-ERR Rewriting config file: disk full";
-        assert_eq!(world.text(conn, "CONFIG REWRITE"), want);
+        for (result, want) in [
+            (Ok(()), "+OK"),
+            (
+                Err("disk full".to_owned()),
+                "-ERR Rewriting config file: disk full",
+            ),
+        ] {
+            assert_eq!(world.pipeline(conn, "CONFIG REWRITE\nPING"), "");
+            // Whoever writes takes his time, and nobody else waits for him.
+            assert_eq!(world.text(other, "PING"), "+PONG");
+            let (token, config) = world.shells[0].rewrites.pop().unwrap();
+            assert_eq!(config.maxclients, 5);
+            world.rewritten(0, token, result);
+            let text = String::from_utf8(world.take(conn)).unwrap();
+            assert_eq!(text, format!("{want}\r\n+PONG\r\n"));
+        }
+    }
+
+    #[test]
+    fn rewriting_within_exec_comes_after_what_was_set_there() {
+        let mut world = World::with_file("/etc/banyan.conf");
+        let conn = world.connect(0);
+        let commands = "MULTI\nCONFIG SET maxclients 9\nCONFIG REWRITE\nSET a b\nEXEC";
+        let queued = "+OK +QUEUED +QUEUED +QUEUED";
+        assert_eq!(world.pipeline(conn, commands), queued);
+        let (token, config) = world.shells[0].rewrites.pop().unwrap();
+        assert_eq!(config.maxclients, 9);
+        world.rewritten(0, token, Ok(()));
+        assert_eq!(world.take(conn), b"*3\r\n+OK\r\n+OK\r\n+OK\r\n");
     }
 
     #[test]
@@ -267,7 +270,6 @@ mod tests {
             ("SHUTDOWN foo", "-ERR syntax error"),
             ("SHUTDOWN SAVE NOSAVE", "-ERR syntax error"),
             ("SHUTDOWN ABORT NOW", "-ERR syntax error"),
-            ("SHUTDOWN ABORT", "-ERR No shutdown in progress."),
             (
                 "SHUTDOWN SAVE",
                 "-ERR Errors trying to SHUTDOWN. Check logs.",
@@ -275,15 +277,18 @@ mod tests {
         ] {
             assert_eq!(world.text(conn, command), want, "{command}");
         }
-        let flag = |world: &World| {
-            world
-                .shared
-                .shutdown
-                .load(std::sync::atomic::Ordering::Relaxed)
-        };
-        assert!(!flag(&world));
         assert_eq!(world.pipeline(conn, "SHUTDOWN NOSAVE\nPING"), "");
-        assert!(flag(&world));
+        let is_shutdown = |event: &Event| {
+            matches!(
+                event,
+                Event::Command {
+                    op: SessionOp::Shutdown,
+                    ..
+                }
+            )
+        };
+        let events = std::mem::take(&mut world.shards[0].events);
+        assert_eq!(events.iter().filter(|event| is_shutdown(event)).count(), 1);
     }
 
     #[test]

@@ -1,4 +1,6 @@
 //! Session commands: which function runs which, and questions that go to every shard.
+//!
+//! Within EXEC a question is one step of a transaction, which goes on when all have answered.
 
 use crate::command::session::SessionOp;
 use crate::protocol::Reply;
@@ -7,6 +9,7 @@ use super::client::{Client, Waiting};
 use super::clients;
 use super::dispatch::Parsed;
 use super::gather::{Answer, Question, ShardFigures};
+use super::locks::TxId;
 use super::message::Item;
 use super::shell::{ConnId, Shell};
 use super::{Event, Shard};
@@ -14,11 +17,15 @@ use super::{Event, Shard};
 /// A question whose answers are being collected.
 pub(super) struct Gather {
     conn: ConnId,
+    /// The client's transaction, if the question is one of its commands.
+    pub(super) exec: Option<TxId>,
     missing: usize,
     purpose: Purpose,
     lines: Vec<(u64, String)>,
     count: u64,
     figures: Vec<ShardFigures>,
+    /// Why it did not come about.
+    failure: Option<String>,
 }
 
 /// What the answers are for.
@@ -34,6 +41,8 @@ pub(super) enum Purpose {
     Info(Vec<String>),
     /// OK when all have acted.
     Ok,
+    /// CONFIG REWRITE.
+    Rewritten,
 }
 
 impl Shard {
@@ -60,7 +69,8 @@ impl Shard {
         }
     }
 
-    fn run_session(
+    /// As [`Shard::session`], counted by the caller.
+    pub(super) fn run_session(
         &mut self,
         shell: &mut dyn Shell,
         client: &mut Client,
@@ -92,7 +102,9 @@ impl Shard {
             SessionOp::ConfigResetStat => self.ask(client, Purpose::Ok, &Question::ResetStats),
             SessionOp::ConfigSet => self.config_set(client, args),
             SessionOp::Monitor => self.monitor(client),
-            SessionOp::Shutdown => self.shutdown(shell, client, args),
+            SessionOp::ConfigRewrite => self.config_rewrite(shell, client),
+            SessionOp::ClientPause => self.client_pause(client, args),
+            SessionOp::Shutdown => self.shutdown(client, parsed),
             SessionOp::DebugPopulate => self.debug_populate(client, args),
             SessionOp::DebugSleep => self.debug_sleep(client, args),
             _ => self.session_now(client, op, parsed),
@@ -102,6 +114,7 @@ impl Shard {
     /// Runs a session command whose reply is known at once (or that acts later, within EXEC).
     pub(super) fn session_now(&mut self, client: &mut Client, op: SessionOp, parsed: Parsed<'_>) {
         let args = parsed.args;
+        assert!(!op.waits_for_answers(), "{op:?} has no answer at once");
         match op {
             SessionOp::Auth
             | SessionOp::Echo
@@ -122,9 +135,6 @@ impl Shard {
             | SessionOp::ClientNoEvict
             | SessionOp::ClientNoTouch
             | SessionOp::ClientHelp => self.client_command(client, op, args),
-            SessionOp::ClientKill | SessionOp::ClientList | SessionOp::ClientUnblock => {
-                self.client_command_here(client, op, args);
-            }
             SessionOp::Subscribe(space) => self.subscribe(client, space, args, true),
             SessionOp::Unsubscribe(space) => self.unsubscribe(client, space, args, true),
             SessionOp::Multi => self.multi(client),
@@ -137,8 +147,6 @@ impl Shard {
             | SessionOp::Role
             | SessionOp::LastSave
             | SessionOp::ConfigGet
-            | SessionOp::ConfigSet
-            | SessionOp::ConfigRewrite
             | SessionOp::ConfigHelp => self.server_command(client, op, args),
             SessionOp::Command
             | SessionOp::CommandCount
@@ -153,73 +161,22 @@ impl Shard {
             | SessionOp::DebugError
             | SessionOp::DebugPanic
             | SessionOp::DebugHelp => self.debug_command(client, op, args),
-            SessionOp::ClientUnpause
-            | SessionOp::Info
-            | SessionOp::ConfigResetStat
-            | SessionOp::ReplicaOf
-            | SessionOp::DebugSleep
-            | SessionOp::Wait
-            | SessionOp::Exec
-            | SessionOp::Watch
-            | SessionOp::Psync
-            | SessionOp::Sync
-            | SessionOp::ReplConf
-            | SessionOp::Shutdown
-            | SessionOp::Monitor
-            | SessionOp::DebugPopulate
-            | SessionOp::DebugObject
-            | SessionOp::DebugDigestValue => self.session_out_of_place(client, op, parsed),
-        }
-    }
-
-    /// What commands do within EXEC that elsewhere ask all shards, wait for somebody or take over
-    /// the connection.
-    fn session_out_of_place(&mut self, client: &mut Client, op: SessionOp, parsed: Parsed<'_>) {
-        match op {
-            SessionOp::ClientUnpause => {
-                self.client_unpause();
-                self.answer(client, Reply::ok);
-            }
-            SessionOp::Info => {
-                let sections = info_sections(parsed.args);
-                let figures = vec![self.figures()];
-                let text = self.info_text(&sections, &figures);
-                self.answer(client, |reply| reply.verbatim("txt", text.as_bytes()));
-            }
-            SessionOp::ConfigResetStat => {
-                self.reset_stats();
-                self.answer(client, Reply::ok);
-            }
-            SessionOp::ReplicaOf => {
-                // Within EXEC, as Sentinel sends it: it takes effect after the transaction.
-                let request = parsed.owned(client.db);
-                self.events.push(Event::Command {
-                    conn: client.conn,
-                    op,
-                    request,
-                });
-                self.answer(client, Reply::ok);
-            }
             SessionOp::Monitor => self.answer(client, |reply| {
                 reply.error("ERR MONITOR isn't allowed for DENY BLOCKING client");
             }),
+            SessionOp::ReplicaOf => self.replicaof_in_exec(client, parsed),
+            SessionOp::Wait => self.wait_in_exec(client, args),
             // A transaction is one moment: nobody could tell that it slept.
             SessionOp::DebugSleep => self.answer(client, Reply::ok),
-            SessionOp::Wait => {
-                // Within a transaction WAIT never blocks.
-                let good = self.shared.stream.view().good_replicas;
-                self.answer(client, |reply| reply.integer(i64::from(good)));
-            }
-            _ => {
-                self.answer(client, |reply| {
-                    reply.error("ERR Command not allowed inside a transaction");
-                });
-            }
+            // Those take over the connection, end it, or are refused by MULTI.
+            _ => self.answer(client, |reply| {
+                reply.error("ERR Command not allowed inside a transaction");
+            }),
         }
     }
 
     /// Leaves a command to the layer above; the client waits for its answer.
-    fn hand_up(&mut self, client: &mut Client, op: SessionOp, parsed: Parsed<'_>) {
+    pub(super) fn hand_up(&mut self, client: &mut Client, op: SessionOp, parsed: Parsed<'_>) {
         let request = parsed.owned(client.db);
         client.waiting = Waiting::Upper {
             unblockable: op == SessionOp::Wait,
@@ -233,17 +190,7 @@ impl Shard {
 
     /// Asks every shard, this one included; the client waits for the answers.
     pub(super) fn ask(&mut self, client: &mut Client, purpose: Purpose, question: &Question) {
-        let token = self.token();
-        let gather = Gather {
-            conn: client.conn,
-            missing: self.shared.shards,
-            purpose,
-            lines: Vec::new(),
-            count: 0,
-            figures: Vec::new(),
-        };
-        self.gathers.insert(token, gather);
-        client.waiting = Waiting::Gather(token);
+        let token = self.await_answers(client, purpose, self.shared.shards);
         for shard in 0..self.shared.shards {
             self.post(
                 shard,
@@ -253,6 +200,29 @@ impl Shard {
                 },
             );
         }
+    }
+
+    /// Makes the client wait for so many answers; what they are to be given for.
+    pub(super) fn await_answers(
+        &mut self,
+        client: &mut Client,
+        purpose: Purpose,
+        missing: usize,
+    ) -> u64 {
+        let token = self.token();
+        let gather = Gather {
+            conn: client.conn,
+            exec: None,
+            missing,
+            purpose,
+            lines: Vec::new(),
+            count: 0,
+            figures: Vec::new(),
+            failure: None,
+        };
+        self.gathers.insert(token, gather);
+        client.waiting = Waiting::Gather(token);
+        token
     }
 
     pub(super) fn receive_answer(&mut self, token: u64, answer: Answer, shell: &mut dyn Shell) {
@@ -265,54 +235,73 @@ impl Shard {
             Answer::Lines(lines) => gather.lines.extend(lines),
             Answer::Count(count) => gather.count += count,
             Answer::Stats(figures) => gather.figures.push(*figures),
+            Answer::Rewritten(result) => gather.failure = result.err(),
         }
         gather.missing -= 1;
         if gather.missing > 0 {
             return;
         }
-        let mut gather = self.gathers.remove(&token).expect("it was just here");
+        let gather = self.gathers.remove(&token).expect("it was just here");
         let Some(mut client) = self.take_client(gather.conn) else {
+            if let Some(id) = gather.exec {
+                self.answered_in_exec(shell, id);
+            }
             return;
         };
+        if let Some(id) = gather.exec {
+            self.conclude_in_exec(&mut client, id, gather);
+            self.put_client(shell, client);
+            self.answered_in_exec(shell, id);
+            return;
+        }
         client.waiting = Waiting::No;
+        self.conclude(&mut client, gather);
+        self.list_ready(&client);
+        self.put_client(shell, client);
+    }
+
+    /// All have answered: the reply.
+    pub(super) fn conclude(&mut self, client: &mut Client, mut gather: Gather) {
         match gather.purpose {
-            Purpose::Ok => self.answer(&mut client, Reply::ok),
+            Purpose::Ok => self.answer(client, Reply::ok),
+            Purpose::Rewritten => self.answer(client, |reply| match gather.failure {
+                None => reply.ok(),
+                Some(reason) => reply.error(&format!("ERR Rewriting config file: {reason}")),
+            }),
             Purpose::Flag => {
-                self.answer(&mut client, |reply| reply.integer(gather.count as i64));
+                self.answer(client, |reply| reply.integer(gather.count as i64));
             }
             Purpose::Lines(order) => {
                 let text = clients::joined(gather.lines, order.as_deref());
-                self.answer(&mut client, |reply| reply.verbatim("txt", text.as_bytes()));
+                self.answer(client, |reply| reply.verbatim("txt", text.as_bytes()));
             }
             Purpose::Killed {
                 old_form,
                 kills_self,
             } => {
                 let count = gather.count + u64::from(kills_self);
-                self.answer(&mut client, |reply| clients::killed(reply, old_form, count));
+                self.answer(client, |reply| clients::killed(reply, old_form, count));
                 if kills_self {
-                    self.close_client(&mut client);
+                    self.close_client(client);
                 }
             }
             Purpose::Info(sections) => {
                 gather.figures.sort_by_key(|figures| figures.shard);
                 let text = self.info_text(&sections, &gather.figures);
-                self.answer(&mut client, |reply| reply.verbatim("txt", text.as_bytes()));
+                self.answer(client, |reply| reply.verbatim("txt", text.as_bytes()));
             }
         }
-        self.list_ready(&client);
-        self.put_client(shell, client);
     }
 
     /// Answers another shard's question, or our own.
     pub(super) fn answer_question(&mut self, question: Question, shell: &mut dyn Shell) -> Answer {
         match question {
-            Question::ClientList(filter) => Answer::Lines(self.client_lines(&filter, Some(shell))),
+            Question::ClientList(filter) => Answer::Lines(self.client_lines(&filter, shell)),
             Question::ClientKill(kill) => Answer::Count(self.kill_clients(&kill, shell)),
             Question::ClientUnblock { id, error } => {
                 Answer::Count(u64::from(self.unblock_client(id, error)))
             }
-            Question::Stats => Answer::Stats(Box::new(self.figures())),
+            Question::Stats => Answer::Stats(Box::new(self.figures(shell))),
             Question::ResetStats => {
                 self.reset_stats();
                 Answer::Done
@@ -322,13 +311,15 @@ impl Shard {
                 self.wake_paused();
                 Answer::Done
             }
+            Question::Settle { .. } => unreachable!("it is answered when the shard has settled"),
             Question::Populate {
                 db,
                 count,
                 prefix,
                 size,
+                tx,
             } => {
-                self.populate(db, count, &prefix, size);
+                self.populate(db, count, (&prefix, size), tx);
                 Answer::Done
             }
         }

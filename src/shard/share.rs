@@ -3,11 +3,13 @@
 use hashbrown::HashMap;
 
 use crate::command::pubsub::{Name, Space};
-use crate::command::table;
+use crate::command::table::{self, Run as Runs};
 use crate::keyspace::Entry;
 
 use super::locks::Mode;
 use super::message::{KeyRef, OwnedRequest};
+use super::pubsub::channel_owner;
+use super::shared::Shared;
 
 /// One shard's share.
 pub(super) struct Share {
@@ -104,4 +106,41 @@ pub(super) fn share_of(shares: &mut Vec<Share>, shard: usize) -> &mut Share {
         expired: Vec::new(),
     });
     shares.last_mut().expect("one was pushed")
+}
+
+/// Names the channels that requests speak on, in the shares of their owners: they are locked, so
+/// that their messages keep the stream's order.
+pub(super) fn name_channels(shared: &Shared, requests: &[OwnedRequest], shares: &mut Vec<Share>) {
+    for request in requests {
+        if let Some((space, name)) = request.command.channel(request.args()) {
+            let owner = channel_owner(shared, space, name);
+            let channels = &mut share_of(shares, owner).channels;
+            channels.push((space, name.into()));
+        }
+    }
+}
+
+/// The whole-shard lock that these commands need, if any: shared only if none writes and none needs
+/// entries lent to it.
+pub(super) fn whole_mode(requests: &[OwnedRequest]) -> Option<Mode> {
+    let everywhere = |request: &OwnedRequest| {
+        matches!(request.command.run, Runs::Everywhere { .. }) || request.command.walks()
+    };
+    let has_keys = |request: &OwnedRequest| matches!(request.command.run, Runs::Data(_));
+    // A transaction that waits in between has no entries lent to it meanwhile.
+    let waits = requests.iter().any(asks) && requests.iter().any(has_keys);
+    if !waits && !requests.iter().any(everywhere) {
+        return None;
+    }
+    let reads = |request: &OwnedRequest| everywhere(request) && !request.command.writes();
+    Some(if requests.iter().all(reads) {
+        Mode::Shared
+    } else {
+        Mode::Exclusive
+    })
+}
+
+/// Whether a command asks every shard and waits for the answers.
+pub(super) fn asks(request: &OwnedRequest) -> bool {
+    matches!(request.command.run, Runs::Session(op) if op.waits_for_answers())
 }

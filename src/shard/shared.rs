@@ -1,8 +1,8 @@
 //! What the shards of one process share: mailboxes, the configuration, and a few counters.
 //! Nothing here is touched per command; mailboxes and the log are touched once a tick.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
 
 use super::locks::TxId;
 use super::message::Envelope;
@@ -18,6 +18,11 @@ pub trait Stream: Send + Sync {
     fn publish(&self, shard: u32, number: u64, sealed: Sealed);
     /// Replication as INFO, ROLE and the write checks show it, read through the merge.
     fn view(&self) -> ReplicationView;
+    /// How many online replicas have acknowledged these batches, given by shard and number.
+    fn acked(&self, batches: &[(u32, u64)]) -> u32;
+    /// Bytes that it holds: the backlog and what waits to be merged. Nothing that is evicted would
+    /// make them less.
+    fn held(&self) -> u64;
 }
 
 /// A replica as INFO and ROLE show it.
@@ -106,13 +111,36 @@ impl SharedConfig {
     }
 }
 
-/// Writes the configuration to its file.
-pub type Rewriter = Box<dyn Fn(&Config) -> Result<(), String> + Send>;
 /// Reads the allocated, resident and peak resident bytes.
 pub type MemoryProbe = fn() -> (u64, u64, u64);
 
+/// What a pause holds back. While there is any, nothing expires, and replicas get no heartbeat:
+/// the stream stands still.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pause {
+    No,
+    /// Commands that write.
+    Writes,
+    /// All commands.
+    All,
+}
+
 /// Number of the first transaction. Smaller ones are those of locks that a shard takes itself.
 pub const FIRST_TX: TxId = 1 << 40;
+
+/// Memory of one shard, written by it and read by all. A line of its own for each.
+#[derive(Default)]
+#[repr(align(128))]
+pub struct Usage {
+    /// Allocated by the shard's thread less freed by it: of use only in the sum over all shards.
+    pub bytes: AtomicI64,
+    /// Keys that the eviction policy lets go.
+    pub evictable: AtomicU64,
+    /// Of its clients together, and of the largest that may be closed; kept while
+    /// `maxmemory-clients` is set.
+    pub clients: AtomicU64,
+    pub largest_client: AtomicU64,
+}
 
 /// State of the whole process that every shard can see.
 pub struct Shared {
@@ -142,10 +170,14 @@ pub struct Shared {
     pub pause_writes_only: AtomicBool,
     /// Channels and patterns, shard by shard, whose listeners may hear of changes of keys.
     pub event_listeners: AtomicU32,
+    /// A signal asks for a shutdown; the coordinator takes it from here.
+    pub stop_asked: AtomicBool,
+    /// A shutdown waits for replicas that lag: no client writes.
+    pub stopping: AtomicBool,
+    /// Memory, by shard.
+    pub memory: Vec<Usage>,
     /// Names, pid and the like, for INFO.
     pub process: Process,
-    /// File that CONFIG REWRITE writes through the shell; set by it.
-    pub rewriter: Mutex<Option<Rewriter>>,
 }
 
 /// Facts of the process, given by the shell at start.
@@ -164,6 +196,11 @@ pub struct Process {
     pub seed: [u64; 4],
     /// Reads the allocator's and the system's figures: (allocated, resident, peak resident) bytes.
     pub memory: Option<MemoryProbe>,
+    /// Reads what the calling thread has allocated and not freed, bytes; below 0 if it frees what
+    /// others allocate.
+    pub thread_memory: Option<fn() -> i64>,
+    /// What threads other than the shards' have allocated, bytes.
+    pub base_memory: i64,
     /// Memory of the machine, bytes.
     pub total_memory_bytes: u64,
     /// Seconds of CPU used: (system, user).
@@ -191,8 +228,44 @@ impl Shared {
             pause_until_ms: AtomicU64::new(0),
             pause_writes_only: AtomicBool::new(false),
             event_listeners: AtomicU32::new(0),
+            memory: (0..shards).map(|_| Usage::default()).collect(),
+            stop_asked: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             process,
-            rewriter: Mutex::new(None),
+        }
+    }
+
+    /// Bytes that the process has allocated, as the shards last told.
+    pub fn used_memory(&self) -> u64 {
+        let shards = self.memory.iter();
+        let bytes = shards.map(|usage| usage.bytes.load(Ordering::Relaxed));
+        u64::try_from(bytes.sum::<i64>() + self.process.base_memory).unwrap_or(0)
+    }
+
+    /// Bytes that count against `maxmemory`.
+    pub fn counted_memory(&self) -> u64 {
+        self.used_memory().saturating_sub(self.stream.held())
+    }
+
+    /// Adds up one of the figures of [`Usage`].
+    pub fn sum_of_memory(&self, figure: impl Fn(&Usage) -> &AtomicU64) -> u64 {
+        let shards = self.memory.iter();
+        shards
+            .map(|usage| figure(usage).load(Ordering::Relaxed))
+            .sum()
+    }
+
+    /// What clients may not do at this moment (CLIENT PAUSE, a shutdown that waits).
+    pub fn pause(&self, now_ms: u64) -> Pause {
+        if self.pause_until_ms.load(Ordering::Relaxed) > now_ms {
+            match self.pause_writes_only.load(Ordering::Relaxed) {
+                true => Pause::Writes,
+                false => Pause::All,
+            }
+        } else if self.stopping.load(Ordering::Relaxed) {
+            Pause::Writes
+        } else {
+            Pause::No
         }
     }
 

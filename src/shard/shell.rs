@@ -1,7 +1,11 @@
 //! What the core asks of whatever drives it: the network shell in production, the simulator in
 //! tests.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
+
+use crate::config::Config;
 
 /// A connection's slot in its shell, and which use of the slot it is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -50,8 +54,16 @@ pub trait Shell {
     fn pause(&mut self, conn: ConnId);
     /// Reads again.
     fn resume(&mut self, conn: ConnId);
-    /// Opens a connection; `connected` or `closed` tells how it went.
-    fn connect(&mut self, host: &str, port: u16) -> ConnId;
+    /// Finds the addresses of a host, however long that takes; `resolved` tells them.
+    fn resolve(&mut self, token: u64, host: &str);
+    /// Opens a connection to a numeric address, from the address `source` unless that is empty;
+    /// `connected` or `closed` tells how it went.
+    fn connect(&mut self, address: &str, port: u16, source: &str) -> ConnId;
+    /// Lets the kernel gather small packets of a connection (`on`), or not.
+    fn gather_packets(&mut self, conn: ConnId, on: bool);
+    /// Writes the configuration to its file, however long that takes; `rewritten` tells how it
+    /// went.
+    fn rewrite(&mut self, token: u64, config: Arc<Config>);
     /// Wakes another shard's shell if it sleeps.
     fn wake(&mut self, shard: usize);
 }

@@ -45,6 +45,8 @@ pub struct ShardStats {
     /// Transactions begun, and begun again after a refusal.
     pub transactions: u64,
     pub transaction_retries: u64,
+    /// Closed for `maxmemory-clients`.
+    pub evicted_clients: u64,
     pub ticks: u64,
 }
 
@@ -67,6 +69,7 @@ impl Default for ShardStats {
             messages: 0,
             transactions: 0,
             transaction_retries: 0,
+            evicted_clients: 0,
             ticks: 0,
         }
     }
@@ -114,6 +117,7 @@ impl ShardStats {
         self.messages += other.messages;
         self.transactions += other.transactions;
         self.transaction_retries += other.transaction_retries;
+        self.evicted_clients += other.evicted_clients;
         self.ticks += other.ticks;
     }
 }

@@ -37,6 +37,8 @@ pub struct FakeShell {
     pub paused: Vec<ConnId>,
     /// Bytes that a peer does not take, per slot, for tests of output limits.
     pub stuck: Vec<usize>,
+    /// Configurations to be written.
+    pub rewrites: Vec<(u64, Arc<Config>)>,
 }
 
 impl Shell for FakeShell {
@@ -76,8 +78,20 @@ impl Shell for FakeShell {
         self.paused.retain(|paused| *paused != conn);
     }
 
-    fn connect(&mut self, _host: &str, _port: u16) -> ConnId {
+    fn resolve(&mut self, _token: u64, _host: &str) {
         unreachable!("shards do not open connections; the layer above does")
+    }
+
+    fn connect(&mut self, _address: &str, _port: u16, _source: &str) -> ConnId {
+        unreachable!("shards do not open connections; the layer above does")
+    }
+
+    fn gather_packets(&mut self, _conn: ConnId, _on: bool) {
+        unreachable!("only replicas' packets are gathered")
+    }
+
+    fn rewrite(&mut self, token: u64, config: Arc<Config>) {
+        self.rewrites.push((token, config));
     }
 
     fn wake(&mut self, _shard: usize) {}
@@ -98,6 +112,19 @@ impl Stream for FakeStream {
 
     fn view(&self) -> ReplicationView {
         self.view.lock().unwrap().clone()
+    }
+
+    fn held(&self) -> u64 {
+        self.view.lock().unwrap().backlog_histlen
+    }
+
+    fn acked(&self, batches: &[(u32, u64)]) -> u32 {
+        // Offsets of this stream count batches.
+        let offset = batches.iter().map(|batch| batch.1).max().unwrap_or(0);
+        let view = self.view.lock().unwrap();
+        (view.replicas.iter())
+            .filter(|replica| replica.offset >= offset)
+            .count() as u32
     }
 }
 
@@ -275,6 +302,12 @@ impl World {
         let reply = self.take(conn);
         let text = String::from_utf8_lossy(&reply).replace("\r\n", " ");
         text.trim_end().to_owned()
+    }
+
+    /// The configuration was written, or not.
+    pub fn rewritten(&mut self, shard: usize, token: u64, result: Result<(), String>) {
+        self.shards[shard].rewritten(&mut self.shells[shard], token, result);
+        self.run();
     }
 
     /// Moves the clock on and runs.

@@ -24,8 +24,10 @@ use crate::protocol::{Args, Reply};
 use super::client::{Client, Waiting};
 use super::locks::{Mode, TxId};
 use super::message::{ClaimRequest, Item, OwnedRequest, Release};
-use super::pubsub::channel_owner;
-use super::share::{KEYS_SEARCHED_MAX, KeyPlaces, Share, for_each_key, share_of};
+use super::session::Gather;
+use super::share::{
+    KEYS_SEARCHED_MAX, KeyPlaces, Share, asks, for_each_key, name_channels, share_of, whole_mode,
+};
 use super::shell::{ConnId, Shell};
 use super::{Event, Shard};
 
@@ -53,9 +55,13 @@ pub struct Tx {
     pub kind: Kind,
     shares: Vec<Share>,
     whole: Option<Mode>,
+    /// It runs command by command, and waits for other shards in between.
+    stepped: bool,
     missing: usize,
     refused: bool,
     dirty: bool,
+    /// One of its commands closes the connection.
+    closes: bool,
     requests: Vec<OwnedRequest>,
     next: usize,
     reply: Reply,
@@ -88,9 +94,11 @@ impl Tx {
             kind,
             shares: Vec::new(),
             whole,
+            stepped: whole.is_some() || requests.iter().any(asks),
             missing: 0,
             refused: false,
             dirty: false,
+            closes: false,
             requests,
             next: 0,
             reply,
@@ -162,8 +170,12 @@ impl Shard {
             for shard in 0..self.shared.shards {
                 share_of(&mut tx.shares, shard);
             }
-            self.name_channels(tx);
+            name_channels(&self.shared, &tx.requests, &mut tx.shares);
             return;
+        }
+        if tx.stepped {
+            // Without locks it still begins by a grant: not before its client is back in its slot.
+            share_of(&mut tx.shares, self.id);
         }
         let databases = self.data.settings.databases;
         let mut places = self.key_places(&tx.requests);
@@ -178,18 +190,7 @@ impl Shard {
                 places.add(share, db, key, mode);
             });
         }
-        self.name_channels(tx);
-    }
-
-    /// Channels are locked where they are owned, so that their messages keep the stream's order.
-    fn name_channels(&self, tx: &mut Tx) {
-        for request in &tx.requests {
-            if let Some((space, name)) = request.command.channel(request.args()) {
-                let owner = channel_owner(&self.shared, space, name);
-                let channels = &mut share_of(&mut tx.shares, owner).channels;
-                channels.push((space, name.into()));
-            }
-        }
+        name_channels(&self.shared, &tx.requests, &mut tx.shares);
     }
 
     fn key_places(&self, requests: &[OwnedRequest]) -> KeyPlaces {
@@ -381,8 +382,8 @@ impl Shard {
         if tx.next == 0 && tx.kind == Kind::Exec {
             tx.reply.array(tx.requests.len());
         }
-        if tx.whole.is_none() {
-            self.run_on_lent(&mut tx);
+        if !tx.stepped {
+            self.run_on_lent(shell, id, &mut tx);
             self.finish(shell, id, tx);
         } else {
             tx.effects.set_enabled(self.effects.enabled());
@@ -406,7 +407,7 @@ impl Shard {
     }
 
     /// All entries are here: runs every command in one go.
-    fn run_on_lent(&mut self, tx: &mut Tx) {
+    fn run_on_lent(&mut self, shell: &mut dyn Shell, id: TxId, tx: &mut Tx) {
         self.data.watched.start_recording();
         self.borrow_entries(tx);
         let units = tx.kind == Kind::Pipeline;
@@ -417,7 +418,7 @@ impl Shard {
             if units {
                 self.effects.begin_unit();
             }
-            self.run_request(tx, index);
+            self.run_request(shell, id, tx, index);
             if units {
                 self.effects.end_unit();
             }
@@ -465,15 +466,17 @@ impl Shard {
     }
 
     /// Runs one command on the scratch keyspace, within an open unit.
-    fn run_request(&mut self, tx: &mut Tx, index: usize) {
+    fn run_request(&mut self, shell: &mut dyn Shell, id: TxId, tx: &mut Tx, index: usize) {
         let request = &tx.requests[index];
         let Runs::Data(handler) = request.command.run else {
-            self.run_session_request(tx, index);
+            let waits = self.run_session_request(shell, id, tx, index);
+            assert!(!waits, "a transaction that asks runs step by step");
             return;
         };
         let origin = match tx.kind {
             Kind::Apply => crate::command::Origin::Upstream,
-            _ => self.origin(),
+            _ if request.command.writes() => self.origin(),
+            _ => self.reading_origin(self.origin()),
         };
         if tx.kind == Kind::Pipeline && self.refuses_write(request.command, origin) {
             self.refuse_write(&mut tx.reply, request.command);
@@ -507,16 +510,47 @@ impl Shard {
         tx.ends.push(tx.reply.len());
     }
 
-    /// A command of the session within EXEC: it belongs to the client that waits.
-    fn run_session_request(&mut self, tx: &mut Tx, index: usize) {
-        let request = &tx.requests[index];
+    /// A command of the session within EXEC: it belongs to the client that waits. Whether its
+    /// reply has to wait for other shards.
+    fn run_session_request(
+        &mut self,
+        shell: &mut dyn Shell,
+        id: TxId,
+        tx: &mut Tx,
+        index: usize,
+    ) -> bool {
         if let Some(conn) = tx.client {
-            self.session_in_exec(conn, request, &mut tx.reply);
+            let request = &tx.requests[index];
+            let step = self.session_in_exec(shell, id, conn, request, &mut tx.reply);
+            tx.closes |= step.closes;
+            if step.waits {
+                return true;
+            }
         }
         tx.ends.push(tx.reply.len());
+        false
     }
 
-    /// Whole shards are locked: one command at a time, fetching what it needs.
+    /// All shards have answered a session command of a transaction: its reply.
+    pub(super) fn conclude_in_exec(&mut self, client: &mut Client, id: TxId, gather: Gather) {
+        let mut tx = self.txs.remove(&id).expect("a home keeps a transaction");
+        let closing = client.closing;
+        self.catching(client, &mut tx.reply, |shard, client| {
+            shard.conclude(client, gather);
+        });
+        tx.closes |= !closing && std::mem::replace(&mut client.closing, closing);
+        self.txs.insert(id, tx);
+    }
+
+    /// The transaction goes on after a command that asked all shards.
+    pub(super) fn answered_in_exec(&mut self, shell: &mut dyn Shell, id: TxId) {
+        let mut tx = self.txs.remove(&id).expect("a home keeps a transaction");
+        tx.ends.push(tx.reply.len());
+        tx.next += 1;
+        self.step_whole(shell, id, tx);
+    }
+
+    /// One command at a time. Where it has keys, whole shards are locked: it fetches what it needs.
     fn step_whole(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
         while tx.next < tx.requests.len() {
             let request = &tx.requests[tx.next];
@@ -552,11 +586,14 @@ impl Shard {
                         self.txs.insert(id, tx);
                         return;
                     }
-                    self.run_whole_data(id, &mut tx);
+                    self.run_whole_data(shell, id, &mut tx);
                 }
                 _ => {
                     let next = tx.next;
-                    self.run_session_request(&mut tx, next);
+                    if self.run_session_request(shell, id, &mut tx, next) {
+                        self.txs.insert(id, tx);
+                        return;
+                    }
                     tx.next += 1;
                 }
             }
@@ -613,15 +650,15 @@ impl Shard {
             self.txs.insert(id, tx);
             return;
         }
-        self.run_whole_data(id, &mut tx);
+        self.run_whole_data(shell, id, &mut tx);
         self.step_whole(shell, id, tx);
     }
 
-    fn run_whole_data(&mut self, id: TxId, tx: &mut Tx) {
+    fn run_whole_data(&mut self, shell: &mut dyn Shell, id: TxId, tx: &mut Tx) {
         self.data.watched.start_recording();
         self.borrow_entries(tx);
         std::mem::swap(&mut self.effects, &mut tx.effects);
-        self.run_request(tx, tx.next);
+        self.run_request(shell, id, tx, tx.next);
         std::mem::swap(&mut self.effects, &mut tx.effects);
         self.return_entries(tx);
         tx.events.append(&mut self.data.notifications);
@@ -740,6 +777,7 @@ impl Shard {
             self.show_transaction(&client, &tx);
         }
         self.hold_reply(&mut client, mark, true);
+        client.closing |= tx.closes;
         self.list_output(&mut client);
         self.list_ready(&client);
         self.put_client(shell, client);
@@ -777,21 +815,4 @@ impl Shard {
             self.wrote_now.push(conn);
         }
     }
-}
-
-/// The whole-shard lock that these commands need, if any: shared only if none writes and none needs
-/// entries lent to it.
-fn whole_mode(requests: &[OwnedRequest]) -> Option<Mode> {
-    let everywhere = |request: &OwnedRequest| {
-        matches!(request.command.run, Runs::Everywhere { .. }) || request.command.walks()
-    };
-    if !requests.iter().any(everywhere) {
-        return None;
-    }
-    let reads = |request: &OwnedRequest| everywhere(request) && !request.command.writes();
-    Some(if requests.iter().all(reads) {
-        Mode::Shared
-    } else {
-        Mode::Exclusive
-    })
 }

@@ -418,6 +418,11 @@ impl<T, N: Note<T>> Table<T, N> {
         cursor.encode()
     }
 
+    /// A position for [`Table::visit`], chosen by the random number `r`.
+    pub const fn position(r: u64) -> u32 {
+        position_of(r)
+    }
+
     /// Visits the segment at `position` (0 is the first) and returns the next position, `None`
     /// after the last. `f` gets the note and the elements; it must keep the note right itself.
     /// Splits and merges between two visits can make a walk see a segment again or not at all.

@@ -9,6 +9,7 @@ mod support;
 mod compare;
 mod generate;
 mod grammar;
+mod memory;
 mod propagation;
 mod pubsub;
 mod run;

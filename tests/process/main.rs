@@ -6,6 +6,7 @@ mod support;
 mod configuration;
 mod forbidden;
 mod lifetime;
+mod memory;
 
 use std::io::Write;
 use std::path::Path;

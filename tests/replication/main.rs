@@ -6,6 +6,7 @@ mod support;
 
 mod chain;
 mod full;
+mod operations;
 mod partial;
 mod stream;
 

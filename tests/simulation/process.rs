@@ -114,6 +114,8 @@ pub struct Process {
 struct Outside<'a> {
     network: &'a mut Network,
     connecting: &'a mut Vec<Connecting>,
+    /// Hosts to be looked up.
+    lookups: Vec<(u64, String)>,
     slots: &'a mut Slots,
     wakes: &'a mut [Wake],
     closed: Vec<ConnId>,
@@ -169,7 +171,11 @@ impl Shell for Outside<'_> {
         }
     }
 
-    fn connect(&mut self, _host: &str, port: u16) -> ConnId {
+    fn resolve(&mut self, token: u64, host: &str) {
+        self.lookups.push((token, host.to_owned()));
+    }
+
+    fn connect(&mut self, _address: &str, port: u16, _source: &str) -> ConnId {
         let conn = self.slots.allocate();
         self.connecting.push(Connecting {
             due_us: self.now_us + self.delay_us,
@@ -180,6 +186,12 @@ impl Shell for Outside<'_> {
             port,
         });
         conn
+    }
+
+    fn gather_packets(&mut self, _conn: ConnId, _on: bool) {}
+
+    fn rewrite(&mut self, _token: u64, _config: Arc<Config>) {
+        panic!("simulated processes have no configuration file");
     }
 
     fn wake(&mut self, shard: usize) {
@@ -310,6 +322,7 @@ impl Process {
         let mut shell = Outside {
             network: around.network,
             connecting: around.connecting,
+            lookups: Vec::new(),
             slots: &mut running.slots[shard],
             wakes: &mut running.wakes,
             closed: Vec::new(),
@@ -319,7 +332,12 @@ impl Process {
             now_us: around.now_us,
             delay_us: around.rng.range(10, 2000),
         };
-        let result = f(&mut running.nodes[shard], &mut shell);
+        let node = &mut running.nodes[shard];
+        let result = f(node, &mut shell);
+        for (token, host) in std::mem::take(&mut shell.lookups) {
+            shell.wakes[shard].now = true;
+            node.resolved(&mut shell, token, Ok(vec![host]));
+        }
         let closed = shell.closed;
         for conn in closed {
             if let Some((wire, side)) = running.slots[shard].wire(conn) {

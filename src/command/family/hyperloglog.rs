@@ -273,7 +273,8 @@ fn pfdebug(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         false => false,
     };
     if converted {
-        ctx.changed(key, 1);
+        // Sent to replicas, but no change to those who watch the key: it means the same.
+        ctx.count_dirty(1);
     }
     let entry = ctx.keyspace.db(ctx.db).get(key).ok_or(NO_KEY)?;
     let (bytes, form) = view(entry.value())?;
@@ -377,7 +378,9 @@ mod tests {
                 format!(":{count}\r\n")
             );
         }
+        bench.propagated();
         assert_eq!(bench.run("PFDEBUG TODENSE b"), ":1\r\n");
+        assert_eq!(bench.propagated(), ["PFDEBUG TODENSE b"]);
         assert_eq!(bench.run("PFDEBUG TODENSE b"), ":0\r\n");
         assert_eq!(bench.run("PFMERGE a b"), "+OK\r\n");
         assert_eq!(bench.run("PFDEBUG ENCODING a"), "+dense\r\n");

@@ -1,6 +1,6 @@
 use super::*;
 use crate::keyspace::{Db, Seed, SetExpiry};
-use crate::value::codec::{Collections, Reader, kind, read_value};
+use crate::value::codec::{Collections, Compression, Reader, kind, read_value};
 use crate::value::hash::{Hash, HashLimits};
 use crate::value::{Value, ValueRef};
 use std::collections::BTreeMap;
@@ -198,6 +198,28 @@ fn run(seed: u64, keys: u64, changes_per_step: u64, budget: usize) {
             change(&mut keyspace, &mut scratch, keys, &mut random);
         }
     }
+}
+
+#[test]
+fn strings_are_compressed_as_the_snapshot_was_told_when_it_began() {
+    let mut keyspace = Keyspace::new(DATABASES, &SEED);
+    let key = [b'k'; 50];
+    keyspace
+        .db_mut(0)
+        .set_string(&key, &[b'v'; 500], SetExpiry::Clear);
+    let mut lengths = Vec::new();
+    for compression in [Compression::Lzf, Compression::None] {
+        keyspace.set_compression(compression);
+        keyspace.begin_snapshot();
+        // What changes afterwards is for the next one.
+        keyspace.set_compression(Compression::Lzf);
+        let mut fragment = Vec::new();
+        let step = keyspace.snapshot_step(&mut fragment, 1 << 20, &mut |_| true);
+        assert_eq!(step.progress, Progress::Done);
+        decode(&fragment, &mut Content::new());
+        lengths.push(fragment.len());
+    }
+    assert!(lengths[0] < 60 && lengths[1] > 550, "{lengths:?}");
 }
 
 #[test]

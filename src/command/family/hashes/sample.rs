@@ -98,7 +98,7 @@ pub(super) fn hscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         reply.array(0);
         return Ok(());
     };
-    let options = ScanOptions::parse(args.tail(3))?;
+    let options = ScanOptions::parse(args.tail(3), true)?;
     // The cursor goes out before the fields but is known after them.
     let mut fields = Reply::new(reply.version());
     let mut found = 0;

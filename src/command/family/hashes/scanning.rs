@@ -9,6 +9,8 @@ pub(in crate::command::family) const SCAN_STEPS_MAX: usize = 10;
 /// COUNT unless the request says otherwise.
 const SCAN_COUNT_DEFAULT: usize = 10;
 
+const NOVALUES: Error = Error::text("ERR NOVALUES option can only be used in HSCAN");
+
 /// The options of HSCAN and SSCAN.
 pub(in crate::command::family) struct ScanOptions<'a> {
     pub count: usize,
@@ -19,7 +21,8 @@ pub(in crate::command::family) struct ScanOptions<'a> {
 }
 
 impl<'a> ScanOptions<'a> {
-    pub fn parse(args: Args<'a>) -> Result<Self, Error> {
+    /// The options; NOVALUES is an error unless `of_hash`.
+    pub fn parse(args: Args<'a>, of_hash: bool) -> Result<Self, Error> {
         let mut options = ScanOptions {
             count: SCAN_COUNT_DEFAULT,
             pattern: None,
@@ -29,6 +32,9 @@ impl<'a> ScanOptions<'a> {
         while let Some(word) = args.get(at) {
             at += 1;
             if word.eq_ignore_ascii_case(b"novalues") {
+                if !of_hash {
+                    return Err(NOVALUES);
+                }
                 options.values = false;
                 continue;
             }

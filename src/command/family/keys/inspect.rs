@@ -12,9 +12,6 @@ use crate::value::{ValueRef, codec, crc64};
 const SHARED_INTEGERS: std::ops::Range<i64> = 0..10_000;
 const SHARED_REFERENCES: i64 = i32::MAX as i64;
 
-/// The count at which Redis starts a new key under an LFU policy.
-const FREQUENCY_START: u32 = 5;
-
 /// The reference count that Redis would report. Nothing is shared here; clients that look at it
 /// do so to tell small integers.
 fn references(entry: &Entry) -> i64 {
@@ -62,11 +59,9 @@ pub(super) fn object_idletime(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     Ok(())
 }
 
-/// Accesses are not counted while nothing evicts: the answer is the count of a new key, which a
-/// minute without access lowers by one.
 pub(super) fn object_freq(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
-    let now_ms = ctx.now_ms;
-    let Some(idle) = inspect(ctx, &args[2], |entry| idle_s(entry, now_ms)) else {
+    let clock = ctx.keyspace.clock();
+    let Some(count) = inspect(ctx, &args[2], |entry| clock.count(entry.access())) else {
         ctx.reply.null();
         return Ok(());
     };
@@ -77,7 +72,6 @@ pub(super) fn object_freq(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
              some time to adjust.",
         ));
     }
-    let count = FREQUENCY_START.saturating_sub(idle / 60);
     ctx.reply.integer(i64::from(count));
     Ok(())
 }

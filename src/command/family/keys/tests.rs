@@ -404,7 +404,19 @@ fn object_answers_by_the_eviction_policy() {
     bench.state.settings.lfu = true;
     let idle = bench.run("OBJECT IDLETIME a");
     assert!(idle.starts_with("-ERR An LFU maxmemory policy is selected, idle time not tracked"));
-    assert!(bench.run("OBJECT FREQ a").starts_with(':'));
+    let (log_factor, decay_min) = (10, 1);
+    bench
+        .keyspace
+        .set_tracking(crate::keyspace::access::Tracking::Frequency {
+            log_factor,
+            decay_min,
+        });
+    bench.run("SET b v");
+    assert_eq!(bench.run("OBJECT FREQ b"), number(5));
+    bench.run("SET b w");
+    assert_eq!(bench.run("OBJECT FREQ b"), number(6));
+    let dump = bench.run("DUMP b");
+    assert!(dump.starts_with('$'));
     assert!(
         bench
             .run("OBJECT HELP")

@@ -4,6 +4,7 @@ use super::{database, integer};
 use crate::command::notify::Class;
 use crate::command::{Ctx, Error, Origin, Outcome};
 use crate::keyspace::Entry;
+use crate::keyspace::access::Clock;
 use crate::protocol::Args;
 use crate::value::codec::{self, Collections};
 
@@ -215,10 +216,14 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         return Ok(());
     }
     let mut entry = Entry::new(key, value, expire_at);
-    if let Some(idle_s) = options.idle_s.filter(|_| !ctx.settings().lfu) {
-        let now_s = (ctx.now_ms / 1000) as u32;
-        let idle_s = u32::try_from(idle_s).unwrap_or(u32::MAX);
-        entry.set_access(now_s.saturating_sub(idle_s).max(1));
+    let idle_s = options.idle_s.and_then(|idle_s| u64::try_from(idle_s).ok());
+    let count = options.frequency.and_then(|count| u8::try_from(count).ok());
+    let clock = Clock {
+        seconds: (ctx.now_ms / 1000) as u32,
+        ..ctx.keyspace.clock()
+    };
+    if let Some(word) = clock.restored(idle_s, count) {
+        entry.set_access(word);
     }
     put(ctx, ctx.db, key, entry);
     if let Some(at) = expire_at.filter(|_| !options.absolute) {

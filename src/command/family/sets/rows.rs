@@ -14,7 +14,7 @@ const STORE: Flags = Flags::WRITE.or(Flags::DENYOOM);
 const STORE_FAST: Flags = STORE.or(Flags::FAST);
 
 const MOVE: KeyAccess = KeyAccess::Two(&KeyAccess::Take, &KeyAccess::Insert);
-const STORE_RESULT: KeyAccess = KeyAccess::Two(&KeyAccess::Overwrite, &KeyAccess::Read);
+const STORE_RESULT: KeyAccess = KeyAccess::FirstAndRest(&KeyAccess::Overwrite, &KeyAccess::Read);
 
 /// A row with one key, its first argument.
 const fn row(

@@ -162,7 +162,6 @@ fn sample(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 }
 
 pub(super) fn sscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
-    const NOVALUES: Error = Error::text("ERR NOVALUES option can only be used in HSCAN");
     let mut cursor = parse_cursor(&args[2]).ok_or(Error::text("ERR invalid cursor"))?;
     let (set, reply) = ctx.find_collection_and_reply::<Set>(&args[1])?;
     reply.array(2);
@@ -171,10 +170,7 @@ pub(super) fn sscan(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         reply.array(0);
         return Ok(());
     };
-    let options = ScanOptions::parse(args.tail(3))?;
-    if !options.values {
-        return Err(NOVALUES);
-    }
+    let options = ScanOptions::parse(args.tail(3), false)?;
     // The cursor goes out before the members but is known after them.
     let mut members = Reply::new(reply.version());
     let mut found = 0;

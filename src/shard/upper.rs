@@ -1,0 +1,101 @@
+//! Commands of the layer above: what they ask for, and what they do within EXEC.
+//!
+//! Outside of EXEC they are handed up and the client waits. A transaction does not wait for them:
+//! WAIT counts what is known, and REPLICAOF takes effect right after the transaction, though the
+//! configuration shows it at once, so that a CONFIG REWRITE after it in the same transaction (as
+//! Sentinel sends it) writes the new upstream.
+
+use std::sync::atomic::Ordering;
+
+use crate::command::session::SessionOp;
+use crate::config::Upstream;
+use crate::protocol::{Args, Reply};
+use crate::value::number::parse_i64;
+
+use super::client::Client;
+use super::dispatch::Parsed;
+use super::{Event, Shard};
+
+/// REPLICAOF's answer where nothing changes.
+pub const ALREADY_CONNECTED: &str = "OK Already connected to specified master";
+
+/// WAIT on a replica.
+const WAIT_ON_REPLICA: &str = "ERR WAIT cannot be used with replica instances. Please also note \
+that since Redis 4.0 if a replica is configured to be writable (which is not the default) writes \
+to replicas are just local and are not propagated.";
+
+/// What WAIT asks for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WaitRequest {
+    pub replicas: u32,
+    /// 0: for ever.
+    pub timeout_ms: u64,
+}
+
+/// Reads WAIT's arguments.
+///
+/// # Errors
+/// Redis's error replies.
+pub fn parse_wait(args: Args<'_>, is_replica: bool) -> Result<WaitRequest, &'static str> {
+    if is_replica {
+        return Err(WAIT_ON_REPLICA);
+    }
+    let number = |at: usize| args.get(at).and_then(parse_i64);
+    let replicas = number(1).ok_or("ERR value is not an integer or out of range")?;
+    let timeout = number(2).ok_or("ERR timeout is not an integer or out of range")?;
+    Ok(WaitRequest {
+        replicas: u32::try_from(replicas.max(0)).unwrap_or(u32::MAX),
+        timeout_ms: u64::try_from(timeout).map_err(|_| "ERR timeout is negative")?,
+    })
+}
+
+/// Reads REPLICAOF's arguments; `None`: NO ONE.
+///
+/// # Errors
+/// Redis's error reply.
+pub fn parse_replicaof(args: Args<'_>) -> Result<Option<Upstream>, &'static str> {
+    if args[1].eq_ignore_ascii_case(b"no") && args[2].eq_ignore_ascii_case(b"one") {
+        return Ok(None);
+    }
+    let port = parse_i64(&args[2]).and_then(|port| u16::try_from(port).ok());
+    Ok(Some(Upstream {
+        host: String::from_utf8_lossy(&args[1]).into_owned(),
+        port: port.ok_or("ERR Invalid master port")?,
+    }))
+}
+
+impl Shard {
+    /// WAIT within EXEC, which never blocks: the replicas that have what the client wrote before.
+    pub(super) fn wait_in_exec(&mut self, client: &mut Client, args: Args<'_>) {
+        let is_replica = self.shared.is_replica.load(Ordering::Relaxed);
+        let acked = parse_wait(args, is_replica).map(|_| self.shared.stream.acked(&client.wrote));
+        self.answer(client, |reply| match acked {
+            Ok(count) => reply.integer(i64::from(count)),
+            Err(text) => reply.error(text),
+        });
+    }
+
+    /// REPLICAOF within EXEC.
+    pub(super) fn replicaof_in_exec(&mut self, client: &mut Client, parsed: Parsed<'_>) {
+        let target = match parse_replicaof(parsed.args) {
+            Ok(target) => target,
+            Err(text) => return self.answer(client, |reply| reply.error(text)),
+        };
+        if target.is_some() && self.shared.config.get().replicaof == target {
+            return self.answer(client, |reply| reply.simple(ALREADY_CONNECTED));
+        }
+        let noted: Result<(), ()> = self.shared.config.update(|config| {
+            config.replicaof = target;
+            Ok(())
+        });
+        noted.expect("nothing in it fails");
+        self.refresh_config();
+        let request = parsed.owned(client.db);
+        self.events.push(Event::Command {
+            conn: client.conn,
+            op: SessionOp::ReplicaOf,
+            request,
+        });
+        self.answer(client, Reply::ok);
+    }
+}
