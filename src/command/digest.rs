@@ -11,6 +11,7 @@
 //!    key       mix(key) mix(type:u32 big-endian)
 //!              a string: mix(value); a hash: xor(field) for each; a set: xor(member) for each;
 //!              a sorted set as a hash, of its members and their scores as `%.17g`
+//!              a stream: mix("ms.seq") mix(field) mix(value) … for each entry
 //!              xor("!!expire!!") if it has an expiry
 //!    dataset   for each database that is not empty, in order:
 //!              mix(number:u32 big-endian), then xor(key) for each
@@ -22,6 +23,7 @@
 use sha1_smol::Sha1;
 
 use crate::keyspace::{Entry, Keyspace};
+use crate::value::stream::{Stream, StreamId};
 use crate::value::{Kind, ValueRef, number};
 
 /// Bytes of a digest.
@@ -78,10 +80,21 @@ impl Digest {
                 pair.mix(number::format_g17(score).as_bytes());
                 self.xor(&pair.0);
             }),
-            ValueRef::Stream(stream) => match *stream {},
+            ValueRef::Stream(stream) => self.mix_stream(stream),
         }
         if entry.expire_at().is_some() {
             self.xor(EXPIRY_MARK);
+        }
+    }
+
+    /// Groups do not count.
+    fn mix_stream(&mut self, stream: &Stream) {
+        for entry in stream.range(StreamId::MIN, StreamId::MAX) {
+            self.mix(format!("{}.{}", entry.id.ms, entry.id.seq).as_bytes());
+            for (field, value) in entry.pairs() {
+                field.with_bytes(|field| self.mix(field));
+                value.with_bytes(|value| self.mix(value));
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::value::hash::HashLimits;
 use crate::value::set::SetLimits;
 use crate::value::sorted_set::SortedSetLimits;
+use crate::value::stream::StreamLimits;
 
 /// Data settings, refreshed when the configuration changes.
 #[derive(Clone, Debug)]
@@ -19,6 +20,8 @@ pub struct Settings {
     pub hll_sparse_len_max: usize,
     /// Thresholds of the listpack form of sorted sets.
     pub sorted_set_limits: SortedSetLimits,
+    /// Size of a stream's nodes.
+    pub stream_limits: StreamLimits,
     /// Whether DUMP compresses strings (`rdbcompression`).
     pub compression: crate::value::codec::Compression,
     /// Deletes triggered by the server are propagated as UNLINK (`lazyfree-lazy-expire`).

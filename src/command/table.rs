@@ -94,6 +94,9 @@ pub enum Keys {
     Channel { shown: bool },
     /// All arguments are channels; COMMAND INFO shows them.
     Channels,
+    /// Behind the word STREAMS, as many keys as there are ids behind them (XREAD). Redis says that
+    /// the word is looked for from argument `from` on.
+    Streams { from: u8 },
 }
 
 /// How a command's keys are accessed, for COMMAND INFO's key specifications.
@@ -309,8 +312,34 @@ impl Command {
                     (first..first + count).for_each(f);
                 }
             }
+            Keys::Streams { from } => {
+                if let Some(first) = first_stream(args, usize::from(from)) {
+                    (first..first + (args.len() - first) / 2).for_each(f);
+                }
+            }
         }
     }
+}
+
+/// The argument behind STREAMS. As the commands themselves find it: a group may have that name too.
+/// Where they would find none, the first such word from argument `from` on counts.
+fn first_stream(args: Args<'_>, from: usize) -> Option<usize> {
+    let is = |at: usize, word: &[u8]| {
+        args.get(at)
+            .is_some_and(|arg| arg.eq_ignore_ascii_case(word))
+    };
+    let mut at = 1;
+    loop {
+        at += match at {
+            at if is(at, b"streams") => return Some(at + 1).filter(|at| *at < args.len()),
+            at if is(at, b"count") || is(at, b"block") => 2,
+            at if is(at, b"group") => 3,
+            at if is(at, b"noack") => 1,
+            _ => break,
+        };
+    }
+    let found = (from..args.len()).find(|at| is(*at, b"streams"))?;
+    Some(found + 1).filter(|at| *at < args.len())
 }
 
 /// The second database that a request names, and which argument is its key there: MOVE and COPY DB.

@@ -57,6 +57,7 @@ impl Bench {
                     set_limits: SetLimits::default(),
                     hll_sparse_len_max: 3000,
                     sorted_set_limits: Default::default(),
+                    stream_limits: Default::default(),
                     compression: Default::default(),
                     lazy_expire: false,
                     lazy_eviction: false,

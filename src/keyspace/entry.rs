@@ -453,7 +453,7 @@ impl Entry {
             ValueRef::List(list) => list.len(),
             ValueRef::Set(set) => set.len(),
             ValueRef::SortedSet(set) => set.len(),
-            ValueRef::Stream(stream) => stream.len(),
+            ValueRef::Stream(stream) => stream.elements(),
         }
     }
 

@@ -13,6 +13,7 @@
 //!   options, RENAME RENAMENX COPY MOVE, KEYS SCAN RANDOMKEY DBSIZE, OBJECT, DUMP RESTORE,
 //!   MEMORY USAGE.
 //! - Hashes: all commands but TTLs of fields.
+//! - Streams: all commands, consumer groups included.
 //! - Databases: SELECT SWAPDB FLUSHDB FLUSHALL.
 //! - Transactions: MULTI EXEC DISCARD WATCH UNWATCH, over any keys.
 //! - Connections: AUTH and HELLO with `requirepass`; CLIENT with its subcommands but those of
@@ -26,7 +27,7 @@
 //!
 //! # What does not yet
 //!
-//! Lists, sets, sorted sets, streams, geo; blocking commands; pub/sub
+//! Lists, sets, sorted sets, geo; blocking commands; pub/sub
 //! and keyspace notifications; scripts and functions; ACL users; TLS; cluster mode;
 //! Sentinel's part of a failover, FAILOVER; slow log, latency monitor, MONITOR; persistence
 //! ([`durability`](super::durability)).
@@ -56,6 +57,10 @@
 //! - **PFSELFTEST** makes a smaller test that does not stop the server for seconds.
 //! - **HRANDFIELD** with a negative count refuses more than 16,777,216 repetitions. Redis
 //!   answers until its memory ends.
+//! - **XGROUP DESTROY** is a change to who watches the key.
+//! - **XADD** of an entry above 1 GiB fails without leaving an empty stream behind.
+//! - **Streams from a payload** must have ascending nodes and entries, right counts and a last id
+//!   that is not below an entry's. Redis looks at less; no command of it makes others.
 //! - **`client-query-buffer-limit`** bounds one request, whole or not; Redis bounds the part
 //!   that it has not parsed. Above 4 GiB - 1 it has no further effect, nor has
 //!   `proto-max-bulk-len`.

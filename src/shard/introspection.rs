@@ -98,7 +98,7 @@ fn lookup(name: &[u8]) -> Option<&'static Command> {
 /// Flags with those that follow from the row.
 fn flags(command: &Command) -> Flags {
     match command.keys {
-        Keys::Counted { .. } => command.flags.or(Flags::MOVABLEKEYS),
+        Keys::Counted { .. } | Keys::Streams { .. } => command.flags.or(Flags::MOVABLEKEYS),
         _ => command.flags,
     }
 }
@@ -140,7 +140,7 @@ fn describe_all(reply: &mut Reply) {
 /// One entry of COMMAND INFO.
 fn describe(reply: &mut Reply, command: &Command) {
     let (first, last, step) = match command.keys {
-        Keys::None => (0, 0, 0),
+        Keys::None | Keys::Streams { .. } => (0, 0, 0),
         Keys::Range { first, last, step } => (i64::from(first), i64::from(last), i64::from(step)),
         Keys::Channel { shown: true } => (1, 1, 1),
         Keys::Channels => (1, -1, 1),
@@ -218,6 +218,12 @@ fn key_specs(reply: &mut Reply, command: &Command) {
             reply.map(3);
             numbers(reply, &[("keynumidx", 0), ("firstkey", 1), ("keystep", 1)]);
         }
+        Keys::Streams { from } => {
+            reply.set(1);
+            begin_keyword_spec(reply, command.access, "STREAMS", i64::from(from));
+            // Half of what follows the word.
+            limited_range(reply, (-1, 1, 2));
+        }
     }
 }
 
@@ -247,12 +253,34 @@ fn begin_spec(reply: &mut Reply, access: KeyAccess, index: i64) {
     reply.bulk_str("find_keys");
 }
 
+/// As [`begin_spec`], for keys that a word stands before.
+fn begin_keyword_spec(reply: &mut Reply, access: KeyAccess, keyword: &str, from: i64) {
+    reply.map(3);
+    reply.bulk_str("flags");
+    set_of(reply, access.names().iter().copied());
+    reply.bulk_str("begin_search");
+    reply.map(2);
+    pair(reply, "type", "keyword");
+    reply.bulk_str("spec");
+    reply.map(2);
+    pair(reply, "keyword", keyword);
+    numbers(reply, &[("startfrom", from)]);
+    reply.bulk_str("find_keys");
+}
+
 fn range(reply: &mut Reply, last: i64, step: i64) {
+    limited_range(reply, (last, step, 0));
+}
+
+fn limited_range(reply: &mut Reply, (last, step, limit): (i64, i64, i64)) {
     reply.map(2);
     pair(reply, "type", "range");
     reply.bulk_str("spec");
     reply.map(3);
-    numbers(reply, &[("lastkey", last), ("keystep", step), ("limit", 0)]);
+    numbers(
+        reply,
+        &[("lastkey", last), ("keystep", step), ("limit", limit)],
+    );
 }
 
 /// COMMAND DOCS: unknown names are left out.

@@ -475,6 +475,10 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
             entries_max: config.hash_max_listpack_entries as usize,
             value_len_max: config.hash_max_listpack_value as usize,
         },
+        stream_limits: crate::value::stream::StreamLimits {
+            node_bytes_max: config.stream_node_max_bytes as usize,
+            node_entries_max: config.stream_node_max_entries,
+        },
         set_limits: crate::value::set::SetLimits {
             intset_entries_max: config.set_max_intset_entries as usize,
             listpack_entries_max: config.set_max_listpack_entries as usize,

@@ -16,7 +16,7 @@
 
 use crate::command::notify::Notification;
 use crate::command::pubsub::{Lent, Message};
-use crate::command::table::{self, Run as Runs};
+use crate::command::table::{self, Keys, Run as Runs};
 use crate::command::{Effects, Env, Outcome, Part, run as run_command};
 use crate::keyspace::Entry;
 use crate::protocol::{Args, Reply};
@@ -180,7 +180,10 @@ impl Shard {
         let databases = self.data.settings.databases;
         let mut places = self.key_places(&tx.requests);
         for request in &tx.requests {
-            let mode = if request.command.is_exclusive() {
+            // What is shared is copied. Of a stream only the end is read, so its entry rather
+            // moves, as to a writer.
+            let moves = matches!(request.command.keys, Keys::Streams { .. });
+            let mode = if request.command.is_exclusive() || moves {
                 Mode::Exclusive
             } else {
                 Mode::Shared

@@ -28,6 +28,7 @@ pub fn differ(check: &Check, before: Option<&Value>, a: &Value, b: &Value) -> Op
         Check::Dump => same_dump(a, b),
         Check::Cursor => kind(a) == kind(b) && !a.is_error() && !a.is_null(),
         Check::Hello => same_hello(a, b),
+        Check::Times => same_but_for_times(a, b),
         Check::Exec(checks) => return differ_exec(checks, a, b),
     };
     if same { None } else { unlike(a, b) }
@@ -103,6 +104,47 @@ fn same_dump(a: &Value, b: &Value) -> bool {
             a.get(..len) == b.get(..b.len() - FOOTER_LEN)
         }
         (a, b) => a.is_some() && b.is_some(),
+    }
+}
+
+/// Equal, but for what the servers' clocks said: the third of a pending entry's four parts, the
+/// second of its three where the consumer is known, and what is named so.
+fn same_but_for_times(a: &Value, b: &Value) -> bool {
+    const NAMED: [&[u8]; 4] = [b"idle", b"inactive", b"seen-time", b"active-time"];
+    const DRIFT_MS: u64 = 60_000;
+    let near = |a: &Value, b: &Value| match (a, b) {
+        (Value::Int(a), Value::Int(b)) => {
+            a == b || (*a >= 0 && *b >= 0 && a.abs_diff(*b) <= DRIFT_MS)
+        }
+        _ => false,
+    };
+    let is_time = |items: &[Value], at: usize| match items {
+        [Value::Bulk(_), Value::Bulk(_), Value::Int(_), Value::Int(_)] => at == 2,
+        [Value::Bulk(_), Value::Int(_), Value::Int(_)] => at == 1,
+        _ => matches!(at.checked_sub(1).and_then(|before| items.get(before)),
+            Some(Value::Bulk(name)) if NAMED.contains(&name.as_slice())),
+    };
+    match (a, b) {
+        (Value::Array(x), Value::Array(y)) => {
+            x.len() == y.len()
+                && (0..x.len()).all(|at| match is_time(x, at) {
+                    true => near(&x[at], &y[at]),
+                    false => same_but_for_times(&x[at], &y[at]),
+                })
+        }
+        (Value::Map(x), Value::Map(y)) => {
+            x.len() == y.len()
+                && x.iter().zip(y).all(|((name, x), (other, y))| {
+                    let timed = matches!(name, Value::Bulk(n) if NAMED.contains(&n.as_slice()));
+                    name == other
+                        && if timed {
+                            near(x, y)
+                        } else {
+                            same_but_for_times(x, y)
+                        }
+                })
+        }
+        _ => a == b,
     }
 }
 

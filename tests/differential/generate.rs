@@ -1,7 +1,10 @@
 //! Random commands, drawn from the templates of `grammar`.
 
+mod streams;
+
 use crate::grammar::{How, templates};
 use crate::support::random::Random;
+use streams::{STREAMS_WATCHED, Streams};
 
 /// How the two replies to a command are compared.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -23,6 +26,8 @@ pub enum Check {
     Hello,
     /// An error, exact, or one step of an iteration, whose content is the server's own.
     Cursor,
+    /// Exact but for times and idle times of pending entries and consumers.
+    Times,
     /// The results of a transaction.
     Exec(Vec<Check>),
     /// No reply at all.
@@ -108,6 +113,7 @@ pub fn covered() -> std::collections::BTreeSet<String> {
 pub struct Generator {
     pub random: Random,
     total_weight: usize,
+    streams: Streams,
 }
 
 impl Generator {
@@ -116,6 +122,7 @@ impl Generator {
         Generator {
             random: Random::new(seed),
             total_weight,
+            streams: Streams::default(),
         }
     }
 
@@ -167,7 +174,8 @@ impl Generator {
             words.extend([b"MATCH".to_vec(), self.pattern()]);
         }
         if types && self.random.one_in(3) {
-            let kind = self.random.pick(&["string", "hash", "HASH", "list", "set"]);
+            let kinds = ["string", "hash", "HASH", "list", "set", "stream"];
+            let kind = self.random.pick(&kinds);
             words.extend([b"TYPE".to_vec(), kind.as_bytes().to_vec()]);
         }
         words
@@ -359,6 +367,7 @@ impl Generator {
             How::Dump => Check::Dump,
             How::Hello => Check::Hello,
             How::Cursor => Check::Cursor,
+            How::Times => Check::Times,
         };
         // What a spoilt SPOP removes is random.
         if self.random.one_in(30) && !name.starts_with("FLUSH") && name != "SPOP" {
@@ -388,6 +397,9 @@ impl Generator {
                 "*",
             ])
             .into();
+        // As the id of a new entry this one would be the clock's.
+        let clock = garbage == b"*" && args[0].eq_ignore_ascii_case(b"xadd");
+        let garbage = if clock { b"foo".to_vec() } else { garbage };
         let at = 1 + self.random.below(args.len());
         match self.random.below(3) {
             0 if at < args.len() => {
@@ -417,7 +429,7 @@ impl Generator {
     }
 
     fn draw(&mut self, word: &str, out: &mut Vec<Vec<u8>>) {
-        if self.draw_of_set(word, out) {
+        if self.draw_of_set(word, out) || self.draw_of_stream(word, out) {
             return;
         }
         let number = |n: i64| n.to_string().into_bytes();
@@ -519,6 +531,7 @@ impl Generator {
             4 => number_after(b"b", self.random.below(8)),
             5 => number_after(b"p", self.random.below(6)),
             6..9 => self.set_key(),
+            9..12 => self.stream_key(STREAMS_WATCHED),
             _ => self.string_key(),
         }
     }

@@ -88,6 +88,18 @@ const CASES: &[(&str, &str)] = &[
     ("SET a 1 PXAT @past", "MULTI; GET a; EXEC"),
     ("SET a 1 PXAT @past; SET b 2", "COPY b a; COPY a c"),
     ("HSET h f 1; PEXPIREAT h @ms", "HSET h f 2; HDEL h f; HSET h f 3; SET h x"),
+    ("", "XADD s 1-1 f v; XADD s 2-* f v; XADD s * f v; XADD s MAXLEN 3 * f v; XADD none NOMKSTREAM * f v"),
+    ("", "XADD s MAXLEN ~ 2 5-* f v; XADD s MINID ~ 1-1 LIMIT 10 6 f v; XADD s MINID = 2 7-* f v; XADD s MINID ~ 99 8-1 f v"),
+    ("XADD s 1-1 f v; XADD s 2-1 f v; XADD s 3-1 f v", "XTRIM s MAXLEN ~ 0 LIMIT 1; XTRIM s MAXLEN 2; XTRIM s MAXLEN 2; XDEL s 2-1 9; XDEL s 9; XTRIM s MAXLEN ~ 0; XTRIM s MINID 5"),
+    ("XADD s 1-1 f v", "XTRIM s MINID ~ 9 LIMIT 0; XADD s 2-1 f v; XTRIM s MINID = 9; XSETID s 9-9 ENTRIESADDED 20 MAXDELETEDID 2-2; XSETID s 3"),
+    ("XADD s 1-1 f v", "XGROUP CREATE s g 0; XGROUP CREATE s g 0; XGROUP CREATE m g $ MKSTREAM; XGROUP CREATECONSUMER s g a; XGROUP CREATECONSUMER s g a; XGROUP SETID s g $; XGROUP SETID s g 0 ENTRIESREAD 3; XGROUP DELCONSUMER s g a; XGROUP DELCONSUMER s g a; XGROUP DESTROY s g; XGROUP DESTROY s g"),
+    ("XADD s 1-1 f v; XADD s 2-1 f v; XADD s 3-1 f v; XGROUP CREATE s g 0", "XREADGROUP GROUP g a COUNT 1 STREAMS s >; XREADGROUP GROUP g b STREAMS s 0; XREADGROUP GROUP g b STREAMS s >; XREADGROUP GROUP g c STREAMS s >; XREADGROUP GROUP g a STREAMS s 0"),
+    ("XADD s 1-1 f v; XADD s 2-1 f v; XGROUP CREATE s g 0", "XREADGROUP GROUP g a NOACK COUNT 1 STREAMS s >; XREADGROUP GROUP g a NOACK STREAMS s >; XREADGROUP GROUP g b NOACK STREAMS s >; XREADGROUP GROUP g c BLOCK 1 STREAMS s >"),
+    ("XADD {k}s 1-1 f v; XADD {k}t 2-1 f v; XGROUP CREATE {k}s g 0; XGROUP CREATE {k}t g 0", "XREADGROUP GROUP g a STREAMS {k}s {k}t {k}s > > >"),
+    ("XADD s 1-1 f v; XADD t 2-1 f v; XGROUP CREATE s g 0; XGROUP CREATE t g 0", "XREADGROUP GROUP g a STREAMS s t > >; XREADGROUP GROUP g a STREAMS s t > 0"),
+    ("XADD s 1-1 f v; XADD s 2-1 f v; XADD s 3-1 f v; XADD s 4-1 f v; XGROUP CREATE s g 0; XREADGROUP GROUP g a COUNT 3 STREAMS s >", "XACK s g 1-1 99; XACK s g 99; XCLAIM s g b 0 2-1; XCLAIM s g c 0 99-1; XCLAIM s g b 0 2-1 3-1 RETRYCOUNT 5 IDLE 1000; XCLAIM s g b 0 99-9 LASTID 20-20; XCLAIM s g b 1000000 2-1 LASTID 21-21; XCLAIM s g d 0 4-1 FORCE LASTID 30-30 JUSTID"),
+    ("XADD s 1-1 f v; XADD s 2-1 f v; XADD s 3-1 f v; XGROUP CREATE s g 0; XREADGROUP GROUP g a STREAMS s >", "XDEL s 1-1; XCLAIM s g b 0 1-1; XDEL s 2-1; XAUTOCLAIM s g c 0 0 COUNT 1; XAUTOCLAIM s g c 0 0; XAUTOCLAIM s g d 0 99"),
+    ("XADD s 1-1 f v; XADD s 2-1 f v; XGROUP CREATE s g 0", "MULTI; XADD s * f v; XREADGROUP GROUP g a STREAMS s >; XACK s g 1-1; EXEC; COPY s t; RENAME t u"),
 ];
 
 /// Words of the cases that write nothing by themselves.
@@ -239,6 +251,11 @@ fn same_args(a: &[Vec<u8>], b: &[Vec<u8>]) -> bool {
     const DRIFT_MS: u64 = 60_000;
     let clock = |arg: &[u8]| -> Option<u64> {
         let text = std::str::from_utf8(arg).ok()?;
+        // The id of a stream's entry, which each server makes of its own clock.
+        let text = match text.split_once('-') {
+            Some((ms, seq)) if seq.parse::<u64>().is_ok() => ms,
+            _ => text,
+        };
         (13..=19)
             .contains(&text.len())
             .then(|| text.parse().ok())

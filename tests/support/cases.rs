@@ -112,6 +112,21 @@ pub const DIFFERENTIAL: &[&str] = &[
     "UNLINK",
     "UNWATCH",
     "WATCH",
+    "XACK",
+    "XADD",
+    "XAUTOCLAIM",
+    "XCLAIM",
+    "XDEL",
+    "XGROUP",
+    "XINFO",
+    "XLEN",
+    "XPENDING",
+    "XRANGE",
+    "XREAD",
+    "XREADGROUP",
+    "XREVRANGE",
+    "XSETID",
+    "XTRIM",
 ];
 
 /// Write commands whose effects on the stream are compared with those of a real server.
@@ -168,6 +183,15 @@ pub const PROPAGATION: &[&str] = &[
     "SUNIONSTORE",
     "SWAPDB",
     "UNLINK",
+    "XACK",
+    "XADD",
+    "XAUTOCLAIM",
+    "XCLAIM",
+    "XDEL",
+    "XGROUP",
+    "XREADGROUP",
+    "XSETID",
+    "XTRIM",
 ];
 
 /// Commands that are sent with too few and with too many arguments.
@@ -290,6 +314,21 @@ pub const ARITY: &[&str] = &[
     "UNWATCH",
     "WAIT",
     "WATCH",
+    "XACK",
+    "XADD",
+    "XAUTOCLAIM",
+    "XCLAIM",
+    "XDEL",
+    "XGROUP",
+    "XINFO",
+    "XLEN",
+    "XPENDING",
+    "XRANGE",
+    "XREAD",
+    "XREADGROUP",
+    "XREVRANGE",
+    "XSETID",
+    "XTRIM",
 ];
 
 /// Commands that other suites cover: replication, pub/sub, hostile, and the server's own.

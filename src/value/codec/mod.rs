@@ -10,6 +10,7 @@
 //! | `sets` | sets |
 //! | `slices` | a large value, written bit by bit |
 //! | `sorted_set` | sorted sets |
+//! | `stream` | a stream's nodes, groups and consumers |
 //! | `dump` | the framing of DUMP and RESTORE |
 //!
 //! Everything that is read is validated to the last byte: lengths, counts, back links,
@@ -27,6 +28,7 @@ mod primitive;
 mod sets;
 mod slices;
 mod sorted_set;
+mod stream;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -153,7 +155,10 @@ pub mod kind {
 
     /// Whether this version holds values of this type.
     pub fn is_supported(kind: u8) -> bool {
-        matches!(name(kind), Some("string" | "hash" | "set" | "zset"))
+        matches!(
+            name(kind),
+            Some("string" | "hash" | "set" | "zset" | "stream")
+        )
     }
 }
 

@@ -4,7 +4,7 @@ use super::legacy::{read_ziplist, read_zipmap};
 use super::primitive::write_integer;
 use super::sorted_set;
 use super::{
-    CodecError, Compression, Frame, Progress, Reader, Text, kind, sets, write_len,
+    CodecError, Compression, Frame, Progress, Reader, Text, kind, sets, stream, write_len,
     write_string_with,
 };
 use crate::value::hash::{Hash, HashError, HashLimits};
@@ -36,7 +36,7 @@ pub fn type_byte(value: ValueRef<'_>) -> u8 {
         ValueRef::Set(set) => sets::type_byte(set),
         ValueRef::SortedSet(set) if set.as_listpack().is_some() => kind::SORTED_SET_LISTPACK,
         ValueRef::SortedSet(_) => kind::SORTED_SET_2,
-        ValueRef::Stream(stream) => match *stream {},
+        ValueRef::Stream(_) => kind::STREAM_2,
     }
 }
 
@@ -54,7 +54,7 @@ pub fn write_value_with(out: &mut Vec<u8>, value: ValueRef<'_>, compression: Com
         ValueRef::List(list) => match *list {},
         ValueRef::Set(set) => sets::write(out, set, compression),
         ValueRef::SortedSet(set) => sorted_set::write(out, set, compression),
-        ValueRef::Stream(stream) => match *stream {},
+        ValueRef::Stream(stream) => stream::write(out, stream, compression),
     }
 }
 
@@ -92,6 +92,9 @@ pub fn read_value(
         kind::HASH_ZIPMAP => reader
             .string()?
             .with(|zipmap| read_hash_zipmap(zipmap, collections))?,
+        kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => {
+            return Ok(Value::Stream(Box::new(stream::read(kind, reader)?)));
+        }
         kind::SORTED_SET
         | kind::SORTED_SET_2
         | kind::SORTED_SET_ZIPLIST

@@ -1,7 +1,7 @@
 //! A value written in slices, so that a large one stalls nobody.
 
 use super::sets::write_member;
-use super::{Compression, sorted_set, write_len, write_string_with, write_value_with};
+use super::{Compression, sorted_set, stream, write_len, write_string_with, write_value_with};
 use crate::value::ValueRef;
 use crate::value::hash::Hash;
 use crate::value::set::Set;
@@ -15,6 +15,7 @@ const ELEMENTS_A_LOOK: usize = 16;
 pub struct Position {
     begun: bool,
     cursor: u64,
+    stream: stream::Place,
 }
 
 /// Appends the next slice of the payload of `value`, about `budget_bytes` of it, or a single
@@ -35,6 +36,9 @@ pub fn write_slice(
             Some(listpack) => string_slice(out, listpack.bytes(), at, budget_bytes),
             None => hash_slice(out, hash, at, budget_bytes, compression),
         },
+        ValueRef::Stream(stream) => at
+            .stream
+            .write_slice(out, stream, budget_bytes, compression),
         ValueRef::SortedSet(set) => match set.as_listpack() {
             Some(listpack) => string_slice(out, listpack.bytes(), at, budget_bytes),
             None => sorted_set_slice(out, set, at, budget_bytes, compression),

@@ -4,6 +4,7 @@ use super::*;
 use crate::value::hash::{Hash, HashLimits};
 use crate::value::listpack::Listpack;
 use crate::value::set::SetLimits;
+use crate::value::stream::StreamId;
 use crate::value::{HashSeed, Kind, Value, ValueRef, crc64};
 
 const DUMPS: &[u8] = include_bytes!("../../persistence/rdb/fixtures/redis-7.0.15-dumps.bin");
@@ -70,6 +71,16 @@ fn content(value: ValueRef<'_>) -> Vec<Vec<u8>> {
                 .collect();
             pairs.sort();
             pairs.into_iter().flatten().collect()
+        }
+        ValueRef::Stream(stream) => {
+            let entries = stream.range(StreamId::MIN, StreamId::MAX);
+            entries
+                .flat_map(|entry| {
+                    let pairs = entry.pairs().flat_map(|(field, value)| [field, value]);
+                    std::iter::once(entry.id.to_string().into_bytes())
+                        .chain(pairs.map(|text| text.to_vec()))
+                })
+                .collect()
         }
         ValueRef::Set(set) => {
             let mut members: Vec<_> = set.iter().map(|member| member.to_vec()).collect();
@@ -484,7 +495,7 @@ fn a_hundred_thousand_mutated_dumps_are_values_or_errors() {
                 assert_eq!(content(again.borrow()), content(value.borrow()));
                 assert!(matches!(
                     value.kind(),
-                    Kind::String | Kind::Hash | Kind::Set
+                    Kind::String | Kind::Hash | Kind::Set | Kind::Stream
                 ));
             }
             Err(_) => errors += 1,

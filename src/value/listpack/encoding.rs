@@ -91,6 +91,14 @@ impl<'a> Encoded<'a> {
         payload.copy_from_slice(self.payload);
         backlen.copy_from_slice(&self.backlen[..self.backlen_len]);
     }
+
+    /// Appends it.
+    #[inline]
+    pub(super) fn push(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.head[..self.head_len]);
+        out.extend_from_slice(self.payload);
+        out.extend_from_slice(&self.backlen[..self.backlen_len]);
+    }
 }
 
 /// The backlen of an element of `len` bytes, and how many bytes of the array it takes.

@@ -12,10 +12,12 @@
 //! The number of elements is 65,535 for "that many or more: count them", and stays so when elements
 //! go away. An element is described in `encoding.rs`.
 
+mod append;
 mod encoding;
 #[cfg(test)]
 mod tests;
 
+pub use append::{Appender, Growing, Offset};
 use encoding::{END, Encoded};
 
 const HEADER_LEN: usize = 6;

@@ -10,6 +10,7 @@ mod hyperloglog;
 mod keys;
 mod pubsub;
 mod sets;
+mod streams;
 mod strings;
 
 /// How the replies of a template are compared; see `Check`.
@@ -23,6 +24,7 @@ pub enum How {
     Dump,
     Hello,
     Cursor,
+    Times,
 }
 
 const EXACT: How = How::Exact;
@@ -38,6 +40,7 @@ const FAMILIES: &[&[Template]] = &[
     keys::TEMPLATES,
     pubsub::TEMPLATES,
     sets::TEMPLATES,
+    streams::TEMPLATES,
     strings::TEMPLATES,
 ];
 
