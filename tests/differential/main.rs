@@ -7,6 +7,7 @@
 mod support;
 
 mod compare;
+mod events;
 mod generate;
 mod grammar;
 mod memory;
@@ -40,6 +41,13 @@ fn seven_shards_answer_as_valkey_does() {
 fn subscribers_get_what_they_get_of_valkey() {
     for shards in [1, 2, 7] {
         pubsub::compare_random(shards, support::seed(), 1_500);
+    }
+}
+
+#[test]
+fn events_of_keys_are_those_of_valkey() {
+    for shards in [1, 2, 7] {
+        events::compare_random(shards, support::seed(), 5_000);
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! See the manual's chapter `pubsub` for the whole.
 
+#[cfg(test)]
+mod event_tests;
 pub(super) mod subscribe;
 #[cfg(test)]
 mod tests;

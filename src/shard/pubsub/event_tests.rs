@@ -1,0 +1,98 @@
+//! Keyspace notifications over one and several shards.
+
+use crate::shard::testing::{Conn, World};
+
+/// Events of `key` that a connection got on both kinds of channels, as `event` and `event:key`.
+fn events(world: &mut World, conn: Conn) -> Vec<String> {
+    let bytes = world.take(conn);
+    let text = String::from_utf8_lossy(&bytes).replace("\r\n", " ");
+    let words: Vec<&str> = text.split(' ').collect();
+    (words.windows(4))
+        .filter(|words| words[0].starts_with("__key"))
+        .map(|words| {
+            let (_, name) = words[0].split_once("__:").unwrap();
+            format!("{name}={}", words[2])
+        })
+        .collect()
+}
+
+#[test]
+fn events_come_by_key_and_by_event_in_the_order_of_the_changes() {
+    for shards in [1, 3] {
+        let mut world = World::with_config(shards, &[("notify-keyspace-events", "KEAn")]);
+        let (listener, conn) = (world.connect(0), world.connect(shards - 1));
+        world.text(listener, "PSUBSCRIBE __key*__:*");
+        for shard in 0..shards {
+            let (a, b) = (world.key(shard, 0), world.key((shard + 1) % shards, 1));
+            world.pipeline(
+                conn,
+                &format!("SET {a} 1 EX 100\nINCR {a}\nRENAME {a} {b}\nDEL {b}"),
+            );
+            let got = events(&mut world, listener);
+            let of = |key: &str| -> Vec<String> {
+                let prefix = format!("{key}=");
+                let mine = got.iter().filter_map(|event| event.strip_prefix(&prefix));
+                mine.map(str::to_owned).collect()
+            };
+            assert_eq!(of(&a), ["new", "set", "expire", "incrby", "rename_from"]);
+            assert_eq!(of(&b), ["new", "rename_to", "del"]);
+            let by_event: Vec<&String> = (got.iter())
+                .filter(|event| event.ends_with(&format!("={a}")))
+                .collect();
+            let want = ["new", "set", "expire", "incrby", "rename_from"];
+            let want: Vec<String> = want.iter().map(|name| format!("{name}={a}")).collect();
+            assert!(by_event.iter().copied().eq(want.iter()), "{by_event:?}");
+        }
+    }
+}
+
+#[test]
+fn a_transaction_tells_of_its_keys_and_expiry_of_what_it_deletes() {
+    for shards in [1, 3] {
+        let mut world = World::with_config(shards, &[("notify-keyspace-events", "Kg$xm")]);
+        let (listener, conn) = (world.connect(0), world.connect(0));
+        world.text(listener, "PSUBSCRIBE __keyspace@0__:*");
+        let (a, b) = (world.key(0, 0), world.key(shards - 1, 1));
+        let commands = format!("MULTI\nSET {a} 1\nSET {b} 1 PX 5\nGET {a}\nDEL {a}\nEXEC");
+        world.pipeline(conn, &commands);
+        let mut got = events(&mut world, listener);
+        got.sort();
+        let mut want = vec![
+            format!("{a}=set"),
+            format!("{a}=del"),
+            format!("{b}=set"),
+            format!("{b}=expire"),
+        ];
+        want.sort();
+        assert_eq!(got, want);
+        world.advance(1000);
+        world.run();
+        assert_eq!(events(&mut world, listener), [format!("{b}=expired")]);
+        world.text(conn, &format!("GET {b}"));
+        assert_eq!(events(&mut world, listener), [format!("{b}=keymiss")]);
+    }
+}
+
+#[test]
+fn nothing_is_noted_while_it_is_off_or_nobody_listens() {
+    let mut world = World::new(2);
+    let (listener, conn) = (world.connect(0), world.connect(0));
+    world.text(listener, "PSUBSCRIBE *");
+    world.text(conn, "SET a 1");
+    assert!(world.take(listener).is_empty());
+    world.text(conn, "CONFIG SET notify-keyspace-events KEA");
+    world.text(conn, "SET a 1");
+    assert!(!world.take(listener).is_empty());
+    world.text(listener, "PUNSUBSCRIBE");
+    let before: u64 = world.shards.iter().map(|shard| shard.stats.messages).sum();
+    let key = world.key(0, 0);
+    world.text(conn, &format!("SET {key} 1"));
+    let after: u64 = world.shards.iter().map(|shard| shard.stats.messages).sum();
+    assert_eq!(before, after);
+    assert!(
+        world
+            .shards
+            .iter()
+            .all(|shard| shard.data.notifications.is_empty())
+    );
+}
