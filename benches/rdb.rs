@@ -11,6 +11,7 @@ const KEYS: usize = 10_000;
 
 fn collections() -> Collections {
     Collections {
+        list_limits: Default::default(),
         hash_limits: HashLimits::default(),
         set_limits: Default::default(),
         sorted_set_limits: Default::default(),

@@ -31,10 +31,16 @@ const WIDE_FILES: &[(&str, &str)] = &[
         "tests/differential/grammar/hashes.rs",
         "one template a line",
     ),
+    ("tests/differential/grammar/geo.rs", "one template a line"),
     ("tests/differential/grammar/keys.rs", "one template a line"),
+    ("tests/differential/grammar/lists.rs", "one template a line"),
     ("tests/differential/grammar/sets.rs", "one template a line"),
     (
         "tests/differential/grammar/pubsub.rs",
+        "one template a line",
+    ),
+    (
+        "tests/differential/grammar/sorted_sets.rs",
         "one template a line",
     ),
     (

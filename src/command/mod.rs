@@ -8,6 +8,7 @@
 //! **Architecture invariant:** nothing here names a shard's queues, a connection, a socket or a
 //! clock.
 
+pub mod deprecated;
 pub mod digest;
 pub mod effects;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod notify;
 pub mod pubsub;
 pub mod session;
 pub mod settings;
+pub mod syntax;
 pub mod table;
 #[cfg(test)]
 pub mod testing;
@@ -419,6 +421,24 @@ impl<'a> Ctx<'a> {
         }
     }
 
+    /// A collection for writing, with the reply beside it.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the key holds another type.
+    pub fn find_collection_mut_and_reply<T: Boxed>(
+        &mut self,
+        key: &[u8],
+    ) -> Result<(Option<&mut T>, &mut Reply), Error> {
+        self.prepare_write(self.db, key);
+        match self.keyspace.db_mut(self.db).get_mut(key) {
+            None => Ok((None, self.reply)),
+            Some(entry) => match entry.collection_mut() {
+                Some(collection) => Ok((Some(collection), self.reply)),
+                None => Err(Error::WrongType),
+            },
+        }
+    }
+
     /// Calls `f` with the collection at `key`, or with a new one, which is then stored unless `f`
     /// left it empty. A collection that was there must not be left empty.
     ///
@@ -571,6 +591,11 @@ impl<'a> Ctx<'a> {
         } else {
             (wait.on_timeout)(self.reply);
         }
+    }
+
+    /// Whether [`Ctx::wait`] would wait.
+    pub fn may_wait(&self) -> bool {
+        self.may_wait
     }
 
     /// The options in force.

@@ -57,21 +57,49 @@ pub enum SessionOp {
     CommandGetKeysAndFlags,
     CommandList,
     CommandHelp,
+    DebugChangeReplId,
+    DebugLog,
+    DebugProtocol,
     DebugSleep,
+    DebugStringmatchTest,
     DebugObject,
     DebugDigestValue,
     DebugSetActiveExpire,
+    DebugQuicklistPackedThreshold,
     DebugPopulate,
     DebugJmap,
     DebugError,
     DebugPanic,
     DebugHelp,
+    /// SLOWLOG, LATENCY, LOLWUT and the part of MEMORY that is not about a key.
+    Observe(Observe),
     // replication
     ReplicaOf,
     Psync,
     Sync,
     ReplConf,
     Wait,
+}
+
+/// Commands that look at the server as a whole.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub enum Observe {
+    SlowlogGet,
+    SlowlogLen,
+    SlowlogReset,
+    SlowlogHelp,
+    LatencyLatest,
+    LatencyHistory,
+    LatencyGraph,
+    LatencyDoctor,
+    LatencyReset,
+    LatencyHistogram,
+    LatencyHelp,
+    MemoryStats,
+    MemoryDoctor,
+    MemoryMallocStats,
+    MemoryPurge,
+    Lolwut,
 }
 
 impl SessionOp {
@@ -89,6 +117,7 @@ impl SessionOp {
                 | SessionOp::ConfigResetStat
                 | SessionOp::ConfigRewrite
                 | SessionOp::DebugPopulate
+                | SessionOp::Observe(_)
         )
     }
 }

@@ -1,6 +1,7 @@
 //! The settings that commands read; each shard holds its own copy.
 
 use crate::value::hash::HashLimits;
+use crate::value::list::ListLimits;
 use crate::value::set::SetLimits;
 use crate::value::sorted_set::SortedSetLimits;
 use crate::value::stream::StreamLimits;
@@ -14,6 +15,8 @@ pub struct Settings {
     pub string_len_max: usize,
     /// Thresholds of the listpack form of hashes.
     pub hash_limits: HashLimits,
+    /// How large the nodes of a list are.
+    pub list_limits: ListLimits,
     /// Thresholds of the encodings of sets.
     pub set_limits: SetLimits,
     /// Bytes above which a HyperLogLog becomes dense (`hll-sparse-max-bytes`).

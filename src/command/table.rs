@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 
 use super::pubsub::Space;
 use super::session::SessionOp;
-use super::{Ctx, Outcome, Part, family};
+use super::{Ctx, Outcome, Part, family, syntax};
 use crate::protocol::{Args, Reply};
 
 /// Bits of `COMMAND INFO`'s flags, named as there.
@@ -94,6 +94,9 @@ pub enum Keys {
     Channel { shown: bool },
     /// All arguments are channels; COMMAND INFO shows them.
     Channels,
+    /// The first argument; and the one behind the last STORE or STOREDIST from `from` on
+    /// (GEORADIUS).
+    Stored { from: u8 },
     /// Behind the word STREAMS, as many keys as there are ids behind them (XREAD). Redis says that
     /// the word is looked for from argument `from` on.
     Streams { from: u8 },
@@ -206,6 +209,13 @@ pub struct Command {
     pub subcommands: &'static [Command],
     /// Hints for proxies, as in COMMAND INFO.
     pub tips: &'static [&'static str],
+    /// Its arguments in the notation of [`super::syntax`]; joined to the row when the table is
+    /// first used.
+    pub syntax: &'static str,
+    /// Takes a time that does not grow with the data, unless its arguments are many or large: such
+    /// commands share the readings of the clock. It follows from the row when the table is first
+    /// used.
+    pub quick: bool,
     /// Dense number, for per-command statistics; given when the table is first used.
     pub number: u16,
 }
@@ -235,6 +245,8 @@ impl Command {
         run: Run::Container,
         subcommands: &[],
         tips: &[],
+        syntax: "",
+        quick: false,
         number: 0,
     };
 
@@ -298,6 +310,10 @@ impl Command {
                     at += i64::from(step);
                 }
             }
+            Keys::Stored { from } => {
+                f(1);
+                stored_key(args, usize::from(from)).map(f);
+            }
             Keys::Counted { at, extra } => {
                 if extra != 0 && usize::from(extra) < args.len() {
                     f(usize::from(extra));
@@ -319,6 +335,20 @@ impl Command {
             }
         }
     }
+}
+
+/// Where GEORADIUS names the key of its result: the last of several counts.
+pub fn stored_key(args: Args<'_>, from: usize) -> Option<usize> {
+    let (mut at, mut last) = (from, None);
+    while at + 1 < args.len() {
+        let names = [&b"store"[..], b"storedist"];
+        if names.iter().any(|name| args[at].eq_ignore_ascii_case(name)) {
+            at += 1;
+            last = Some(at);
+        }
+        at += 1;
+    }
+    last
 }
 
 /// The argument behind STREAMS. As the commands themselves find it: a group may have that name too.
@@ -395,17 +425,30 @@ struct Index {
     dense: Vec<&'static Command>,
 }
 
-/// Numbers the rows of a list and, after them, those of their containers. The lists live as long as
-/// the process.
-fn numbered(rows: impl Iterator<Item = &'static Command>, next: &mut u16) -> &'static [Command] {
+/// Numbers the rows of a list and, after them, those of their containers, and completes them. To
+/// clients DEBUG is one command, so all its words have its number, the `shared` one. The lists live
+/// as long as the process.
+fn numbered(
+    rows: impl Iterator<Item = &'static Command>,
+    next: &mut u16,
+    shared: Option<u16>,
+) -> &'static [Command] {
     let mut list: Vec<Command> = rows.copied().collect();
     for row in &mut list {
-        row.number = *next;
-        *next += 1;
+        row.number = shared.unwrap_or(*next);
+        *next += u16::from(shared.is_none());
+        let constant = row.flags.has(Flags::FAST)
+            || (matches!(row.run, Run::Data(_)) && row.doc.complexity == "O(1)");
+        row.quick = constant
+            && !row
+                .flags
+                .has(Flags::BLOCKING.or(Flags::TOUCHES_ARBITRARY_KEYS));
+        row.syntax = syntax::of(row.full_name).unwrap_or_default();
     }
     for row in &mut list {
         if !row.subcommands.is_empty() {
-            row.subcommands = numbered(row.subcommands.iter(), next);
+            let shared = row.flags.has(Flags::PROTECTED).then_some(row.number);
+            row.subcommands = numbered(row.subcommands.iter(), next, shared);
         }
     }
     list.leak()
@@ -415,7 +458,11 @@ fn index() -> &'static Index {
     static INDEX: OnceLock<Index> = OnceLock::new();
     INDEX.get_or_init(|| {
         let mut next = 0;
-        let top = numbered(family::ALL.iter().flat_map(|rows| rows.iter()), &mut next);
+        let top = numbered(
+            family::ALL.iter().flat_map(|rows| rows.iter()),
+            &mut next,
+            None,
+        );
         // Names are ours, not a peer's: a fixed seed is no weakness.
         let mut by_name = HashMap::with_hasher(ahash::RandomState::with_seeds(1, 2, 3, 4));
         let mut dense: Vec<&'static Command> = Vec::new();
@@ -425,7 +472,8 @@ fn index() -> &'static Index {
                 "declared twice"
             );
             dense.push(command);
-            dense.extend(command.subcommands);
+            let subcommands = command.subcommands.iter();
+            dense.extend(subcommands.filter(|sub| sub.number != command.number));
         }
         dense.sort_by_key(|command| command.number);
         Index {

@@ -54,6 +54,7 @@ impl Bench {
                         entries_max: 128,
                         ..HashLimits::default()
                     },
+                    list_limits: Default::default(),
                     set_limits: SetLimits::default(),
                     hll_sparse_len_max: 3000,
                     sorted_set_limits: Default::default(),

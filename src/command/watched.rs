@@ -4,7 +4,7 @@
 //! it saw; EXEC asks the owner, under the transaction's lock, whether it still stands.
 
 use ahash::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 /// One watched key.
 #[derive(Debug)]
@@ -52,6 +52,9 @@ pub struct Token {
 pub struct Watched {
     keys: HashMap<(usize, Box<[u8]>), Watch, RandomState>,
     version: u64,
+    /// Keys that blocked clients wait for, and those of them that have changed.
+    awaited: HashSet<(usize, Box<[u8]>), RandomState>,
+    ready: Vec<(usize, Box<[u8]>)>,
     /// Set while a transaction runs on lent entries: the owners, not we, hold the watches.
     recorder: Option<Vec<(usize, Box<[u8]>)>>,
 }
@@ -60,7 +63,9 @@ impl Watched {
     /// No key is watched. `state` is seeded by the process, since keys come from peers.
     pub fn new(state: RandomState) -> Self {
         Watched {
-            keys: HashMap::with_hasher(state),
+            keys: HashMap::with_hasher(state.clone()),
+            awaited: HashSet::with_hasher(state),
+            ready: Vec::new(),
             version: 0,
             recorder: None,
         }
@@ -102,10 +107,37 @@ impl Watched {
             })
     }
 
+    /// From now on changes of a key are noted for [`Watched::take_ready`].
+    pub fn await_key(&mut self, db: usize, key: &[u8]) {
+        self.awaited.insert((db, key.into()));
+    }
+
+    /// Nobody waits for a key any more.
+    pub fn await_no_more(&mut self, db: usize, key: &[u8]) {
+        self.awaited.remove(&(db, Box::from(key)));
+    }
+
+    /// Whether awaited keys have changed.
+    #[inline]
+    pub fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// The awaited keys that have changed, in the order of their changes.
+    pub fn take_ready(&mut self) -> Vec<(usize, Box<[u8]>)> {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Whether anybody wants to know of changes.
+    #[inline]
+    fn is_active(&self) -> bool {
+        !self.keys.is_empty() || !self.awaited.is_empty() || self.recorder.is_some()
+    }
+
     /// A key has changed.
     #[inline]
     pub fn touch(&mut self, db: usize, key: &[u8]) {
-        if !self.keys.is_empty() || self.recorder.is_some() {
+        if self.is_active() {
             self.touch_slow(db, key, Touch::Changed);
         }
     }
@@ -113,7 +145,7 @@ impl Watched {
     /// An expired key was deleted: no change for those who began to watch it when it had expired.
     #[inline]
     pub fn touch_expired(&mut self, db: usize, key: &[u8]) {
-        if !self.keys.is_empty() || self.recorder.is_some() {
+        if self.is_active() {
             self.touch_slow(db, key, Touch::Expired);
         }
     }
@@ -124,6 +156,9 @@ impl Watched {
         if let Some(recorder) = &mut self.recorder {
             recorder.push(id);
             return;
+        }
+        if self.awaited.contains(&id) {
+            self.ready.push(id.clone());
         }
         if let Some(watch) = self.keys.get_mut(&id) {
             self.version += 1;
@@ -140,6 +175,12 @@ impl Watched {
                 watch.touch(judge(key), version);
             }
         }
+        // Whether there is anything in them for whoever waits is looked up later.
+        let awaited = self
+            .awaited
+            .iter()
+            .filter(|(awaited_db, _)| *awaited_db == db);
+        self.ready.extend(awaited.cloned());
     }
 
     /// From now on touches are noted instead of applied, until [`Watched::stop_recording`].

@@ -253,8 +253,9 @@ fn integer(word: &[u8]) -> Option<i64> {
     std::str::from_utf8(word).ok()?.parse().ok()
 }
 
-/// Redis's `memtoull`, but a number that does not fit is refused, where Redis takes the largest.
-fn memory(word: &[u8]) -> Option<u64> {
+/// Bytes with an optional unit: Redis's `memtoull`, but a number that does not fit is refused,
+/// where Redis takes the largest.
+pub fn memory(word: &[u8]) -> Option<u64> {
     if word.is_empty() {
         return Some(0);
     }

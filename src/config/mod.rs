@@ -30,7 +30,7 @@ use std::io;
 pub use command_line::version;
 pub use directive::{Change, Directive, Section};
 pub use files::{Disk, Files};
-pub use kind::{Kind, Reason};
+pub use kind::{Kind, Reason, memory};
 pub use load::Place;
 pub use table::{Config, directives, find};
 pub use value::{

@@ -432,6 +432,11 @@ impl Db {
             .map_or(0, |mean| u64::try_from(mean).unwrap_or(u64::MAX))
     }
 
+    /// Bytes of the table itself, without the entries. O(segments).
+    pub fn table_memory(&self) -> usize {
+        self.table.memory()
+    }
+
     /// Bytes allocated for all entries and the table. O(keys): for MEMORY and for tests.
     pub fn memory(&self) -> usize {
         self.table.memory() + self.iter().map(Entry::memory).sum::<usize>()

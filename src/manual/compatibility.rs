@@ -11,14 +11,18 @@
 //! - Strings, bitmaps, HyperLogLog: all commands.
 //! - Keys: DEL UNLINK EXISTS TOUCH TYPE, the EXPIRE, TTL and PERSIST commands with their
 //!   options, RENAME RENAMENX COPY MOVE, KEYS SCAN RANDOMKEY DBSIZE, OBJECT, DUMP RESTORE,
-//!   MEMORY USAGE.
+//!   MEMORY with all subcommands.
 //! - Hashes: all commands but TTLs of fields.
+//! - Lists, sets, sorted sets, geo: all commands.
 //! - Streams: all commands, consumer groups included.
+//! - Blocking commands, over keys of any shards.
+//! - Pub/sub: all commands.
 //! - Databases: SELECT SWAPDB FLUSHDB FLUSHALL.
 //! - Transactions: MULTI EXEC DISCARD WATCH UNWATCH, over any keys.
 //! - Connections: AUTH and HELLO with `requirepass`; CLIENT with its subcommands but those of
 //!   tracking.
-//! - Server: INFO, CONFIG, COMMAND, TIME, ROLE, LASTSAVE, SHUTDOWN, some of DEBUG.
+//! - Server: INFO, CONFIG, COMMAND, TIME, ROLE, LASTSAVE, SHUTDOWN, SLOWLOG, LATENCY, some of
+//!   DEBUG.
 //! - Replication, upstream side: PSYNC and SYNC, full and partial, diskless (`$EOF:`) and with a
 //!   length; WAIT; `min-replicas-to-write`.
 //! - Replication, replica side: REPLICAOF; of redis-server, valkey-server and Banyan; chains,
@@ -27,15 +31,13 @@
 //!
 //! # What does not yet
 //!
-//! Lists, sets, sorted sets, geo; blocking commands; pub/sub
-//! and keyspace notifications; scripts and functions; ACL users; TLS; cluster mode;
-//! Sentinel's part of a failover, FAILOVER; slow log, latency monitor, MONITOR; persistence
+//! SORT and SORT_RO; keyspace notifications; client-side caching; scripts and functions; ACL
+//! users; TLS; cluster mode; Sentinel's part of a failover, FAILOVER; MONITOR; persistence
 //! ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
 //! `save`, `appendonly`, `notify-keyspace-events`, `aclfile`. Others that mean
-//! nothing here are accepted and named once at the start. Accepted silently, and without effect
-//! yet, are the `slowlog-` and `latency-` directives and those of types that are not there.
+//! nothing here are accepted and named once at the start.
 //!
 //! A replica whose upstream sends a command that is not there logs an error, skips it, and goes
 //! on: its data then differs from the upstream's. In a full sync a type that is not there is an
@@ -57,6 +59,13 @@
 //! - **PFSELFTEST** makes a smaller test that does not stop the server for seconds.
 //! - **HRANDFIELD** with a negative count refuses more than 16,777,216 repetitions. Redis
 //!   answers until its memory ends.
+//! - **LSET** refuses an index beyond 32 bits. Valkey cuts it off there, and sets another element.
+//! - **`list-compress-depth`** leaves elements above 1 MiB uncompressed.
+//! - **DEBUG LISTPACK and QUICKLIST** show what they found in the log.
+//! - **UNSUBSCRIBE without subscriptions** is confirmed, as by Redis; Valkey 8 answers with an
+//!   error.
+//! - **A client that subscribes while a message is published** may get it without being counted in
+//!   PUBLISH's reply.
 //! - **XGROUP DESTROY** is a change to who watches the key.
 //! - **XADD** of an entry above 1 GiB fails without leaving an empty stream behind.
 //! - **Streams from a payload** must have ascending nodes and entries, right counts and a last id
@@ -66,6 +75,10 @@
 //!   `proto-max-bulk-len`.
 //! - **INFO** gathers its figures from the shards one after the other; it shows no single
 //!   moment.
+//! - **COMMAND DOCS** has neither the history of a command nor the notes of its key
+//!   specifications: prose about other servers' versions.
+//! - **Times of short commands** are those of their neighbours too
+//!   ([`observation`](super::observation)).
 //! - **REPLICAOF within MULTI** shows in the configuration at once, and takes effect right after
 //!   EXEC.
 //! - **`maxmemory`** leaves the whole backlog out of what counts; Redis only what is beyond
@@ -92,4 +105,3 @@
 //!   changes a collection above 1 MiB which a snapshot has not reached saves it in one go.
 //! - *Eight shards on two cores* cost more per command than the bounds that we set ourselves;
 //!   see the README's table.
-//! - *COMMAND DOCS* has no arguments, and `cmdstat` no times.

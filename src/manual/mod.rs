@@ -11,6 +11,8 @@
 //! - [`replication`]: How many streams become one; backlog, full sync without fork, being a
 //!   replica.
 //! - [`durability`]: What survives a crash (today: nothing but what replicas hold).
+//! - [`observation`]: Times of commands without a clock reading for each; the slow log and the
+//!   latency monitor.
 //! - [`compatibility`]: What works, and where Banyan differs from Redis on purpose.
 //! - [`vulnerabilities`]: Known weaknesses of servers of this kind, and what stops each here.
 //! - [`design_changes`]: Where the code left the first design, and the reason.
@@ -35,6 +37,7 @@ pub mod architecture;
 pub mod compatibility;
 pub mod design_changes;
 pub mod durability;
+pub mod observation;
 pub mod pubsub;
 pub mod replication;
 pub mod transactions;

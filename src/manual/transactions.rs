@@ -132,3 +132,23 @@
 //!
 //! Outside of it stand SCAN, which never showed one moment in Redis either, and figures that
 //! INFO gathers from the shards one by one.
+//!
+//! # Waiting for keys
+//!
+//! A blocking command ([`shard::blocking`](crate::shard::blocking)) runs like any other. If it
+//! finds nothing it leaves a [`Wait`](crate::command::wait::Wait), and is run again from its start
+//! when one of its keys may serve it.
+//!
+//! - It is a run by itself: what stands before it in a pipeline has its reply, and nothing behind
+//!   it is looked at meanwhile.
+//! - If one shard owns all its keys, it waits there, runs there again within the step that changed
+//!   a key, and its timeout is that shard's to decide: an element is never taken for a client
+//!   that was already told of its timeout.
+//! - Otherwise it was a transaction. The release of its locks leaves its name with every owner. The
+//!   first whose key changes locks that shard's part for it in the same step, lends the entries to
+//!   the home and so begins the transaction anew; the home claims the others.
+//! - **Invariant: a key that changed is offered to its waiters before any other command sees it**,
+//!   in the order in which they came. The lock for a waiter is taken under a number drawn when it
+//!   began to wait, so it goes before all transactions that queued later. Only where the waiter's
+//!   transaction meets a conflict on another shard, and begins again, may somebody come between.
+//! - EXEC serves waiters when it is over, as Redis does; within it nobody waits.

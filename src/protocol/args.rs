@@ -77,6 +77,16 @@ impl<'a> Args<'a> {
         }
     }
 
+    /// Up to `count` arguments from index `from` on.
+    #[inline]
+    pub fn take(&self, from: usize, count: usize) -> Args<'a> {
+        let tail = self.tail(from);
+        Args {
+            buf: self.buf,
+            spans: &tail.spans[..tail.spans.len().min(count)],
+        }
+    }
+
     /// A copy that outlives the buffer, in two allocations.
     pub fn to_owned(&self) -> OwnedArgs {
         let mut owned = OwnedArgs {
@@ -177,6 +187,12 @@ mod tests {
             [&b""[..], b"v\r\n"]
         );
         assert!(args.tail(3).is_empty() && args.tail(9).is_empty());
+        assert_eq!(
+            args.take(0, 2).iter().collect::<Vec<_>>(),
+            [&b"SET"[..], b""]
+        );
+        assert_eq!(args.take(2, 5).iter().collect::<Vec<_>>(), [b"v\r\n"]);
+        assert!(args.take(9, 1).is_empty() && args.take(0, 0).is_empty());
         assert_eq!(format!("{args:?}"), r#"["SET", "", "v\\r\\n"]"#);
     }
 

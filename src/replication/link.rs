@@ -455,6 +455,7 @@ impl Node {
         let settings = &self.shard.data.settings;
         Collections {
             hash_limits: settings.hash_limits,
+            list_limits: settings.list_limits,
             set_limits: settings.set_limits,
             sorted_set_limits: settings.sorted_set_limits,
             seed: settings.seed,

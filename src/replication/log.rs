@@ -386,6 +386,13 @@ impl Merged {
         self.db = None;
     }
 
+    /// The history gets another id, under which nobody knows it (DEBUG CHANGE-REPL-ID).
+    pub fn rename(&mut self, replid: ReplId) {
+        self.replid = replid;
+        self.replid2 = NO_REPLID.to_owned();
+        self.second_offset = -1;
+    }
+
     /// As INFO and ROLE show it.
     pub fn view(&self) -> ReplicationView {
         ReplicationView {

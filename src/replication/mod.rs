@@ -258,6 +258,11 @@ impl Node {
             SessionOp::Psync => self.sync_command(shell, conn, args, false),
             SessionOp::Sync => self.sync_command(shell, conn, args, true),
             SessionOp::Wait => self.wait_command(conn, args),
+            SessionOp::DebugChangeReplId => {
+                let id = self.fresh_id();
+                self.log.reset(|merged| merged.rename(id));
+                self.shard.resume_client(conn, |client| client.reply.ok());
+            }
             SessionOp::Shutdown => self.shutdown_command(conn, args),
             other => unreachable!("{other:?} is the shard's"),
         }

@@ -199,6 +199,8 @@ fn facts(
         shard_cpus: cpus.to_vec(),
         seed: std::array::from_fn(|_| rng.next_u64()),
         memory: Some(process::memory),
+        allocator: Some(process::allocator()),
+        clock: Some(process::clock_ns),
         thread_memory: Some(process::thread_memory),
         base_memory: process::thread_memory(),
         total_memory_bytes: process::total_memory_bytes(),

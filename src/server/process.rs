@@ -1,8 +1,11 @@
 //! Facts of the process and the machine, and warnings about settings that cost speed.
 
 use std::fs;
+use std::sync::LazyLock;
+use std::time::Instant;
 
 use crate::command::Rng;
+use crate::shard::shared::{Allocated, Allocator};
 
 /// Allocated, resident and peak resident bytes.
 pub fn memory() -> (u64, u64, u64) {
@@ -16,6 +19,58 @@ pub fn memory() -> (u64, u64, u64) {
         word.and_then(|word| word.parse::<u64>().ok()).unwrap_or(0) * 1024
     };
     (allocated, kib("VmRSS:"), kib("VmHWM:"))
+}
+
+/// The allocator's figures and what can be asked of it.
+pub fn allocator() -> Allocator {
+    Allocator {
+        figures: allocated,
+        report: allocator_report,
+        purge,
+    }
+}
+
+fn allocated() -> Allocated {
+    let _ = tikv_jemalloc_ctl::epoch::advance();
+    let bytes = |read: tikv_jemalloc_ctl::Result<usize>| read.unwrap_or(0) as u64;
+    Allocated {
+        allocated: bytes(tikv_jemalloc_ctl::stats::allocated::read()),
+        active: bytes(tikv_jemalloc_ctl::stats::active::read()),
+        resident: bytes(tikv_jemalloc_ctl::stats::resident::read()),
+    }
+}
+
+fn allocator_report() -> String {
+    use tikv_jemalloc_ctl::{arenas, stats};
+    let Allocated {
+        allocated,
+        active,
+        resident,
+    } = allocated();
+    let bytes = |read: tikv_jemalloc_ctl::Result<usize>| read.unwrap_or(0);
+    format!(
+        "jemalloc, bytes:\nallocated: {allocated}\nactive: {active}\nresident: {resident}\n\
+         metadata: {}\nmapped: {}\nretained: {}\narenas: {}\n",
+        bytes(stats::metadata::read()),
+        bytes(stats::mapped::read()),
+        bytes(stats::retained::read()),
+        arenas::narenas::read().unwrap_or(0),
+    )
+}
+
+/// An arena whose unused pages may stay for no time at all gives them back at once.
+fn purge() {
+    let arenas = tikv_jemalloc_ctl::arenas::narenas::read().unwrap_or(0);
+    for arena in 0..arenas {
+        let name = format!("arena.{arena}.dirty_decay_ms\0");
+        // SAFETY: the name ends with a zero byte, and its value is a `ssize_t`. Arenas that are
+        // not in use are refused with an error.
+        unsafe {
+            if let Ok(before) = tikv_jemalloc_ctl::raw::update(name.as_bytes(), 0isize) {
+                let _ = tikv_jemalloc_ctl::raw::write(name.as_bytes(), before);
+            }
+        }
+    }
 }
 
 /// Bytes that the calling thread has allocated less those that it has freed, of whatever thread:
@@ -52,6 +107,13 @@ pub fn cpu() -> (f64, f64) {
     };
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
     (seconds(usage.ru_stime), seconds(usage.ru_utime))
+}
+
+/// The monotonic clock, nanoseconds. On most machines no system call: the kernel's page is read.
+pub fn clock_ns() -> u64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    // A process does not run for 584 years.
+    START.elapsed().as_nanos() as u64
 }
 
 /// The operating system as INFO shows it.

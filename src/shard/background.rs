@@ -31,15 +31,26 @@ pub(super) struct Background {
 impl Shard {
     /// One slice of everything that is due.
     pub fn background(&mut self, shell: &mut dyn super::shell::Shell) {
+        self.stop_watch();
         let now_ms = self.now.unix_ms;
         self.rates.sample(self.now.mono_ns, &self.stats);
         self.wake_sleepers();
+        self.end_timed_out();
+        self.end_blocked_too_long(shell);
+        let is_replica = self.shared.is_replica.load(Ordering::Relaxed);
+        if is_replica && !std::mem::replace(&mut self.was_replica, is_replica) {
+            self.unblock_writers(shell);
+        }
+        self.was_replica = is_replica;
         if !self.paused_clients.is_empty() {
             self.wake_paused();
         }
         let mut more = false;
         if now_ms >= self.background.next_expire_ms && self.may_expire() {
+            let began_ns = self.clock_ns();
             more |= self.expire_slice();
+            let took_ns = self.clock_ns().saturating_sub(began_ns);
+            self.note_latency("expire-cycle", took_ns / 1_000_000);
             let period_ms = EXPIRE_PERIOD_MS / self.expire_effort();
             self.background.next_expire_ms = if more { 0 } else { now_ms + period_ms };
         }
@@ -168,6 +179,10 @@ impl Shard {
         }
         if self.clients_limit().is_some() {
             next_ms = next_ms.min(super::evict::CLIENTS_PERIOD_MS);
+        }
+        let deadlines = self.waiters.next_deadline_ms().into_iter();
+        for at in deadlines.chain(self.blocked.next_deadline_ms()) {
+            next_ms = next_ms.min(at.saturating_sub(self.now.mono_ns / 1_000_000));
         }
         for conn in &self.sleepers {
             if let Some(super::client::Waiting::Sleep { until_ns }) =

@@ -57,6 +57,8 @@ pub enum Waiting {
     /// The layer above will call `resume_client` (WAIT, PSYNC, REPLICAOF …); CLIENT UNBLOCK may end
     /// it if `unblockable`.
     Upper { unblockable: bool },
+    /// A blocking command waits for keys, under this token.
+    Blocked(u64),
     /// CLIENT PAUSE holds its next command back.
     Paused,
     /// Other shards have not yet heard of what it subscribes to, or no longer does.
@@ -207,7 +209,7 @@ impl Client {
     pub fn is_blocked(&self) -> bool {
         matches!(
             self.waiting,
-            Waiting::Upper { unblockable: true } | Waiting::Paused
+            Waiting::Upper { unblockable: true } | Waiting::Blocked(_) | Waiting::Paused
         )
     }
 

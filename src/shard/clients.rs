@@ -7,6 +7,7 @@ use crate::command::session::SessionOp;
 use crate::protocol::{Args, Reply, Version, quote};
 use crate::value::number::parse_i64;
 
+use super::blocking::End;
 use super::client::{Class, Client, ReplyMode, Waiting};
 use super::connection_commands::{check_name, is_plain};
 use super::dispatch::unknown_or_misused;
@@ -61,12 +62,13 @@ pub struct Kill {
 
 impl ClientKind {
     fn parse(name: &[u8]) -> Result<Self, String> {
-        const NAMES: [(&str, ClientKind); 5] = [
+        const NAMES: [(&str, ClientKind); 6] = [
             ("normal", ClientKind::Normal),
             ("slave", ClientKind::Replica),
             ("replica", ClientKind::Replica),
             ("pubsub", ClientKind::PubSub),
             ("master", ClientKind::Upstream),
+            ("primary", ClientKind::Upstream),
         ];
         let found = (NAMES.iter()).find(|(known, _)| name.eq_ignore_ascii_case(known.as_bytes()));
         found
@@ -337,7 +339,7 @@ impl Shard {
              qbuf-free={input_free} argv-mem={argv_bytes} \
              multi-mem={multi_bytes} rbs={reply_bytes} rbp={reply_bytes} obl={reply_bytes} oll={} \
              omem={queued} tot-mem={total} events={events} cmd={} user={} redir=-1 resp={} \
-             lib-name={} lib-ver={}",
+             lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
             client.id,
             client.peer,
             client.local,
@@ -362,6 +364,9 @@ impl Shard {
             },
             text(&client.lib_name),
             text(&client.lib_ver),
+            client.total_net_in,
+            client.total_net_out,
+            client.total_commands,
         )
     }
 
@@ -395,7 +400,13 @@ impl Shard {
         };
         let waits = |client: &Client| client.waiting == Waiting::Upper { unblockable: true };
         if !self.client(conn).is_some_and(waits) {
-            return false;
+            return self.unblock(
+                conn,
+                match error {
+                    true => End::Error,
+                    false => End::Timeout,
+                },
+            );
         }
         self.events.push(Event::Unblocked { conn, error });
         true

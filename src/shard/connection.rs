@@ -112,6 +112,9 @@ impl Shard {
         self.runs_away -= usize::from(client.waiting == Waiting::Run);
         self.shared.clients.fetch_sub(1, Ordering::Relaxed);
         self.leave_all(&mut client, false);
+        if let Waiting::Blocked(token) = client.waiting {
+            self.blocked_is_gone(token);
+        }
         self.forget_watches(client.watched);
         if client.class != Class::Normal || matches!(client.waiting, Waiting::Upper { .. }) {
             self.events.push(Event::Closed {
@@ -235,7 +238,10 @@ impl Shard {
         let Some(client) = self.client_mut(conn) else {
             return false;
         };
-        let endless = matches!(client.waiting, Waiting::Upper { .. } | Waiting::Paused);
+        let endless = matches!(
+            client.waiting,
+            Waiting::Upper { .. } | Waiting::Blocked(_) | Waiting::Paused
+        );
         if client.closing {
             // It is on its way out, and its deadline runs.
             return true;

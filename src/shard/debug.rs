@@ -2,10 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
+use crate::command::Rng;
 use crate::command::error::SUBCOMMAND_SHOWN_MAX;
 use crate::command::session::SessionOp;
 use crate::keyspace::Entry;
-use crate::protocol::{Args, Reply, quote};
+use crate::protocol::{Args, Reply, Version, quote};
+use crate::value::glob::glob_match;
 use crate::value::number::parse_i64;
 
 use super::Shard;
@@ -24,8 +26,21 @@ impl Shard {
                 self.shared.active_expire.store(on, Ordering::Relaxed);
                 self.answer(client, Reply::ok);
             }
+            SessionOp::DebugQuicklistPackedThreshold => self.set_plain_len_min(client, &args[2]),
             SessionOp::DebugError => {
                 self.answer(client, |reply| reply.error_bytes(&args[2]));
+            }
+            SessionOp::DebugLog => {
+                let line = String::from_utf8_lossy(&args[2]);
+                tracing::warn!("DEBUG LOG: {line}");
+                self.answer(client, Reply::ok);
+            }
+            SessionOp::DebugProtocol => self.answer(client, |reply| protocol(reply, &args[2])),
+            SessionOp::DebugStringmatchTest => {
+                match_random_patterns(&mut self.data.rng);
+                self.answer(client, |reply| {
+                    reply.simple("Apparently the server did not crash: test passed");
+                });
             }
             // For tests of what becomes of the process.
             SessionOp::DebugPanic => panic!("DEBUG PANIC was called"),
@@ -36,6 +51,28 @@ impl Shard {
                 self.answer(client, |reply| reply.error(&text));
             }
         }
+    }
+
+    /// DEBUG QUICKLIST-PACKED-THRESHOLD: other shards follow with their next tick.
+    fn set_plain_len_min(&mut self, client: &mut Client, text: &[u8]) {
+        /// A listpack of one element is below 4 GiB.
+        const MAX: u64 = (1 << 32) - (1 << 20);
+        let bytes = crate::config::memory(text).filter(|bytes| *bytes <= MAX);
+        let Some(bytes) = bytes.and_then(|bytes| usize::try_from(bytes).ok()) else {
+            return self.answer(client, |reply| {
+                reply.error(
+                    "ERR argument must be a memory value bigger than 1 and smaller than 4gb",
+                );
+            });
+        };
+        self.shared
+            .list_plain_len_min
+            .store(bytes, Ordering::Relaxed);
+        self.data.settings.list_limits.plain_len_min = bytes;
+        // A new version of the configuration is what the shards look at.
+        let unchanged = |_: &mut crate::config::Config| Ok::<(), std::convert::Infallible>(());
+        let Ok(()) = self.shared.config.update(unchanged);
+        self.answer(client, Reply::ok);
     }
 
     /// DEBUG POPULATE count [prefix] [size]: every shard makes the keys that it owns.
@@ -125,6 +162,73 @@ impl Shard {
     }
 }
 
+/// DEBUG PROTOCOL: a reply of each type, for tests of clients.
+fn protocol(reply: &mut Reply, kind: &[u8]) {
+    match kind.to_ascii_lowercase().as_slice() {
+        b"string" => reply.bulk_str("Hello World"),
+        b"integer" => reply.integer(12345),
+        b"double" => reply.double(3141.0 / 1000.0),
+        b"null" => reply.null(),
+        b"array" => {
+            reply.array(3);
+            (0..3).for_each(|number| reply.integer(number));
+        }
+        b"set" => {
+            reply.set(3);
+            (0..3).for_each(|number| reply.integer(number));
+        }
+        b"map" => {
+            reply.map(3);
+            for number in 0..3 {
+                reply.integer(number);
+                reply.boolean(number == 1);
+            }
+        }
+        b"attrib" => {
+            if reply.version() == Version::Resp3 {
+                reply.attribute(1);
+                reply.bulk_str("key-popularity");
+                reply.array(2);
+                reply.bulk_str("key:123");
+                reply.integer(90);
+            }
+            reply.bulk_str("Some real reply following the attribute");
+        }
+        b"push" if reply.version() == Version::Resp2 => {
+            reply.error("ERR RESP2 is not supported by this command");
+        }
+        b"push" => {
+            reply.push(2);
+            reply.bulk_str("server-cpu-usage");
+            reply.integer(42);
+        }
+        b"verbatim" => reply.verbatim("txt", b"This is a verbatim\nstring"),
+        b"true" => reply.boolean(true),
+        b"false" => reply.boolean(false),
+        b"bignum" => reply.big_number("1234567999999999999999999999999999999"),
+        _ => reply.error(
+            "ERR Wrong protocol type name. Please use one of the following: \
+             string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false",
+        ),
+    }
+}
+
+/// DEBUG STRINGMATCH-TEST: a pattern is a peer's, so none may hang or panic.
+fn match_random_patterns(rng: &mut Rng) {
+    const ROUNDS: usize = 10_000;
+    const LEN_MAX: u64 = 32;
+    const LETTERS: &[u8] = b"ab*?[]^-\\";
+    let mut text = || -> Vec<u8> {
+        let len = rng.next_u64() % LEN_MAX;
+        let letter = |_| LETTERS[(rng.next_u64() % LETTERS.len() as u64) as usize];
+        (0..len).map(letter).collect()
+    };
+    for _ in 0..ROUNDS {
+        let (pattern, subject) = (text(), text());
+        glob_match(&pattern, &subject, false);
+    }
+}
+
 /// C's `atoi`: the number that a text begins with, or 0.
 fn leading_integer(text: &[u8]) -> i64 {
     let text = text.trim_ascii_start();
@@ -143,12 +247,18 @@ fn leading_integer(text: &[u8]) -> i64 {
 }
 
 const HELP: &[&str] = &[
+    "CHANGE-REPL-ID",
+    "    Give the history a new replication id.",
     "DIGEST",
     "    A digest of the whole dataset.",
     "DIGEST-VALUE <key> [<key> [...]]",
     "    A digest of each key's value.",
     "ERROR <string>",
     "    Answer with the error <string>.",
+    "LISTPACK <key>",
+    "    Show the bytes of <key>, if it is a listpack, in the log.",
+    "LOG <message>",
+    "    Write <message> to the log.",
     "OBJECT <key>",
     "    How a key is stored.",
     "PANIC",
@@ -156,10 +266,20 @@ const HELP: &[&str] = &[
     "POPULATE <count> [<prefix>] [<size>]",
     "    Make <count> strings named key:<num>, or <prefix>:<num>, that are not there yet.",
     "    Replicas are not told.",
+    "QUICKLIST <key> [<0|1>]",
+    "    Show how <key>, if it is a quicklist, is made up in the log; with 1 also its nodes.",
+    "QUICKLIST-PACKED-THRESHOLD <size>",
+    "    From which length on an element of a list gets a node of its own; 0 as by default.",
+    "PROTOCOL <type>",
+    "    Answer with a reply of <type>.",
+    "RELOAD [MERGE] [NOFLUSH]",
+    "    Write all values as a snapshot would, and read them back.",
     "SET-ACTIVE-EXPIRE <0|1>",
     "    Turn the deletion of expired keys that nobody reads off or on.",
     "SLEEP <seconds>",
     "    Make this connection wait; fractions are allowed.",
+    "STRINGMATCH-TEST",
+    "    Match random patterns.",
 ];
 
 #[cfg(test)]
@@ -226,6 +346,49 @@ mod tests {
         assert_eq!(digests[0], digests[1]);
         assert_eq!(digests[0].len(), 41);
         assert_ne!(digests[0], format!("+{}", "0".repeat(40)));
+    }
+
+    #[test]
+    fn reloading_keeps_the_data_and_its_times() {
+        for shards in [1, 3] {
+            let mut world = World::new(shards);
+            let conn = world.connect(0);
+            world.text(conn, "DEBUG POPULATE 50");
+            world.text(conn, "HSET h f v g w");
+            world.text(conn, "PEXPIREAT key:3 1800000000000");
+            let before = world.text(conn, "DEBUG DIGEST");
+            world.published();
+            assert_eq!(world.text(conn, "DEBUG RELOAD NOFLUSH MERGE"), "+OK");
+            assert_eq!(world.text(conn, "DEBUG DIGEST"), before);
+            assert_eq!(world.text(conn, "PEXPIRETIME key:3"), ":1800000000000");
+            assert!(world.published().is_empty());
+            let text = world.text(conn, "DEBUG RELOAD x");
+            assert!(text.starts_with("-ERR DEBUG RELOAD only"), "{text}");
+            let text = world.text(conn, "DEBUG RELOAD NOSAVE");
+            assert!(text.starts_with("-ERR Error trying to load"), "{text}");
+        }
+    }
+
+    #[test]
+    fn there_is_a_reply_of_each_type() {
+        let mut world = World::new(1);
+        let conn = world.connect(0);
+        for (kind, resp2, resp3) in [
+            ("string", "$11 Hello World", "$11 Hello World"),
+            ("double", "$5 3.141", ",3.141"),
+            ("null", "$-1", "_"),
+            ("set", "*3 :0 :1 :2", "~3 :0 :1 :2"),
+            ("map", "*6 :0 :0 :1 :1 :2 :0", "%3 :0 #f :1 #t :2 #f"),
+            ("true", ":1", "#t"),
+        ] {
+            for (version, want) in [(2, resp2), (3, resp3)] {
+                world.text(conn, &format!("HELLO {version}"));
+                assert_eq!(world.text(conn, &format!("DEBUG PROTOCOL {kind}")), want);
+            }
+        }
+        let text = world.text(conn, "DEBUG STRINGMATCH-TEST");
+        assert!(text.ends_with("test passed"), "{text}");
+        assert_eq!(world.text(conn, "DEBUG LOG hello"), "+OK");
     }
 
     #[test]

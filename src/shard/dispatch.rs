@@ -467,6 +467,13 @@ impl Shard {
         let Parsed {
             command, args, raw, ..
         } = parsed;
+        if command.flags.has(Flags::BLOCKING) {
+            match client.run.is_empty() {
+                true => self.dispatch_blocking(shell, client, parsed),
+                false => self.defer(shell, client, parsed),
+            }
+            return;
+        }
         let Some(owner) = self.owner_of(command, args) else {
             if client.run.is_empty() {
                 let request = parsed.owned(client.db);
@@ -508,6 +515,7 @@ impl Shard {
             args,
             raw,
         );
+        self.claim_slow(client);
         if silent {
             client.reply.truncate(mark);
         }
@@ -542,6 +550,7 @@ impl Shard {
             return;
         }
         self.show(client, request.command, client.db, request.args());
+        let timed = self.start_timing(request.command, request.args(), None);
         let part = self.run_part(&request);
         let mark = client.reply.len();
         let mut effects = std::mem::take(&mut self.effects);
@@ -549,6 +558,9 @@ impl Shard {
         let wrote = self.merge_parts(&request, vec![part], &mut client.reply, &mut effects);
         effects.end_unit();
         self.effects = effects;
+        self.stop_timing(timed, request.command, request.args(), 0);
+        self.claim_slow(client);
+        self.serve_waiters();
         if client.reply_mode != ReplyMode::On {
             client.reply.truncate(mark);
         }

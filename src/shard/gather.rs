@@ -4,6 +4,7 @@ use crate::command::DataStats;
 
 use super::clients::{Kill, ListFilter};
 use super::locks::TxId;
+use super::observe::{Observed, Wanted};
 use super::stats::{KeyspaceLine, ShardStats};
 
 /// A question.
@@ -17,6 +18,8 @@ pub enum Question {
     ClientUnblock { id: u64, error: bool },
     /// Figures for INFO.
     Stats,
+    /// SLOWLOG and LATENCY.
+    Observe(Wanted),
     /// CONFIG RESETSTAT.
     ResetStats,
     /// Look at the shared state again (CLIENT UNPAUSE, CONFIG SET).
@@ -42,6 +45,7 @@ pub enum Answer {
     Lines(Vec<(u64, String)>),
     Count(u64),
     Stats(Box<ShardFigures>),
+    Observed(Box<Observed>),
     /// Of whoever writes the configuration's file.
     Rewritten(Result<(), String>),
 }
@@ -55,6 +59,9 @@ pub struct ShardFigures {
     pub keyspace: Vec<KeyspaceLine>,
     pub clients: u64,
     pub blocked: u64,
+    /// Keys that somebody waits for, and those whose loss would end a wait.
+    pub blocking_keys: u64,
+    pub blocking_keys_on_nokey: u64,
     pub replicas: u64,
     /// Channels owned here, channels of SSUBSCRIBE owned here, and patterns of the whole process.
     pub channels: u64,

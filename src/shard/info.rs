@@ -130,12 +130,15 @@ impl Shard {
                     keys: db.len() as u64,
                     expires: db.expires() as u64,
                     avg_ttl_ms: db.average_ttl(now_ms),
+                    table_bytes: db.table_memory() as u64,
                 })
                 .collect(),
             // By number, so that a client that is being worked on counts too.
             clients: self.by_id.len() as u64
                 - count(|client| client.class == super::client::Class::Replica),
             blocked: count(super::client::Client::is_blocked),
+            blocking_keys: self.waiters.keys(),
+            blocking_keys_on_nokey: self.waiters.keys_on_loss(),
             replicas: count(|client| client.class == super::client::Class::Replica),
             channels: self.data.pubsub.directory.len(Space::Channel) as u64,
             shard_channels: self.data.pubsub.directory.len(Space::Shard) as u64,
@@ -259,8 +262,14 @@ fn clients(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
             "total_watched_keys",
             sums.sum(|figures| figures.watched_keys),
         ),
-        ("total_blocking_keys", 0),
-        ("total_blocking_keys_on_nokey", 0),
+        (
+            "total_blocking_keys",
+            sums.sum(|figures| figures.blocking_keys),
+        ),
+        (
+            "total_blocking_keys_on_nokey",
+            sums.sum(|figures| figures.blocking_keys_on_nokey),
+        ),
     ]);
 }
 
@@ -514,8 +523,8 @@ fn command_stats(_: &Shard, sums: &Sums<'_>, text: &mut Text) {
         let line = format_args!(
             "calls={},usec={},usec_per_call={:.2},rejected_calls={},failed_calls={}",
             stats.calls,
-            stats.usec,
-            stats.usec as f64 / stats.calls.max(1) as f64,
+            stats.nanos / 1000,
+            stats.nanos as f64 / 1000.0 / stats.calls.max(1) as f64,
             stats.rejected,
             stats.failed
         );
@@ -534,9 +543,24 @@ fn error_stats(_: &Shard, sums: &Sums<'_>, text: &mut Text) {
     }
 }
 
-/// The time of single commands is not measured: no clock is read per command.
-fn latency_stats(_: &Shard, _: &Sums<'_>, text: &mut Text) {
+fn latency_stats(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
     text.heading("Latencystats");
+    if !shard.config.latency_tracking {
+        return;
+    }
+    let percentiles = &shard.config.latency_tracking_info_percentiles;
+    for (number, histogram) in sums.stats.histograms.iter().enumerate() {
+        let Some(histogram) = histogram else {
+            continue;
+        };
+        let name = table::by_number(number).full_name;
+        let shown = percentiles.iter().map(|percent| {
+            let micros = histogram.percentile(*percent) as f64 / 1000.0;
+            format!("p{percent}={micros:.3}")
+        });
+        let shown: Vec<String> = shown.collect();
+        text.field(&format!("latency_percentiles_usec_{name}"), shown.join(","));
+    }
 }
 
 fn cluster(_: &Shard, _: &Sums<'_>, text: &mut Text) {

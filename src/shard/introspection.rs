@@ -9,6 +9,7 @@ use crate::value::glob::glob_match;
 use super::Shard;
 use super::client::Client;
 use super::clients::help;
+use super::documentation;
 
 /// ACL categories in the order in which Redis lists them.
 const CATEGORIES: [&str; 21] = [
@@ -60,11 +61,11 @@ impl Shard {
                 for name in args.iter().skip(2) {
                     match lookup(name) {
                         Some(command) => describe(reply, command),
-                        None => reply.null_array(),
+                        None => reply.null(),
                     }
                 }
             }
-            SessionOp::CommandDocs => document_named(reply, args),
+            SessionOp::CommandDocs => documentation::of_named(reply, args),
             SessionOp::CommandGetKeys => keys_of(reply, args, false),
             SessionOp::CommandGetKeysAndFlags => keys_of(reply, args, true),
             SessionOp::CommandList => list(reply, args),
@@ -75,7 +76,7 @@ impl Shard {
 }
 
 /// The subcommands that clients are shown: DEBUG's words are arguments to them.
-fn subcommands(command: &Command) -> &'static [Command] {
+pub(super) fn subcommands(command: &Command) -> &'static [Command] {
     if command.name == "debug" {
         &[]
     } else {
@@ -84,7 +85,7 @@ fn subcommands(command: &Command) -> &'static [Command] {
 }
 
 /// A command by `name` or `container|name`.
-fn lookup(name: &[u8]) -> Option<&'static Command> {
+pub(super) fn lookup(name: &[u8]) -> Option<&'static Command> {
     match name.iter().position(|byte| *byte == b'|') {
         None => table::find(name),
         Some(bar) => {
@@ -98,7 +99,9 @@ fn lookup(name: &[u8]) -> Option<&'static Command> {
 /// Flags with those that follow from the row.
 fn flags(command: &Command) -> Flags {
     match command.keys {
-        Keys::Counted { .. } | Keys::Streams { .. } => command.flags.or(Flags::MOVABLEKEYS),
+        Keys::Counted { .. } | Keys::Stored { .. } | Keys::Streams { .. } => {
+            command.flags.or(Flags::MOVABLEKEYS)
+        }
         _ => command.flags,
     }
 }
@@ -122,7 +125,7 @@ pub(super) fn categories(command: &Command) -> impl Iterator<Item = &'static str
     })
 }
 
-fn set_of(reply: &mut Reply, names: impl Iterator<Item = &'static str>) {
+pub(super) fn set_of(reply: &mut Reply, names: impl Iterator<Item = &'static str>) {
     let set = reply.begin_set();
     let mut count = 0;
     for name in names {
@@ -145,6 +148,7 @@ fn describe(reply: &mut Reply, command: &Command) {
         Keys::Channel { shown: true } => (1, 1, 1),
         Keys::Channels => (1, -1, 1),
         Keys::Counted { extra: 0, .. } | Keys::Channel { .. } => (0, 0, 0),
+        Keys::Stored { .. } => (1, 1, 1),
         Keys::Counted { extra, .. } => (i64::from(extra), i64::from(extra), 1),
     };
     reply.array(10);
@@ -159,23 +163,26 @@ fn describe(reply: &mut Reply, command: &Command) {
     command.tips.iter().for_each(|tip| reply.bulk_str(tip));
     key_specs(reply, command);
     let subcommands = subcommands(command);
-    reply.set(subcommands.len());
+    // As Redis does: a set if there are none, an array otherwise.
+    match subcommands.len() {
+        0 => reply.set(0),
+        count => reply.array(count),
+    }
     subcommands.iter().for_each(|sub| describe(reply, sub));
+}
+
+/// Channels from the first argument on, which are no keys.
+fn channel_spec(reply: &mut Reply, last: i64) {
+    reply.set(1);
+    begin_spec(reply, KeyAccess::NotKey, 1);
+    range(reply, last, 1);
 }
 
 fn key_specs(reply: &mut Reply, command: &Command) {
     match command.keys {
         Keys::None | Keys::Channel { shown: false } => reply.set(0),
-        Keys::Channel { .. } | Keys::Channels => {
-            reply.set(1);
-            begin_spec(reply, command.access, 1);
-            let last = if command.keys == Keys::Channels {
-                -1
-            } else {
-                0
-            };
-            range(reply, last, 1);
-        }
+        Keys::Channel { .. } => channel_spec(reply, 0),
+        Keys::Channels => channel_spec(reply, -1),
         Keys::Range { first, last, step } => {
             let (first, last) = (i64::from(first), i64::from(last));
             if let KeyAccess::Two(source, target) = command.access {
@@ -199,6 +206,15 @@ fn key_specs(reply: &mut Reply, command: &Command) {
             reply.set(1);
             begin_spec(reply, command.access, first);
             range(reply, last, i64::from(step));
+        }
+        Keys::Stored { from } => {
+            reply.set(3);
+            begin_spec(reply, command.access, 1);
+            range(reply, 0, 1);
+            for word in ["STORE", "STOREDIST"] {
+                begin_keyword_spec(reply, KeyAccess::Overwrite, word, i64::from(from));
+                range(reply, 0, 1);
+            }
         }
         Keys::Counted { at, extra } => {
             reply.set(1 + usize::from(extra != 0));
@@ -227,7 +243,7 @@ fn key_specs(reply: &mut Reply, command: &Command) {
     }
 }
 
-fn pair(reply: &mut Reply, name: &str, value: &str) {
+pub(super) fn pair(reply: &mut Reply, name: &str, value: &str) {
     reply.bulk_str(name);
     reply.bulk_str(value);
 }
@@ -283,44 +299,18 @@ fn limited_range(reply: &mut Reply, (last, step, limit): (i64, i64, i64)) {
     );
 }
 
-/// COMMAND DOCS: unknown names are left out.
-fn document_named(reply: &mut Reply, args: Args<'_>) {
-    let commands: Vec<&'static Command> = match args.len() {
-        2 => table::all().collect(),
-        _ => args.iter().skip(2).filter_map(lookup).collect(),
-    };
-    reply.map(commands.len());
-    commands
-        .into_iter()
-        .for_each(|command| document(reply, command));
-}
-
-fn document(reply: &mut Reply, command: &Command) {
-    let subcommands = subcommands(command);
-    reply.bulk_str(command.full_name);
-    reply.map(4 + usize::from(!subcommands.is_empty()));
-    pair(reply, "summary", command.doc.summary);
-    pair(reply, "since", command.doc.since);
-    pair(reply, "group", command.doc.group);
-    pair(reply, "complexity", command.doc.complexity);
-    if !subcommands.is_empty() {
-        reply.bulk_str("subcommands");
-        reply.map(subcommands.len());
-        subcommands.iter().for_each(|sub| document(reply, sub));
-    }
-}
-
 /// COMMAND GETKEYS and GETKEYSANDFLAGS of the command that begins at the third argument.
 fn keys_of(reply: &mut Reply, args: Args<'_>, with_flags: bool) {
     let args = args.tail(2);
-    let sub = |command: &'static Command| {
-        let named = args.get(1)?;
+    let sub = |command: &'static Command, named: &[u8]| {
         (subcommands(command).iter()).find(|sub| sub.name.as_bytes().eq_ignore_ascii_case(named))
     };
-    let command = match table::find(&args[0]) {
-        Some(command) if !subcommands(command).is_empty() => sub(command).unwrap_or(command),
-        Some(command) => command,
-        None => return reply.error("ERR Invalid command specified"),
+    let named = match (table::find(&args[0]), args.get(1)) {
+        (Some(command), Some(word)) if !subcommands(command).is_empty() => sub(command, word),
+        (found, _) => found,
+    };
+    let Some(command) = named else {
+        return reply.error("ERR Invalid command specified");
     };
     let no_keys = matches!(
         command.keys,
@@ -356,6 +346,7 @@ fn access_at(command: &Command, args: Args<'_>, at: usize) -> KeyAccess {
             KeyAccess::Overwrite
         }
         (Keys::Counted { extra, .. }, _) if extra != 0 => KeyAccess::Read,
+        (Keys::Stored { .. }, _) if at > 1 => KeyAccess::Overwrite,
         (
             Keys::Range { first, .. },
             KeyAccess::Two(one, other) | KeyAccess::FirstAndRest(one, other),
@@ -529,6 +520,7 @@ mod tests {
             ("GETKEYS ping", "-ERR The command has no key arguments"),
             ("GETKEYS client id", "-ERR The command has no key arguments"),
             ("GETKEYS nosuch a", "-ERR Invalid command specified"),
+            ("GETKEYS object nosuch a", "-ERR Invalid command specified"),
             (
                 "GETKEYS get",
                 "-ERR Invalid number of arguments specified for command",
@@ -540,23 +532,6 @@ mod tests {
         ] {
             assert_eq!(world.text(conn, &format!("COMMAND {command}")), want);
         }
-    }
-
-    #[test]
-    fn documentation_names_subcommands_and_skips_the_unknown() {
-        let (mut world, conn) = world();
-        assert_eq!(world.text(conn, "COMMAND DOCS nosuch"), "*0");
-        let text = world.text(conn, "COMMAND DOCS client|id");
-        assert!(
-            text.starts_with("*2 $9 client|id *8 $7 summary $"),
-            "{text}"
-        );
-        let text = world.text(conn, "COMMAND DOCS config");
-        assert!(text.starts_with("*2 $6 config *10 $7 summary "), "{text}");
-        assert!(
-            text.contains(" $11 subcommands *10 $10 config|get *8 "),
-            "{text}"
-        );
     }
 
     #[test]

@@ -186,7 +186,41 @@ impl Locks {
         if self.conflicts(&claim, |other| other > id) {
             return Verdict::Refused;
         }
-        match &claim {
+        self.enter(id, &claim);
+        self.waiting += 1;
+        self.claims.insert(
+            id,
+            Claimed {
+                claim,
+                granted: false,
+            },
+        );
+        if self.try_grant(id) {
+            Verdict::Granted
+        } else {
+            Verdict::Queued
+        }
+    }
+
+    /// Locks for a waiter before all younger transactions that are queued. False, without a trace,
+    /// if a conflicting lock is held or an older transaction is queued for one.
+    pub fn claim_ahead(&mut self, id: TxId, claim: Claim) -> bool {
+        assert!(
+            !self.claims.contains_key(&id),
+            "a transaction claims a shard once"
+        );
+        if self.conflicts(&claim, |other| other < id || self.claims[&other].granted) {
+            return false;
+        }
+        self.enter(id, &claim);
+        let granted = true;
+        self.claims.insert(id, Claimed { claim, granted });
+        true
+    }
+
+    /// Puts a claim's requests where others see them.
+    fn enter(&mut self, id: TxId, claim: &Claim) {
+        match claim {
             Claim::Whole(mode) => self.whole.push_back((id, *mode)),
             Claim::Keys(keys) => {
                 for &(key, mode) in keys {
@@ -201,19 +235,6 @@ impl Locks {
                     }
                 }
             }
-        }
-        self.waiting += 1;
-        self.claims.insert(
-            id,
-            Claimed {
-                claim,
-                granted: false,
-            },
-        );
-        if self.try_grant(id) {
-            Verdict::Granted
-        } else {
-            Verdict::Queued
         }
     }
 

@@ -12,6 +12,7 @@ use crate::protocol::{Args, Span, Version};
 use super::gather::{Answer, Question};
 use super::locks::{Mode, TxId};
 use super::shell::ConnId;
+use super::slow_log::SlowEntry;
 
 /// One tick's messages from one shard to another.
 #[derive(Default)]
@@ -95,10 +96,17 @@ pub enum Item {
         listens: bool,
         patterns: Vec<Name>,
     },
+    /// About clients that wait for keys.
+    Blocking(super::blocking::Message),
     /// A question to every shard.
     Ask { token: u64, question: Box<Question> },
     /// One shard's answer.
     Answer { token: u64, answer: Box<Answer> },
+    /// Commands of one of the receiver's connections took long here.
+    Slow {
+        conn: ConnId,
+        entries: Box<Vec<SlowEntry>>,
+    },
     /// A command of the upstream's stream, in order.
     Apply(ApplyItem),
     /// The receiver has applied everything up to this number.
@@ -283,6 +291,25 @@ impl OwnedRequest {
             data: Data::Shared(held.data.clone()),
             spans: held.spans.clone(),
             verbatim: held.canonical,
+        }
+    }
+
+    /// The same command with other arguments, of which the first is its name.
+    pub fn with_args(&self, args: &[Vec<u8>]) -> Self {
+        let (mut data, mut spans) = (Vec::new(), Vec::with_capacity(args.len()));
+        for arg in args {
+            spans.push(Span {
+                start: data.len() as u32,
+                len: arg.len() as u32,
+            });
+            data.extend_from_slice(arg);
+        }
+        OwnedRequest {
+            command: self.command,
+            db: self.db,
+            data: Data::Own(data),
+            spans,
+            verbatim: false,
         }
     }
 

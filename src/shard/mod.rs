@@ -10,26 +10,33 @@
 //! and the [`Event`]s that the layer above handles.
 
 mod background;
+pub mod blocking;
 pub mod client;
 pub mod clients;
 pub mod connection;
 mod connection_commands;
 mod debug;
 mod dispatch;
+mod documentation;
 mod evict;
 #[cfg(test)]
 mod evict_tests;
 #[cfg(test)]
 mod exec_tests;
 pub mod gather;
+pub mod histogram;
 mod info;
 mod introspection;
 #[cfg(test)]
 mod keys_tests;
+pub mod latency;
 pub mod locks;
+mod lolwut;
+mod memory;
 pub mod message;
 mod monitor;
 mod multi;
+pub mod observe;
 pub mod output;
 mod owner;
 mod parked;
@@ -44,11 +51,13 @@ mod share;
 pub mod shared;
 pub mod shell;
 mod slicing;
+pub mod slow_log;
 pub mod stats;
 #[cfg(test)]
 pub mod testing;
 #[cfg(test)]
 mod tests;
+mod timing;
 pub mod transaction;
 pub mod upper;
 
@@ -124,6 +133,13 @@ pub struct Shard {
     locks: Locks,
     parked: VecDeque<parked::Parked>,
     slicing: slicing::Slicing,
+    blocked: blocking::Blocked,
+    waiters: blocking::Waiters,
+    /// A command that may wait is being run.
+    may_wait: bool,
+    /// Waiters are being served.
+    serving: bool,
+    was_replica: bool,
     claims: HashMap<TxId, owner::Lending, RandomState>,
     txs: HashMap<TxId, Tx, RandomState>,
     gathers: HashMap<u64, session::Gather, RandomState>,
@@ -166,6 +182,9 @@ pub struct Shard {
     monitored: bool,
     background: background::Background,
     run_spent: run::Spent,
+    watch: timing::Stopwatch,
+    slow_log: slow_log::SlowLog,
+    latency: latency::Events,
 }
 
 impl Shard {
@@ -192,6 +211,11 @@ impl Shard {
             locks: Locks::new(state.clone()),
             parked: VecDeque::new(),
             slicing: slicing::Slicing::default(),
+            blocked: blocking::Blocked::new(state.clone()),
+            waiters: blocking::Waiters::new(state.clone()),
+            may_wait: false,
+            serving: false,
+            was_replica: false,
             claims: HashMap::with_hasher(state.clone()),
             txs: HashMap::with_hasher(state.clone()),
             gathers: HashMap::with_hasher(state.clone()),
@@ -226,6 +250,9 @@ impl Shard {
             applied: None,
             sink: Reply::new(Version::Resp2),
             background: background::Background::default(),
+            watch: timing::Stopwatch::default(),
+            slow_log: slow_log::SlowLog::default(),
+            latency: latency::Events::default(),
             shared,
         };
         shard.apply_config();
@@ -241,6 +268,7 @@ impl Shard {
             query_buffer_max: self.config.client_query_buffer_limit as usize,
             ..Limits::default()
         };
+        self.configure_timing();
         let tracking = tracking_of(&self.config);
         self.keyspace.set_tracking(tracking);
         self.scratch.set_tracking(tracking);
@@ -275,8 +303,12 @@ impl Shard {
     pub fn work(&mut self, shell: &mut dyn Shell) {
         loop {
             self.run_ready(shell);
+            self.stop_watch();
             self.drain_mailbox(shell);
+            // What expired or was flushed without a command of its own.
+            self.serve_waiters();
             self.drain_own_messages(shell);
+            self.stop_watch();
             if self.ready.is_empty() {
                 break;
             }
@@ -322,6 +354,8 @@ impl Shard {
         }
         self.drain_own_messages(shell);
         self.send_news();
+        // Commands of the upstream's stream run outside of `work`.
+        self.stop_watch();
         self.publish();
         self.flush_messages(shell);
         self.flush_outputs(shell);
@@ -474,6 +508,11 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
         hash_limits: crate::value::hash::HashLimits {
             entries_max: config.hash_max_listpack_entries as usize,
             value_len_max: config.hash_max_listpack_value as usize,
+        },
+        list_limits: crate::value::list::ListLimits {
+            node_size: config.list_max_listpack_size,
+            compress_depth: config.list_compress_depth,
+            plain_len_min: shared.list_plain_len_min.load(Ordering::Relaxed),
         },
         stream_limits: crate::value::stream::StreamLimits {
             node_bytes_max: config.stream_node_max_bytes as usize,

@@ -40,8 +40,9 @@ impl Shard {
 
     #[cold]
     fn show_line(&mut self, line: Message) {
-        let listeners = self.data.pubsub.directory.listeners(Space::Monitor, b"");
-        for (shard, _) in listeners.to_vec() {
+        let directory = &self.data.pubsub.directory;
+        let listeners = directory.listeners(Space::Monitor, b"").to_vec();
+        for (shard, _) in listeners {
             if shard as usize == self.id {
                 self.deliver(&line, true, &[]);
                 continue;

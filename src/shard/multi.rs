@@ -56,6 +56,11 @@ impl Shard {
         self.forget_watches(watched);
     }
 
+    pub(super) fn unwatch_command(&mut self, client: &mut Client) {
+        self.unwatch(client);
+        self.answer(client, Reply::ok);
+    }
+
     pub(super) fn exec(&mut self, shell: &mut dyn Shell, client: &mut Client, args: Args<'_>) {
         let ran = self.exec_now(shell, client);
         if ran && let Some(command) = client.shown_command {
@@ -170,6 +175,7 @@ impl Shard {
             self.send_news();
         }
         self.effects.end_unit();
+        self.serve_waiters();
         reply.set_version(client.reply.version());
         client.reply = reply;
         if client.reply_mode != ReplyMode::On {
@@ -212,10 +218,12 @@ impl Shard {
                     reply.error(&error.to_string());
                     return false;
                 }
+                let timed = self.start_timing(request.command, request.args(), None);
                 let part = self.run_part(request);
                 let mut effects = std::mem::take(&mut self.effects);
                 let wrote = self.merge_parts(request, vec![part], reply, &mut effects);
                 self.effects = effects;
+                self.stop_timing(timed, request.command, request.args(), 0);
                 wrote
             }
             _ => {
@@ -274,12 +282,15 @@ impl Shard {
             raw: request.raw(),
             held: None,
         };
+        let timed = self.start_timing(request.command, request.args(), request.raw());
         self.catching(client, reply, |shard, client| {
             match op.waits_for_answers() {
                 true => shard.run_session(shell, client, op, parsed),
                 false => shard.session_now(client, op, parsed),
             }
         });
+        self.stop_timing(timed, request.command, request.args(), 0);
+        self.claim_slow_once_answered(client);
         if self.stats.total_error_replies > errors {
             self.stats.commands[number].failed += 1;
         }

@@ -73,15 +73,13 @@ impl Shard {
             Item::PartDone { tx, part } => self.receive_part(tx, part, shell),
             Item::Watch { conn, db, key } => {
                 let token = self.watch_here(db, &key);
-                self.post(
-                    from,
-                    Item::Watching {
-                        conn,
-                        db,
-                        key,
-                        token,
-                    },
-                );
+                let watching = Item::Watching {
+                    conn,
+                    db,
+                    key,
+                    token,
+                };
+                self.post(from, watching);
             }
             Item::Watching {
                 conn,
@@ -91,6 +89,7 @@ impl Shard {
             } => {
                 self.receive_watching(conn, db, key, token, shell);
             }
+            Item::Blocking(message) => self.receive_blocking(envelope, message, shell),
             Item::Unwatch { db, key } => self.data.watched.remove(db, &key),
             Item::Apply(item) => self.receive_apply(envelope, &item),
             Item::Applied { upto } => {
@@ -116,6 +115,7 @@ impl Shard {
                 self.receive_question(from, token, *question, shell);
             }
             Item::Answer { token, answer } => self.receive_answer(token, *answer, shell),
+            Item::Slow { conn, entries } => self.receive_slow(conn, *entries),
             Item::Listen {
                 conn,
                 space,
@@ -269,7 +269,7 @@ impl Shard {
     }
 
     /// Takes the entries out of the keyspace, or copies those that are only read.
-    fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
+    pub(super) fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
         self.prefetch_keys(keys.iter().map(|key| (key.db, &*key.key)));
         let mut entries = Vec::with_capacity(keys.len());
         for key in keys {
@@ -306,6 +306,7 @@ impl Shard {
     fn unlock_for(&mut self, tx: TxId, shell: &mut dyn Shell) {
         self.claims.remove(&tx);
         self.locks.release(tx);
+        self.waiter_released(tx);
         self.unlock(shell);
     }
 
@@ -417,7 +418,9 @@ impl Shard {
         let done = self.execute_in_unit(&mut sink, command, db, true, origin, args, None);
         self.effects.end_unit();
         self.sink = sink;
+        self.claim_slow_of(self.id, None);
         self.send_news();
+        self.serve_waiters();
         !done.failed
     }
 }

@@ -4,12 +4,14 @@ use crate::command::Command;
 use crate::protocol::{Args, Span};
 
 use super::Shard;
+use super::blocking::Block;
 use super::message::{Envelope, RunItem, append_request};
 use super::shell::Shell;
 
 /// What waits: a client's command, or one of the upstream's stream.
 pub(super) enum Waiting {
     Run(RunItem),
+    Block(Box<Block>),
     Apply {
         number: u64,
         db: usize,
@@ -29,6 +31,7 @@ impl Parked {
     fn args(&self) -> Args<'_> {
         match &self.item {
             Waiting::Run(item) => item.args(&self.data, &self.spans),
+            Waiting::Block(block) => block.request.args(),
             Waiting::Apply { .. } => Args::new(&self.data, &self.spans),
         }
     }
@@ -36,6 +39,7 @@ impl Parked {
     fn command(&self) -> &'static Command {
         match &self.item {
             Waiting::Run(item) => item.command,
+            Waiting::Block(block) => block.request.command,
             Waiting::Apply { command, .. } => command,
         }
     }
@@ -43,6 +47,7 @@ impl Parked {
     fn db(&self) -> usize {
         match &self.item {
             Waiting::Run(item) => item.db as usize,
+            Waiting::Block(block) => block.request.db,
             Waiting::Apply { db, .. } => *db,
         }
     }
@@ -62,6 +67,8 @@ impl Parked {
     fn precedes(&self, other: &Parked) -> bool {
         match &other.item {
             Waiting::Run(item) => self.is_of_run(other.from, item),
+            // Its client sends nothing else meanwhile.
+            Waiting::Block(_) => false,
             Waiting::Apply { .. } => self.is_apply(),
         }
     }
@@ -143,6 +150,24 @@ impl Shard {
         });
     }
 
+    /// Puts a command aside that may wait.
+    pub(super) fn park_block(&mut self, from: usize, block: Block) {
+        self.parked.push_back(Parked {
+            from,
+            item: Waiting::Block(Box::new(block)),
+            data: Vec::new(),
+            spans: Vec::new(),
+        });
+    }
+
+    /// Forgets such a command, if it is still there.
+    pub(super) fn forget_parked_block(&mut self, from: usize, token: u64) {
+        self.parked.retain(|parked| match &parked.item {
+            Waiting::Block(block) => parked.from != from || block.token != token,
+            _ => true,
+        });
+    }
+
     /// Puts a command of the upstream's stream aside.
     pub(super) fn park_apply(
         &mut self,
@@ -170,6 +195,7 @@ impl Shard {
     /// After a release: runs, in order of arrival, what no held lock stops, then grants the claims
     /// that have waited. Commands that came before go first, so neither starves the other.
     pub(super) fn unlock(&mut self, shell: &mut dyn Shell) {
+        self.serve_waiters();
         for parked in std::mem::take(&mut self.parked) {
             if self.keyspace.snapshot_active() {
                 self.hold_large_of(parked.command(), parked.db(), parked.args());
@@ -182,8 +208,9 @@ impl Shard {
                 self.parked.push_back(parked);
                 continue;
             }
-            match &parked.item {
-                Waiting::Run(item) => {
+            match parked.item {
+                Waiting::Block(block) => self.run_block(parked.from, *block),
+                Waiting::Run(ref item) => {
                     self.run_item(parked.from, item, parked.args(), item.raw(&parked.data));
                 }
                 Waiting::Apply {
@@ -191,8 +218,8 @@ impl Shard {
                     db,
                     command,
                 } => {
-                    self.apply(command, *db, parked.args());
-                    self.applied = Some((parked.from as u32, *number));
+                    self.apply(command, db, parked.args());
+                    self.applied = Some((parked.from as u32, number));
                 }
             }
         }

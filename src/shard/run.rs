@@ -314,6 +314,7 @@ impl Shard {
             args,
             raw,
         );
+        self.claim_slow_of(from, Some(item.conn));
         let overrun = reply.overrun();
         let mut data = reply.take();
         let len = data.len() - at;
@@ -380,6 +381,7 @@ impl Shard {
         self.effects.begin_unit();
         let done = self.execute_in_unit(reply, command, db, no_touch, origin, args, raw);
         self.effects.end_unit();
+        self.serve_waiters();
         done
     }
 
@@ -421,6 +423,7 @@ impl Shard {
             )
         };
         let mark = reply.len();
+        let timed = self.start_timing(command, args, raw);
         let env = Env {
             keyspace: &mut self.keyspace,
             reply,
@@ -431,10 +434,11 @@ impl Shard {
             origin,
             shard: (self.id as u32, self.shared.shards as u32),
             no_touch,
-            may_wait: false,
+            may_wait: self.may_wait,
         };
         let done = run_command(handler, env, args, raw);
         self.count(command, &done, &reply.bytes()[mark..]);
+        self.stop_timing(timed, command, args, reply.len() - mark);
         done
     }
 
@@ -446,6 +450,10 @@ impl Shard {
         done: &crate::command::Ran,
         reply: &[u8],
     ) {
+        if done.wait.is_some() {
+            // Counted when its wait ends.
+            return;
+        }
         self.stats.total_commands += 1;
         let stats = &mut self.stats.commands[command.number()];
         stats.calls += 1;

@@ -11,7 +11,9 @@ use super::dispatch::Parsed;
 use super::gather::{Answer, Question, ShardFigures};
 use super::locks::TxId;
 use super::message::Item;
+use super::observe::{Observed, Report};
 use super::shell::{ConnId, Shell};
+use super::slow_log::SlowEntry;
 use super::{Event, Shard};
 
 /// A question whose answers are being collected.
@@ -24,6 +26,9 @@ pub(super) struct Gather {
     lines: Vec<(u64, String)>,
     count: u64,
     figures: Vec<ShardFigures>,
+    observed: Observed,
+    /// The slow log's entry of the command that asks, if it took long.
+    slow: Vec<SlowEntry>,
     /// Why it did not come about.
     failure: Option<String>,
 }
@@ -39,6 +44,8 @@ pub(super) enum Purpose {
     Flag,
     /// INFO with these sections.
     Info(Vec<String>),
+    /// SLOWLOG and LATENCY.
+    Report(Report),
     /// OK when all have acted.
     Ok,
     /// CONFIG REWRITE.
@@ -58,7 +65,10 @@ impl Shard {
         self.stats.total_commands += 1;
         self.stats.commands[number].calls += 1;
         let errors = self.stats.total_error_replies;
+        let timed = self.start_timing(parsed.command, parsed.args, parsed.raw);
         self.run_session(shell, client, op, parsed);
+        self.stop_timing(timed, parsed.command, parsed.args, 0);
+        self.claim_slow_once_answered(client);
         // EXEC is shown after its commands, when they have run.
         if op != SessionOp::Exec {
             self.show(client, parsed.command, client.db, parsed.args);
@@ -87,6 +97,7 @@ impl Shard {
             | SessionOp::Psync
             | SessionOp::Sync
             | SessionOp::ReplConf
+            | SessionOp::DebugChangeReplId
             | SessionOp::Wait => self.hand_up(client, op, parsed),
             SessionOp::ClientList => self.client_list(client, args),
             SessionOp::ClientKill => self.client_kill(client, args),
@@ -99,6 +110,7 @@ impl Shard {
                 let sections = info_sections(args);
                 self.ask(client, Purpose::Info(sections), &Question::Stats);
             }
+            SessionOp::Observe(what) => self.observe(client, what, args),
             SessionOp::ConfigResetStat => self.ask(client, Purpose::Ok, &Question::ResetStats),
             SessionOp::ConfigSet => self.config_set(client, args),
             SessionOp::Monitor => self.monitor(client),
@@ -139,10 +151,7 @@ impl Shard {
             SessionOp::Unsubscribe(space) => self.unsubscribe(client, space, args, true),
             SessionOp::Multi => self.multi(client),
             SessionOp::Discard => self.discard(client),
-            SessionOp::Unwatch => {
-                self.unwatch(client);
-                self.answer(client, Reply::ok);
-            }
+            SessionOp::Unwatch => self.unwatch_command(client),
             SessionOp::Time
             | SessionOp::Role
             | SessionOp::LastSave
@@ -157,6 +166,10 @@ impl Shard {
             | SessionOp::CommandList
             | SessionOp::CommandHelp => self.introspection_command(client, op, args),
             SessionOp::DebugSetActiveExpire
+            | SessionOp::DebugQuicklistPackedThreshold
+            | SessionOp::DebugLog
+            | SessionOp::DebugProtocol
+            | SessionOp::DebugStringmatchTest
             | SessionOp::DebugJmap
             | SessionOp::DebugError
             | SessionOp::DebugPanic
@@ -186,6 +199,20 @@ impl Shard {
             op,
             request,
         });
+    }
+
+    /// As [`Shard::claim_slow`], once a client that asked something has its answers: SLOWLOG GET
+    /// does not show itself, nor does SLOWLOG RESET forget itself.
+    pub(super) fn claim_slow_once_answered(&mut self, client: &Client) {
+        match client.waiting {
+            Waiting::Gather(token) => {
+                let slow = std::mem::take(&mut self.slow_log.unclaimed);
+                if let Some(gather) = self.gathers.get_mut(&token) {
+                    gather.slow = slow;
+                }
+            }
+            _ => self.claim_slow(client),
+        }
     }
 
     /// Asks every shard, this one included; the client waits for the answers.
@@ -219,6 +246,8 @@ impl Shard {
             count: 0,
             figures: Vec::new(),
             failure: None,
+            observed: Observed::default(),
+            slow: Vec::new(),
         };
         self.gathers.insert(token, gather);
         client.waiting = Waiting::Gather(token);
@@ -234,6 +263,7 @@ impl Shard {
             Answer::Done => {}
             Answer::Lines(lines) => gather.lines.extend(lines),
             Answer::Count(count) => gather.count += count,
+            Answer::Observed(observed) => gather.observed.merge(*observed),
             Answer::Stats(figures) => gather.figures.push(*figures),
             Answer::Rewritten(result) => gather.failure = result.err(),
         }
@@ -241,13 +271,15 @@ impl Shard {
         if gather.missing > 0 {
             return;
         }
-        let gather = self.gathers.remove(&token).expect("it was just here");
+        let mut gather = self.gathers.remove(&token).expect("it was just here");
         let Some(mut client) = self.take_client(gather.conn) else {
             if let Some(id) = gather.exec {
                 self.answered_in_exec(shell, id);
             }
             return;
         };
+        let slow = std::mem::take(&mut gather.slow);
+        self.keep_slow(slow, &client.peer, &client.name);
         if let Some(id) = gather.exec {
             self.conclude_in_exec(&mut client, id, gather);
             self.put_client(shell, client);
@@ -263,6 +295,7 @@ impl Shard {
     /// All have answered: the reply.
     pub(super) fn conclude(&mut self, client: &mut Client, mut gather: Gather) {
         match gather.purpose {
+            Purpose::Report(report) => self.show_report(client, &report, gather.observed),
             Purpose::Ok => self.answer(client, Reply::ok),
             Purpose::Rewritten => self.answer(client, |reply| match gather.failure {
                 None => reply.ok(),
@@ -301,6 +334,7 @@ impl Shard {
             Question::ClientUnblock { id, error } => {
                 Answer::Count(u64::from(self.unblock_client(id, error)))
             }
+            Question::Observe(wanted) => Answer::Observed(Box::new(self.observed(&wanted, shell))),
             Question::Stats => Answer::Stats(Box::new(self.figures(shell))),
             Question::ResetStats => {
                 self.reset_stats();

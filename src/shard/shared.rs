@@ -1,7 +1,7 @@
 //! What the shards of one process share: mailboxes, the configuration, and a few counters.
 //! Nothing here is touched per command; mailboxes and the log are touched once a tick.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, RwLock};
 
 use super::locks::TxId;
@@ -114,6 +114,27 @@ impl SharedConfig {
 /// Reads the allocated, resident and peak resident bytes.
 pub type MemoryProbe = fn() -> (u64, u64, u64);
 
+/// What the allocator holds, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allocated {
+    /// Handed out.
+    pub allocated: u64,
+    /// In pages of which some part is handed out.
+    pub active: u64,
+    /// In pages that are in memory.
+    pub resident: u64,
+}
+
+/// The allocator, as far as MEMORY asks of it.
+#[derive(Clone, Debug)]
+pub struct Allocator {
+    pub figures: fn() -> Allocated,
+    /// Its own report, for people.
+    pub report: fn() -> String,
+    /// Gives pages that are not in use back to the system.
+    pub purge: fn(),
+}
+
 /// What a pause holds back. While there is any, nothing expires, and replicas get no heartbeat:
 /// the stream stands still.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -165,6 +186,8 @@ pub struct Shared {
     pub shutdown: AtomicBool,
     /// DEBUG SET-ACTIVE-EXPIRE.
     pub active_expire: AtomicBool,
+    /// DEBUG QUICKLIST-PACKED-THRESHOLD, bytes; 0: as the nodes' limit says.
+    pub list_plain_len_min: AtomicUsize,
     /// CLIENT PAUSE: end in milliseconds of wall clock, 0 if none; and whether only writes pause.
     pub pause_until_ms: AtomicU64,
     pub pause_writes_only: AtomicBool,
@@ -176,6 +199,8 @@ pub struct Shared {
     pub stopping: AtomicBool,
     /// Memory, by shard.
     pub memory: Vec<Usage>,
+    /// Number of the slow log's next entry.
+    pub next_slow: AtomicU64,
     /// Names, pid and the like, for INFO.
     pub process: Process,
 }
@@ -203,6 +228,10 @@ pub struct Process {
     pub base_memory: i64,
     /// Memory of the machine, bytes.
     pub total_memory_bytes: u64,
+    pub allocator: Option<Allocator>,
+    /// Reads the monotonic clock, nanoseconds, for the times of commands. Without it time stands
+    /// still within a tick.
+    pub clock: Option<fn() -> u64>,
     /// Seconds of CPU used: (system, user).
     pub cpu: Option<fn() -> (f64, f64)>,
 }
@@ -225,9 +254,11 @@ impl Shared {
             stale: AtomicBool::new(false),
             shutdown: AtomicBool::new(false),
             active_expire: AtomicBool::new(true),
+            list_plain_len_min: AtomicUsize::new(0),
             pause_until_ms: AtomicU64::new(0),
             pause_writes_only: AtomicBool::new(false),
             event_listeners: AtomicU32::new(0),
+            next_slow: AtomicU64::new(0),
             memory: (0..shards).map(|_| Usage::default()).collect(),
             stop_asked: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -272,6 +303,12 @@ impl Shared {
     /// A new transaction number, larger than all before it.
     pub fn next_tx(&self) -> TxId {
         self.next_tx.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// As many new transaction numbers as there are shards: the first.
+    pub fn next_tx_per_shard(&self) -> TxId {
+        self.next_tx
+            .fetch_add(self.shards as TxId, Ordering::Relaxed)
     }
 
     /// A new CLIENT ID.

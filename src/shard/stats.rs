@@ -2,12 +2,14 @@
 
 use crate::command::table;
 
+use super::histogram::Histogram;
+
 /// Calls of one command.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CommandStats {
     pub calls: u64,
-    /// Microseconds; measured per tick and shared out, so that no clock is read per command.
-    pub usec: u64,
+    /// Nanoseconds that all calls took together.
+    pub nanos: u64,
     /// Refused before it ran (arity, auth, read-only …).
     pub rejected: u64,
     /// Ran and replied with an error.
@@ -21,12 +23,16 @@ pub struct KeyspaceLine {
     pub keys: u64,
     pub expires: u64,
     pub avg_ttl_ms: u64,
+    /// The hash table, without the entries.
+    pub table_bytes: u64,
 }
 
 /// Counters of one shard.
 #[derive(Clone, Debug)]
 pub struct ShardStats {
     pub commands: Vec<CommandStats>,
+    /// How long the calls of each command took; made when it is first called.
+    pub histograms: Vec<Option<Box<Histogram>>>,
     /// Errors by their code word.
     pub errors: Vec<(String, u64)>,
     pub total_connections: u64,
@@ -54,6 +60,7 @@ impl Default for ShardStats {
     fn default() -> Self {
         ShardStats {
             commands: vec![CommandStats::default(); table::count_with_subcommands()],
+            histograms: vec![None; table::count_with_subcommands()],
             errors: Vec::new(),
             total_connections: 0,
             rejected_connections: 0,
@@ -93,9 +100,14 @@ impl ShardStats {
     pub fn add(&mut self, other: &ShardStats) {
         for (mine, theirs) in self.commands.iter_mut().zip(&other.commands) {
             mine.calls += theirs.calls;
-            mine.usec += theirs.usec;
+            mine.nanos += theirs.nanos;
             mine.rejected += theirs.rejected;
             mine.failed += theirs.failed;
+        }
+        for (mine, theirs) in self.histograms.iter_mut().zip(&other.histograms) {
+            if let Some(theirs) = theirs {
+                mine.get_or_insert_default().add(theirs);
+            }
         }
         for (code, count) in &other.errors {
             match self.errors.iter_mut().find(|(name, _)| name == code) {

@@ -156,7 +156,21 @@ impl World {
         Self::with(shards, directives, "")
     }
 
+    /// A world whose commands are timed by a clock.
+    pub fn with_clock(shards: usize, clock: fn() -> u64) -> Self {
+        Self::with_process(shards, &[], "", Some(clock))
+    }
+
     fn with(shards: usize, directives: &[(&str, &str)], config_file: &str) -> Self {
+        Self::with_process(shards, directives, config_file, None)
+    }
+
+    fn with_process(
+        shards: usize,
+        directives: &[(&str, &str)],
+        config_file: &str,
+        clock: Option<fn() -> u64>,
+    ) -> Self {
         let mut config = Config::default();
         let words: Vec<&[u8]> = (directives.iter())
             .flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()])
@@ -174,6 +188,7 @@ impl World {
             io: "epoll",
             started_unix_ms: START_UNIX_MS,
             seed: [1, 2, 3, 4],
+            clock,
             ..Process::default()
         };
         let shared = Arc::new(Shared::new(config, shards, stream.clone(), process));

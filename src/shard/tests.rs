@@ -324,7 +324,8 @@ fn a_clients_line_has_redis_fields_in_redis_order() {
         .collect();
     let want = "id addr laddr fd name age idle flags db sub psub ssub multi watch qbuf qbuf-free \
         argv-mem \
-        multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver";
+        multi-mem rbs rbp obl oll omem tot-mem events cmd user redir resp lib-name lib-ver \
+        tot-net-in tot-net-out tot-cmds";
     assert_eq!(names.join(" "), want);
     for field in [
         " addr=127.0.0.1:50000 laddr=127.0.0.1:6379 ",

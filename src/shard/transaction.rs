@@ -14,6 +14,8 @@
 //! fetched command by command, and commands that run everywhere send their parts out under the
 //! lock.
 
+mod whole;
+
 use crate::command::notify::Notification;
 use crate::command::pubsub::{Lent, Message};
 use crate::command::table::{self, Keys, Run as Runs};
@@ -21,6 +23,7 @@ use crate::command::{Effects, Env, Outcome, Part, run as run_command};
 use crate::keyspace::Entry;
 use crate::protocol::{Args, Reply};
 
+use super::blocking::{Blocking, may_wait};
 use super::client::{Client, Waiting};
 use super::locks::{Mode, TxId};
 use super::message::{ClaimRequest, Item, OwnedRequest, Release};
@@ -29,6 +32,7 @@ use super::share::{
     KEYS_SEARCHED_MAX, KeyPlaces, Share, asks, for_each_key, name_channels, share_of, whole_mode,
 };
 use super::shell::{ConnId, Shell};
+use super::timing::Timed;
 use super::{Event, Shard};
 
 /// What a transaction is for.
@@ -49,11 +53,13 @@ pub enum Kind {
 /// A transaction under way.
 pub struct Tx {
     /// The client that waits, if any.
-    client: Option<ConnId>,
+    pub(super) client: Option<ConnId>,
+    /// Of a command that may wait.
+    pub(super) blocking: Option<Blocking>,
     /// The name that the layer above knows it by: its id changes if it has to begin anew.
     token: u64,
     pub kind: Kind,
-    shares: Vec<Share>,
+    pub(super) shares: Vec<Share>,
     whole: Option<Mode>,
     /// It runs command by command, and waits for other shards in between.
     stepped: bool,
@@ -62,9 +68,9 @@ pub struct Tx {
     dirty: bool,
     /// One of its commands closes the connection.
     closes: bool,
-    requests: Vec<OwnedRequest>,
+    pub(super) requests: Vec<OwnedRequest>,
     next: usize,
-    reply: Reply,
+    pub(super) reply: Reply,
     /// End of each command's reply within `reply`.
     ends: Vec<usize>,
     parts: Vec<Part>,
@@ -76,6 +82,8 @@ pub struct Tx {
     /// What its commands noted of keys: told by the keys' owners, in the order of each key.
     events: Vec<Notification>,
     now_ms: u64,
+    /// When the parts of the command under way were asked for, monotonic nanoseconds.
+    asked_ns: u64,
     no_touch: bool,
     /// Effects of a transaction that lasts several ticks: whole shards are locked, so nothing
     /// comes between, and they are published in one piece at the end.
@@ -90,6 +98,7 @@ impl Tx {
         };
         Tx {
             client: None,
+            blocking: None,
             token: 0,
             kind,
             shares: Vec::new(),
@@ -109,6 +118,7 @@ impl Tx {
             said: Vec::new(),
             events: Vec::new(),
             now_ms: 0,
+            asked_ns: 0,
             no_touch: false,
             effects: Effects::default(),
         }
@@ -135,6 +145,14 @@ impl Shard {
                     .watched
                     .push((db, key, token));
             }
+        }
+        if may_wait(&tx.requests, kind) {
+            // Its numbers are older than its claim, and so than whoever queues behind that.
+            tx.blocking = Some(Blocking {
+                token: None,
+                order: self.shared.next_tx_per_shard(),
+                wait: None,
+            });
         }
         self.fill_shares(&mut tx);
         let id = self.claim_all(shell, tx);
@@ -213,6 +231,19 @@ impl Shard {
         for share in &mut tx.shares {
             share.granted = false;
             share.refused = false;
+        }
+        self.claim_missing(id, &tx);
+        let nothing = tx.shares.is_empty();
+        self.txs.insert(id, tx);
+        if nothing {
+            self.advance(shell, id);
+        }
+        id
+    }
+
+    /// Asks the shards that have not granted theirs.
+    fn claim_missing(&mut self, id: TxId, tx: &Tx) {
+        for share in tx.shares.iter().filter(|share| !share.granted) {
             let watched = share.watched.clone();
             let channels = share.channels.clone();
             let now_ms = tx.now_ms;
@@ -232,12 +263,49 @@ impl Shard {
             });
             self.post(share.shard, Item::Claim { tx: id, claim });
         }
-        let nothing = tx.shares.is_empty();
+    }
+
+    /// Runs the command of a waiter again. One shard has locked its part already.
+    pub(super) fn begin_woken(
+        &mut self,
+        shell: &mut dyn Shell,
+        (token, conn): (u64, ConnId),
+        request: OwnedRequest,
+        (from, id, grant): (usize, TxId, super::message::Grant),
+    ) {
+        let client = self.client(conn);
+        let client = client.expect("one that is gone waits no more");
+        let (version, no_touch) = (client.reply.version(), client.no_touch);
+        let limit = self.reply_bytes_max(client);
+        let mut tx = Tx::new(Kind::Command, vec![request], Reply::new(version));
+        tx.client = Some(conn);
+        tx.reply.set_limit(limit);
+        tx.no_touch = no_touch;
+        tx.blocking = Some(Blocking {
+            token: Some(token),
+            order: self.order_of_waiter(token).unwrap_or(id),
+            wait: None,
+        });
+        tx.now_ms = self.now.unix_ms;
+        self.stats.transactions += 1;
+        if let Some(client) = self.client_mut(conn) {
+            client.waiting = Waiting::Transaction(id);
+        }
+        self.fill_shares(&mut tx);
+        for share in tx.shares.iter_mut().filter(|share| share.shard == from) {
+            share.granted = true;
+        }
+        tx.missing = tx.shares.iter().filter(|share| !share.granted).count();
+        if let Some(share) = tx.shares.iter_mut().find(|share| share.granted) {
+            share.entries = grant.entries;
+            share.copied = grant.copied;
+        }
+        self.claim_missing(id, &tx);
+        let ready = tx.missing == 0;
         self.txs.insert(id, tx);
-        if nothing {
+        if ready {
             self.advance(shell, id);
         }
-        id
     }
 
     pub(super) fn receive_grant(
@@ -487,6 +555,7 @@ impl Shard {
             return;
         }
         let mark = tx.reply.len();
+        let timed = self.start_timing(request.command, request.args(), request.raw());
         let env = Env {
             keyspace: &mut self.scratch,
             reply: &mut tx.reply,
@@ -497,14 +566,20 @@ impl Shard {
             origin,
             shard: (self.id as u32, self.shared.shards as u32),
             no_touch: tx.no_touch,
-            may_wait: false,
+            may_wait: tx.blocking.is_some(),
         };
         env.state.pubsub.lent = Some(std::mem::take(&mut tx.receivers));
-        let done = run_command(handler, env, request.args(), request.raw());
+        let mut done = run_command(handler, env, request.args(), request.raw());
         let pubsub = &mut self.data.pubsub;
         tx.receivers = pubsub.lent.take().unwrap_or_default();
         tx.said.append(&mut pubsub.outgoing);
         self.count(request.command, &done, &tx.reply.bytes()[mark..]);
+        if let Some(blocking) = &mut tx.blocking {
+            blocking.wait = done.wait.take();
+        }
+        let reply_bytes = tx.reply.len() - mark;
+        self.stop_timing(timed, request.command, request.args(), reply_bytes);
+        self.claim_slow_of(self.id, tx.client);
         if done.wrote()
             && let Some(conn) = tx.client
         {
@@ -553,204 +628,9 @@ impl Shard {
         self.step_whole(shell, id, tx);
     }
 
-    /// One command at a time. Where it has keys, whole shards are locked: it fetches what it needs.
-    fn step_whole(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
-        while tx.next < tx.requests.len() {
-            let request = &tx.requests[tx.next];
-            match request.command.run {
-                Runs::Everywhere { check, .. } => {
-                    if let Err(error) = check(&self.data.settings, request.args()) {
-                        tx.reply.error(&error.to_string());
-                        tx.ends.push(tx.reply.len());
-                        tx.next += 1;
-                        continue;
-                    }
-                    let request = request.clone();
-                    tx.parts.clear();
-                    tx.missing = self.shared.shards;
-                    for shard in 0..self.shared.shards {
-                        let request = Box::new(request.clone());
-                        self.post(shard, Item::Part { tx: id, request });
-                    }
-                    self.txs.insert(id, tx);
-                    return;
-                }
-                Runs::Data(_) if request.command.walks() => {
-                    let shard = table::cursor_shard(request.args(), self.shared.shards);
-                    let request = Box::new(request.clone());
-                    tx.parts.clear();
-                    tx.missing = 1;
-                    self.post(shard, Item::Part { tx: id, request });
-                    self.txs.insert(id, tx);
-                    return;
-                }
-                Runs::Data(_) => {
-                    if self.fetch_for(id, &mut tx) {
-                        self.txs.insert(id, tx);
-                        return;
-                    }
-                    self.run_whole_data(shell, id, &mut tx);
-                }
-                _ => {
-                    let next = tx.next;
-                    if self.run_session_request(shell, id, &mut tx, next) {
-                        self.txs.insert(id, tx);
-                        return;
-                    }
-                    tx.next += 1;
-                }
-            }
-        }
-        tx.effects.end_unit();
-        if let Some(sealed) = tx.effects.seal() {
-            self.effects.absorb(&sealed);
-        }
-        self.finish(shell, id, tx);
-    }
-
-    /// Asks for the entries of the next command; false if it names no key.
-    fn fetch_for(&mut self, id: TxId, tx: &mut Tx) -> bool {
-        tx.shares.iter_mut().for_each(|share| share.keys.clear());
-        let request = &tx.requests[tx.next];
-        let mut places = self.key_places(std::slice::from_ref(request));
-        for_each_key(request, self.data.settings.databases, |db, key| {
-            let share = share_of(&mut tx.shares, self.shared.owner(key));
-            places.add(share, db, key, Mode::Exclusive);
-        });
-        tx.missing = 0;
-        for share in tx.shares.iter().filter(|share| !share.keys.is_empty()) {
-            tx.missing += 1;
-            self.post(
-                share.shard,
-                Item::Fetch {
-                    tx: id,
-                    keys: share.keys.clone(),
-                },
-            );
-        }
-        tx.missing > 0
-    }
-
-    pub(super) fn receive_fetched(
-        &mut self,
-        from: usize,
-        id: TxId,
-        entries: Vec<Option<Entry>>,
-        shell: &mut dyn Shell,
-    ) {
-        let mut tx = self
-            .txs
-            .remove(&id)
-            .expect("a home keeps a transaction until it ends");
-        let share = tx
-            .shares
-            .iter_mut()
-            .find(|s| s.shard == from)
-            .expect("it was asked");
-        share.entries = entries;
-        tx.missing -= 1;
-        if tx.missing > 0 {
-            self.txs.insert(id, tx);
-            return;
-        }
-        self.run_whole_data(shell, id, &mut tx);
-        self.step_whole(shell, id, tx);
-    }
-
-    fn run_whole_data(&mut self, shell: &mut dyn Shell, id: TxId, tx: &mut Tx) {
-        self.data.watched.start_recording();
-        self.borrow_entries(tx);
-        std::mem::swap(&mut self.effects, &mut tx.effects);
-        self.run_request(shell, id, tx, tx.next);
-        std::mem::swap(&mut self.effects, &mut tx.effects);
-        self.return_entries(tx);
-        tx.events.append(&mut self.data.notifications);
-        let touched = self.data.watched.stop_recording();
-        for share in tx.shares.iter_mut().filter(|share| !share.keys.is_empty()) {
-            let mut release = Release::default();
-            for (key, entry) in share.keys.iter().zip(share.entries.drain(..)) {
-                release.entries.extend(entry.map(|entry| (key.db, entry)));
-            }
-            let mine = touched
-                .iter()
-                .filter(|(_, key)| self.shared.owner(key) == share.shard);
-            release.touched.extend(mine.cloned());
-            share.keys.clear();
-            let item = Item::Return {
-                tx: id,
-                release: Box::new(release),
-            };
-            self.post(share.shard, item);
-        }
-        tx.next += 1;
-    }
-
-    pub(super) fn receive_part(&mut self, id: TxId, part: Part, shell: &mut dyn Shell) {
-        let tx = self
-            .txs
-            .get_mut(&id)
-            .expect("a home keeps a transaction until it ends");
-        tx.parts.push(part);
-        tx.missing -= 1;
-        if tx.missing > 0 {
-            return;
-        }
-        let mut tx = self.txs.remove(&id).expect("it was just here");
-        let parts = std::mem::take(&mut tx.parts);
-        let request = &tx.requests[tx.next];
-        let wrote = self.merge_parts(request, parts, &mut tx.reply, &mut tx.effects);
-        if wrote && let Some(conn) = tx.client {
-            self.note_local_write(conn);
-        }
-        tx.ends.push(tx.reply.len());
-        tx.next += 1;
-        self.step_whole(shell, id, tx);
-    }
-
-    /// Makes the reply of a command that ran everywhere, and its effect, in the unit that the
-    /// caller has opened. Whether it wrote.
-    pub(super) fn merge_parts(
-        &mut self,
-        request: &OwnedRequest,
-        parts: Vec<Part>,
-        reply: &mut Reply,
-        effects: &mut Effects,
-    ) -> bool {
-        let mark = reply.len();
-        if let [Part::Replied(bytes)] = parts.as_slice() {
-            reply.raw(bytes);
-            let done = crate::command::Ran {
-                failed: bytes.starts_with(b"-"),
-                ..crate::command::Ran::default()
-            };
-            self.count(request.command, &done, &reply.bytes()[mark..]);
-            return false;
-        }
-        let Runs::Everywhere { merge, .. } = request.command.run else {
-            unreachable!("only such commands have parts")
-        };
-        let outcome: Outcome = merge(parts, request.args(), reply);
-        let failed = outcome.is_err();
-        if let Err(error) = outcome {
-            reply.truncate(mark);
-            reply.error(&error.to_string());
-        }
-        let wrote = request.command.writes() && !failed;
-        if wrote {
-            let args: Vec<&[u8]> = request.args().iter().collect();
-            effects.request(request.db as u32, &args);
-        }
-        let done = crate::command::Ran {
-            dirty: u64::from(wrote),
-            failed,
-            ..crate::command::Ran::default()
-        };
-        self.count(request.command, &done, &reply.bytes()[mark..]);
-        wrote
-    }
-
     /// Releases the locks and answers the client. Replies leave after the publish of this tick.
     fn finish(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
+        let waits = self.settle_wait(&mut tx);
         self.data.pubsub.outgoing.append(&mut tx.said);
         // Messages reach the owners of their channels before these are unlocked.
         self.send_news();
@@ -764,6 +644,9 @@ impl Shard {
             self.events.push(Event::Done { tx: tx.token });
             return;
         };
+        if waits {
+            return;
+        }
         let Some(mut client) = self.take_client(conn) else {
             return;
         };

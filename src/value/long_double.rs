@@ -82,6 +82,39 @@ impl LongDouble {
         matches!(self.magnitude, Magnitude::Finite { .. })
     }
 
+    /// `factor` times the number, rounded as the processor does, then up to an integer; the
+    /// nearest `i64` if that is none. 0 for not a number.
+    pub fn times_ceil(self, factor: u32) -> i64 {
+        let product = match self.magnitude {
+            Magnitude::Finite { mantissa, exponent } => {
+                Magnitude::rounded(u128::from(mantissa) * u128::from(factor), exponent)
+            }
+            other => other,
+        };
+        let magnitude = match product {
+            Magnitude::Finite { mantissa, exponent } if exponent >= 0 => {
+                let shift = u32::try_from(exponent).unwrap_or(u32::MAX);
+                let wide = i128::from(mantissa);
+                match wide == 0 || shift < 64 {
+                    true => wide.checked_shl(shift).unwrap_or(0),
+                    false => i128::MAX,
+                }
+            }
+            Magnitude::Finite { mantissa, exponent } => {
+                let shift = u32::try_from(-exponent).unwrap_or(u32::MAX);
+                let whole = mantissa.checked_shr(shift).unwrap_or(0);
+                let exact = whole.checked_shl(shift) == Some(mantissa) || mantissa == 0;
+                // Up: away from zero for positive numbers only.
+                i128::from(whole) + i128::from(!exact && !self.negative)
+            }
+            Magnitude::Infinite => i128::MAX,
+            Magnitude::NotANumber => 0,
+        };
+        let signed = if self.negative { -magnitude } else { magnitude };
+        let nearest = signed.clamp(i64::MIN.into(), i64::MAX.into());
+        i64::try_from(nearest).unwrap_or(i64::MAX)
+    }
+
     /// Appends the text: `%.17Lf` without trailing zeros, never `-0`; `inf`, `-inf` or `nan`.
     /// At most 4,952 bytes.
     pub fn write(self, out: &mut Vec<u8>) {

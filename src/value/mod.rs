@@ -7,6 +7,7 @@ pub mod bits;
 pub mod codec;
 pub mod crc16;
 pub mod crc64;
+pub mod geohash;
 pub mod glob;
 pub mod hash;
 pub mod hyperloglog;

@@ -253,6 +253,22 @@ pub fn write_f64(out: &mut Vec<u8>, value: f64) {
     layout(out, digits.as_bytes(), exponent);
 }
 
+/// Formats a double as `fpconv` alone does: as [`write_f64`], but also integers with an exponent
+/// where they have many zeros. DEBUG DIGEST hashes scores in this form.
+pub fn format_fpconv(value: f64) -> String {
+    if !value.is_finite() || value == 0.0 {
+        return format_f64(value);
+    }
+    let mut out = Vec::with_capacity(32);
+    if value.is_sign_negative() {
+        out.push(b'-');
+    }
+    let (digits, exponent) = shortest_digits(value.abs());
+    layout(&mut out, digits.as_bytes(), exponent);
+    // Only ASCII was written.
+    String::from_utf8(out).unwrap_or_default()
+}
+
 /// Formats a double as C's `%.17g` does.
 pub fn format_g17(value: f64) -> String {
     const DIGITS: i32 = 17;
@@ -438,6 +454,21 @@ mod tests {
             (f64::NAN, "nan"),
         ] {
             assert_eq!(format_f64(value), text);
+        }
+    }
+
+    #[test]
+    fn integers_with_many_zeros_are_short_in_the_form_of_digests() {
+        for (value, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (20_000_000.0, "20000000"),
+            (-200_000_000.0, "-2e+8"),
+            (123_456_789.0, "123456789"),
+            (1e-5, "0.00001"),
+            (f64::NEG_INFINITY, "-inf"),
+        ] {
+            assert_eq!(format_fpconv(value), text);
         }
     }
 

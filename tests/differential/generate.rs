@@ -1,5 +1,7 @@
 //! Random commands, drawn from the templates of `grammar`.
 
+mod lists;
+mod sorted_sets;
 mod streams;
 
 use crate::grammar::{How, templates};
@@ -136,16 +138,15 @@ impl Generator {
                 options: self.scan_options(true),
             },
             1 => {
-                let sets = self.random.one_in(2);
-                let key = Some(if sets {
-                    self.set_key()
-                } else {
-                    self.hash_key()
-                });
+                let (name, strings, key) = match self.random.below(3) {
+                    0 => ("HSCAN", 2, self.hash_key()),
+                    1 => ("SSCAN", 1, self.set_key()),
+                    _ => ("ZSCAN", 2, self.sorted_set_key()),
+                };
                 Step::Scan {
                     client,
-                    of: Some(if sets { ("SSCAN", 1) } else { ("HSCAN", 2) }),
-                    key,
+                    of: Some((name, strings)),
+                    key: Some(key),
                     options: self.scan_options(false),
                 }
             }
@@ -174,7 +175,7 @@ impl Generator {
             words.extend([b"MATCH".to_vec(), self.pattern()]);
         }
         if types && self.random.one_in(3) {
-            let kinds = ["string", "hash", "HASH", "list", "set", "stream"];
+            let kinds = ["string", "hash", "HASH", "list", "set", "zset", "stream"];
             let kind = self.random.pick(&kinds);
             words.extend([b"TYPE".to_vec(), kind.as_bytes().to_vec()]);
         }
@@ -429,7 +430,11 @@ impl Generator {
     }
 
     fn draw(&mut self, word: &str, out: &mut Vec<Vec<u8>>) {
-        if self.draw_of_set(word, out) || self.draw_of_stream(word, out) {
+        if self.draw_of_set(word, out)
+            || self.draw_of_sorted_set(word, out)
+            || self.draw_of_stream(word, out)
+            || self.draw_of_list(word, out)
+        {
             return;
         }
         let number = |n: i64| n.to_string().into_bytes();
@@ -526,12 +531,14 @@ impl Generator {
     }
 
     fn key(&mut self) -> Vec<u8> {
-        match self.random.below(20) {
+        match self.random.below(26) {
             0..4 => self.hash_key(),
             4 => number_after(b"b", self.random.below(8)),
             5 => number_after(b"p", self.random.below(6)),
-            6..9 => self.set_key(),
-            9..12 => self.stream_key(STREAMS_WATCHED),
+            6..8 => self.list_key(),
+            8..11 => self.set_key(),
+            11..14 => self.stream_key(STREAMS_WATCHED),
+            14..17 => self.sorted_set_key(),
             _ => self.string_key(),
         }
     }

@@ -7,10 +7,12 @@
 mod support;
 
 mod compare;
+mod description;
 mod events;
 mod generate;
 mod grammar;
 mod memory;
+mod observation;
 mod propagation;
 mod pubsub;
 mod run;
@@ -90,4 +92,20 @@ fn the_stream_cases_cover_what_their_list_claims() {
 fn errors_of_arity_and_syntax_are_those_of_valkey() {
     table::compare_arity(2);
     table::compare_cases(2);
+}
+
+#[test]
+fn every_command_is_described_as_valkey_describes_it() {
+    description::compare();
+}
+
+#[test]
+fn commands_are_listed_as_valkey_lists_them() {
+    description::compare_lists();
+}
+
+#[test]
+fn the_slow_log_holds_what_that_of_valkey_holds() {
+    observation::compare_slow_logs(1);
+    observation::compare_slow_logs(3);
 }

@@ -53,10 +53,13 @@ fn until_pong(client: &mut Client) -> Vec<Value> {
 fn ordered(values: Vec<Value>) -> (Vec<String>, Vec<String>) {
     let (mut names, mut counts) = (Vec::new(), Vec::new());
     for value in values {
-        let parts = value.items();
-        match parts.last() {
-            Some(Value::Int(count)) if parts.len() == 3 => {
-                names.push(format!("{:?} {:?}", parts[0], parts[1]));
+        let parts = match &value {
+            Value::Array(parts) | Value::Push(parts) => parts.as_slice(),
+            _ => &[],
+        };
+        match parts {
+            [kind, name, Value::Int(count)] => {
+                names.push(format!("{kind:?} {name:?}"));
                 counts.push(count.to_string());
             }
             _ => names.push(format!("{value:?}")),

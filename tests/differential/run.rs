@@ -32,6 +32,10 @@ pub struct Failure {
 /// Thresholds that both sides must share, and what Redis 7.2 does where Valkey 8 changed a
 /// default: lazy freeing turns the DEL of an expired key into UNLINK.
 const SHARED_ARGS: &[&str] = &[
+    "--list-max-listpack-size",
+    "20",
+    "--list-compress-depth",
+    "1",
     "--hll-sparse-max-bytes",
     "300",
     "--hash-max-listpack-entries",
@@ -45,6 +49,7 @@ const SHARED_ARGS: &[&str] = &[
 ];
 #[rustfmt::skip]
 pub const REFERENCE_ARGS: &[&str] = &[
+    "--list-max-listpack-size", "20", "--list-compress-depth", "1",
     "--hll-sparse-max-bytes", "300",
     "--hash-max-listpack-entries", "128", "--hash-max-listpack-value", "64",
     "--set-max-intset-entries", "100", "--set-max-listpack-entries", "60",

@@ -79,9 +79,12 @@ fn a_write_load_stays_below_the_limit_with_every_policy() {
             let what = format!("{policy} with {shards} shards: {most} bytes");
             assert!(most <= LIMIT + SLACK, "{what}");
             assert!(most > LIMIT * 8 / 10, "{what}");
-            let evicted = field(&mut observer, "stats", "evicted_keys") as usize;
+            let before = field(&mut observer, "stats", "evicted_keys") as usize;
             let keys = observer.call("DBSIZE").int() as usize;
-            assert_eq!(keys + evicted + refused, KEYS, "{what}");
+            let evicted = field(&mut observer, "stats", "evicted_keys") as usize;
+            // The questions take memory too, for which a key may have to go.
+            assert!(keys + before + refused <= KEYS, "{what}");
+            assert!(keys + evicted + refused >= KEYS, "{what}");
             if policy == "noeviction" {
                 assert!(evicted == 0 && refused > 5_000, "{what}: {refused}");
                 // A small value may just fit in; many large ones do not.

@@ -7,6 +7,7 @@ use crate::command::watched::Touch;
 use crate::command::{Ctx, Error, Outcome, Part, Settings};
 use crate::keyspace::Entry;
 use crate::protocol::{Args, Reply, quote};
+use crate::value::codec::{self, Collections, Compression};
 use crate::value::glob::glob_match;
 use crate::value::number;
 
@@ -143,6 +144,75 @@ pub const DIGEST_ROW: Command = Command {
     run: everywhere(check_digest, debug_digest, merge_digests),
     ..Command::ROW
 };
+
+/// DEBUG RELOAD, for the container.
+pub const RELOAD_ROW: Command = Command {
+    name: "reload",
+    full_name: "debug|reload",
+    arity: -2,
+    flags: Flags::ADMIN
+        .or(Flags::NOSCRIPT)
+        .or(Flags::LOADING)
+        .or(Flags::STALE),
+    keys: Keys::None,
+    doc: doc(
+        "Writes all values as a snapshot would, and reads them back.",
+        "1.0.0",
+        "O(N) in the size of the dataset",
+    ),
+    run: everywhere(check_reload, debug_reload, merge_ok),
+    ..Command::ROW
+};
+
+/// NOSAVE asks for the file of an earlier save, of which there is none. The other options say what
+/// becomes of keys that are in the file and in memory: here they are the same.
+fn check_reload(_: &Settings, args: Args<'_>) -> Outcome {
+    let mut from_file = false;
+    for option in args.iter().skip(2) {
+        match option.to_ascii_lowercase().as_slice() {
+            b"nosave" => from_file = true,
+            b"merge" | b"noflush" => {}
+            _ => {
+                return Err(Error::text(
+                    "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.",
+                ));
+            }
+        }
+    }
+    match from_file {
+        true => Err(Error::text(
+            "ERR Error trying to load the RDB dump, check server logs.",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// Every value goes through its form in an RDB and back, one after the other, in its place: so
+/// neither a snapshot under way nor entries lent to a transaction are in the way.
+fn debug_reload(ctx: &mut Ctx<'_>, _: Args<'_>) -> Part {
+    let collections = Collections {
+        hash_limits: ctx.settings().hash_limits,
+        list_limits: ctx.settings().list_limits,
+        set_limits: ctx.settings().set_limits,
+        sorted_set_limits: ctx.settings().sorted_set_limits,
+        seed: ctx.settings().seed,
+    };
+    for index in 0..ctx.keyspace.databases() {
+        let db = ctx.keyspace.db_mut(index);
+        let keys: Vec<Box<[u8]>> = db.iter().map(|entry| entry.key().into()).collect();
+        for key in keys {
+            let Some(entry) = db.get_mut(&key) else {
+                continue;
+            };
+            let payload = codec::dump(entry.value(), Compression::Lzf);
+            match codec::restore(&payload, &collections) {
+                Ok(value) => entry.set_value(value),
+                Err(error) => return Part::Failed(Error::Text(format!("ERR {error}").into())),
+            }
+        }
+    }
+    Part::Done
+}
 
 fn no_check(_: &Settings, _: Args<'_>) -> Outcome {
     Ok(())

@@ -289,6 +289,8 @@ fn pfdebug(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     } else if is(b"todense") {
         ctx.reply.integer(converted.into());
     } else {
+        // As a C string: it ends at the first NUL.
+        let word = word.split(|byte| *byte == 0).next().unwrap_or_default();
         let word = String::from_utf8_lossy(word);
         return Err(Error::Text(
             format!("ERR Unknown PFDEBUG subcommand '{word}'").into(),

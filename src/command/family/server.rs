@@ -1,7 +1,7 @@
 //! Rows of the server's commands; the shard runs them.
 
-use super::{databases, keys};
-use crate::command::session::SessionOp;
+use super::{databases, keys, lists};
+use crate::command::session::{Observe, SessionOp};
 use crate::command::table::{Command, Doc, Flags, Run};
 
 const ANYWHERE: Flags = Flags::LOADING.or(Flags::STALE);
@@ -119,6 +119,13 @@ pub static COMMANDS: &[Command] = &[
             VARIES,
         ),
         &["@admin", "@dangerous"],
+    ),
+    row(
+        ("lolwut", "lolwut"),
+        -1,
+        SessionOp::Observe(Observe::Lolwut),
+        Flags::READONLY.or(Flags::FAST),
+        ("Draws a banyan, and tells the version.", "5.0.0", ""),
     ),
     row(
         ("monitor", "monitor"),
@@ -349,8 +356,43 @@ const fn debug(row: Command) -> Command {
 /// Not shown by COMMAND: to clients DEBUG is one command with free arguments.
 static DEBUG_SUBCOMMANDS: &[Command] = &[
     debug(databases::DIGEST_ROW),
+    debug(lists::LISTPACK_ROW),
+    debug(lists::QUICKLIST_ROW),
     debug(keys::DIGEST_VALUE_ROW),
     debug(keys::OBJECT_ROW),
+    debug(databases::RELOAD_ROW),
+    row(
+        ("change-repl-id", "debug|change-repl-id"),
+        2,
+        SessionOp::DebugChangeReplId,
+        DEBUG_FLAGS,
+        (
+            "Gives the history a new replication id: no replica can go on from it.",
+            "3.2.0",
+            "O(1)",
+        ),
+    ),
+    row(
+        ("log", "debug|log"),
+        3,
+        SessionOp::DebugLog,
+        DEBUG_FLAGS,
+        ("Writes a line to the server's log.", "3.2.0", "O(1)"),
+    ),
+    row(
+        ("protocol", "debug|protocol"),
+        3,
+        SessionOp::DebugProtocol,
+        DEBUG_FLAGS,
+        ("Answers with a reply of the type named.", "6.0.0", "O(1)"),
+    ),
+    row(
+        ("stringmatch-test", "debug|stringmatch-test"),
+        2,
+        SessionOp::DebugStringmatchTest,
+        DEBUG_FLAGS,
+        ("Matches random patterns.", "6.0.0", "O(1)"),
+    ),
     row(
         ("error", "debug|error"),
         3,
@@ -381,6 +423,20 @@ static DEBUG_SUBCOMMANDS: &[Command] = &[
             "Makes keys, without telling replicas.",
             "2.6.0",
             "O(N) where N is the number of keys",
+        ),
+    ),
+    row(
+        (
+            "quicklist-packed-threshold",
+            "debug|quicklist-packed-threshold",
+        ),
+        3,
+        SessionOp::DebugQuicklistPackedThreshold,
+        DEBUG_FLAGS,
+        (
+            "Sets from which length on an element of a list gets a node of its own.",
+            "7.0.0",
+            "O(1)",
         ),
     ),
     row(

@@ -53,6 +53,7 @@ fn content(keyspace: &Keyspace) -> Content {
 /// Decodes a fragment into `content`; a key that is there already was serialised twice.
 fn decode(fragment: &[u8], content: &mut Content) {
     let collections = Collections {
+        list_limits: Default::default(),
         hash_limits: HashLimits::default(),
         set_limits: Default::default(),
         sorted_set_limits: Default::default(),

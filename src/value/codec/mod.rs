@@ -7,6 +7,7 @@
 //! | `frame` | where a value of any type ends, found over any split of the bytes |
 //! | `legacy` | zipmaps and ziplists, the compact collections before Redis 7 |
 //! | `payload` | the types that this version holds; strings and hashes themselves |
+//! | `lists` | lists |
 //! | `sets` | sets |
 //! | `slices` | a large value, written bit by bit |
 //! | `sorted_set` | sorted sets |
@@ -22,7 +23,8 @@
 mod dump;
 mod frame;
 mod legacy;
-mod lzf;
+mod lists;
+pub(in crate::value) mod lzf;
 mod payload;
 mod primitive;
 mod sets;
@@ -157,7 +159,7 @@ pub mod kind {
     pub fn is_supported(kind: u8) -> bool {
         matches!(
             name(kind),
-            Some("string" | "hash" | "set" | "zset" | "stream")
+            Some("string" | "hash" | "list" | "set" | "zset" | "stream")
         )
     }
 }

@@ -1,6 +1,7 @@
 //! The payloads of the types that this version holds.
 
 use super::legacy::{read_ziplist, read_zipmap};
+use super::lists::{read_list, write_list};
 use super::primitive::write_integer;
 use super::sorted_set;
 use super::{
@@ -8,6 +9,7 @@ use super::{
     write_string_with,
 };
 use crate::value::hash::{Hash, HashError, HashLimits};
+use crate::value::list::ListLimits;
 use crate::value::listpack::Listpack;
 use crate::value::set::SetLimits;
 use crate::value::sorted_set::SortedSetLimits;
@@ -18,6 +20,8 @@ use crate::value::{HashSeed, Value, ValueRef, number};
 pub struct Collections {
     /// When a hash is no longer a listpack.
     pub hash_limits: HashLimits,
+    /// How large the nodes of a list are.
+    pub list_limits: ListLimits,
     /// When a set changes its encoding.
     pub set_limits: SetLimits,
     /// When a sorted set is no longer a listpack.
@@ -32,7 +36,7 @@ pub fn type_byte(value: ValueRef<'_>) -> u8 {
         ValueRef::Int(_) | ValueRef::Bytes(_) => kind::STRING,
         ValueRef::Hash(hash) if hash.as_listpack().is_some() => kind::HASH_LISTPACK,
         ValueRef::Hash(_) => kind::HASH,
-        ValueRef::List(list) => match *list {},
+        ValueRef::List(_) => kind::LIST_QUICKLIST_2,
         ValueRef::Set(set) => sets::type_byte(set),
         ValueRef::SortedSet(set) if set.as_listpack().is_some() => kind::SORTED_SET_LISTPACK,
         ValueRef::SortedSet(_) => kind::SORTED_SET_2,
@@ -51,7 +55,7 @@ pub fn write_value_with(out: &mut Vec<u8>, value: ValueRef<'_>, compression: Com
         ValueRef::Int(value) => write_integer(out, value),
         ValueRef::Bytes(bytes) => write_string_with(out, bytes, compression),
         ValueRef::Hash(hash) => write_hash(out, hash, compression),
-        ValueRef::List(list) => match *list {},
+        ValueRef::List(list) => write_list(out, list, compression),
         ValueRef::Set(set) => sets::write(out, set, compression),
         ValueRef::SortedSet(set) => sorted_set::write(out, set, compression),
         ValueRef::Stream(stream) => stream::write(out, stream, compression),
@@ -92,6 +96,10 @@ pub fn read_value(
         kind::HASH_ZIPMAP => reader
             .string()?
             .with(|zipmap| read_hash_zipmap(zipmap, collections))?,
+        kind::LIST | kind::LIST_ZIPLIST | kind::LIST_QUICKLIST | kind::LIST_QUICKLIST_2 => {
+            let list = read_list(kind, reader, &collections.list_limits)?;
+            return Ok(Value::List(Box::new(list)));
+        }
         kind::STREAM | kind::STREAM_2 | kind::STREAM_3 => {
             return Ok(Value::Stream(Box::new(stream::read(kind, reader)?)));
         }

@@ -111,6 +111,14 @@ fn write_compressed(out: &mut Vec<u8>, string: &[u8]) -> bool {
     true
 }
 
+/// Appends a string of `len` bytes of which `packed` is the LZF form.
+pub(super) fn write_packed(out: &mut Vec<u8>, packed: &[u8], len: u32) {
+    out.push(0xc0 | ENCODING_LZF);
+    write_len(out, packed.len() as u64);
+    write_len(out, u64::from(len));
+    out.extend_from_slice(packed);
+}
+
 /// The value of `text` if it is the one decimal form that an int32 is written in.
 fn canonical_i32(text: &[u8]) -> Option<i32> {
     i32::try_from(number::parse_i64(text)?).ok()

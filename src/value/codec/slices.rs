@@ -1,9 +1,11 @@
 //! A value written in slices, so that a large one stalls nobody.
 
+use super::lists::write_node;
 use super::sets::write_member;
 use super::{Compression, sorted_set, stream, write_len, write_string_with, write_value_with};
 use crate::value::ValueRef;
 use crate::value::hash::Hash;
+use crate::value::list::List;
 use crate::value::set::Set;
 use crate::value::sorted_set::SortedSet;
 
@@ -36,6 +38,7 @@ pub fn write_slice(
             Some(listpack) => string_slice(out, listpack.bytes(), at, budget_bytes),
             None => hash_slice(out, hash, at, budget_bytes, compression),
         },
+        ValueRef::List(list) => list_slice(out, list, at, budget_bytes, compression),
         ValueRef::Stream(stream) => at
             .stream
             .write_slice(out, stream, budget_bytes, compression),
@@ -51,6 +54,29 @@ pub fn write_slice(
             true
         }
     }
+}
+
+/// Node by node; a node is a few KiB, unless it is one large element.
+fn list_slice(
+    out: &mut Vec<u8>,
+    list: &List,
+    at: &mut Position,
+    budget_bytes: usize,
+    compression: Compression,
+) -> bool {
+    if !at.begun {
+        at.begun = true;
+        write_len(out, list.node_count() as u64);
+    }
+    let end = out.len().saturating_add(budget_bytes);
+    while let Some(node) = usize::try_from(at.cursor).ok().and_then(|at| list.node(at)) {
+        write_node(out, node, compression);
+        at.cursor += 1;
+        if out.len() >= end {
+            break;
+        }
+    }
+    at.cursor >= list.node_count() as u64
 }
 
 fn string_slice(out: &mut Vec<u8>, bytes: &[u8], at: &mut Position, budget_bytes: usize) -> bool {
@@ -153,6 +179,7 @@ mod tests {
     use super::super::{Reader, read_value, type_byte};
     use super::*;
     use crate::value::Value;
+    use crate::value::list::End;
 
     /// The value read back from its slices, and how many there were.
     fn in_slices(value: &Value, budget_bytes: usize) -> (Value, usize) {
@@ -191,6 +218,25 @@ mod tests {
                 let found = field.with_bytes(|field| read.get(field));
                 assert_eq!(found.map(|found| found.to_vec()), Some(value.to_vec()));
             }
+        }
+    }
+
+    #[test]
+    fn a_list_in_slices_is_the_same_list() {
+        for count in [3, 5000] {
+            let mut list = List::new();
+            let limits = collections().list_limits;
+            for n in 0..count {
+                let text = format!("element-{n}");
+                list.prepare(text.len(), 1, &limits);
+                list.push(End::Back, text.as_bytes(), &limits);
+            }
+            let (read, slices) = in_slices(&Value::List(Box::new(list.clone())), 100);
+            assert_eq!(slices, list.node_count());
+            let Value::List(read) = read else {
+                panic!("a list is read back")
+            };
+            assert_eq!(read.to_vec(), list.to_vec());
         }
     }
 

@@ -146,6 +146,7 @@ mod tests {
         let mut collections = Collections {
             set_limits: Default::default(),
             hash_limits: Default::default(),
+            list_limits: Default::default(),
             sorted_set_limits: Default::default(),
             seed: HashSeed([1, 2, 3, 4]),
         };

@@ -17,6 +17,7 @@ const LIMITS: HashLimits = HashLimits {
 
 pub(super) fn collections() -> Collections {
     Collections {
+        list_limits: Default::default(),
         hash_limits: LIMITS,
         set_limits: SetLimits::default(),
         sorted_set_limits: Default::default(),
@@ -72,6 +73,7 @@ fn content(value: ValueRef<'_>) -> Vec<Vec<u8>> {
             pairs.sort();
             pairs.into_iter().flatten().collect()
         }
+        ValueRef::List(list) => list.to_vec(),
         ValueRef::Stream(stream) => {
             let entries = stream.range(StreamId::MIN, StreamId::MAX);
             entries
@@ -104,7 +106,7 @@ pub(super) fn signed(payload: &[u8]) -> Vec<u8> {
     out
 }
 
-fn restore_signed(payload: &[u8]) -> Result<Value, RestoreError> {
+pub(crate) fn restore_signed(payload: &[u8]) -> Result<Value, RestoreError> {
     restore(&signed(payload), &collections())
 }
 
@@ -346,9 +348,8 @@ fn the_limits_decide_the_encoding_of_a_hash() {
 #[test]
 fn types_that_are_not_held_are_named_if_they_are_well_formed() {
     for (payload, error) in [
-        (&b"\x01\x01\x01a"[..], CodecError::Unsupported("list")),
         (
-            b"\x18\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01a\x01b",
+            &b"\x18\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x01a\x01b"[..],
             CodecError::Unsupported("hash with field TTLs"),
         ),
         (b"\x05\x01\x01a1234567", CodecError::Truncated),
@@ -495,7 +496,7 @@ fn a_hundred_thousand_mutated_dumps_are_values_or_errors() {
                 assert_eq!(content(again.borrow()), content(value.borrow()));
                 assert!(matches!(
                     value.kind(),
-                    Kind::String | Kind::Hash | Kind::Set | Kind::Stream
+                    Kind::String | Kind::Hash | Kind::List | Kind::Set | Kind::Stream
                 ));
             }
             Err(_) => errors += 1,

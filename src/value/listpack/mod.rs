@@ -11,6 +11,10 @@
 //!
 //! The number of elements is 65,535 for "that many or more: count them", and stays so when elements
 //! go away. An element is described in `encoding.rs`.
+//!
+//! In memory there may be unused bytes before it and behind it. What is inserted or removed moves
+//! the shorter part of the rest, with the header where that is the front, so that both ends of a
+//! long listpack are as cheap to change as those of a short one.
 
 mod append;
 mod encoding;
@@ -22,6 +26,9 @@ use encoding::{END, Encoded};
 
 const HEADER_LEN: usize = 6;
 const COUNT_UNKNOWN: u16 = u16::MAX;
+
+/// Buffers up to four times this size are never made smaller when elements go.
+const SHRINK_LEN_MIN: usize = 64;
 
 /// Above this many bytes Redis converts to another encoding (`LISTPACK_MAX_SAFETY_SIZE`): the
 /// header could count up to 4 GiB.
@@ -101,9 +108,11 @@ pub enum ListpackError {
 }
 
 /// A listpack. Always well-formed: it was built here or validated by [`Listpack::from_bytes`].
-#[derive(Clone, PartialEq, Eq)]
 pub struct Listpack {
-    bytes: Vec<u8>,
+    /// Unused bytes, and behind them the listpack.
+    buffer: Vec<u8>,
+    /// How many bytes of the buffer are unused.
+    start: usize,
 }
 
 impl Listpack {
@@ -116,7 +125,10 @@ impl Listpack {
     pub fn with_capacity(bytes: usize) -> Self {
         let mut empty = Vec::with_capacity(bytes.max(HEADER_LEN + 1));
         empty.extend_from_slice(&[HEADER_LEN as u8 + 1, 0, 0, 0, 0, 0, END]);
-        Self { bytes: empty }
+        Self {
+            buffer: empty,
+            start: 0,
+        }
     }
 
     /// Takes bytes from a file or a peer, after walking over all of them: every element lies
@@ -144,12 +156,16 @@ impl Listpack {
         if stated != COUNT_UNKNOWN && usize::from(stated) != found {
             return Err(ListpackError::Count { stated, found });
         }
-        Ok(Self { bytes })
+        Ok(Self {
+            buffer: bytes,
+            start: 0,
+        })
     }
 
     /// The bytes, as RDB and DUMP carry them.
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        &self.buffer[self.start..]
     }
 
     /// Number of elements. Walks over all of them where there are, or once were, 65,535 or more.
@@ -162,13 +178,13 @@ impl Listpack {
 
     /// Whether there is no element.
     pub fn is_empty(&self) -> bool {
-        self.bytes.len() == HEADER_LEN + 1
+        self.bytes().len() == HEADER_LEN + 1
     }
 
     /// Whether strings of `extra` bytes in all can be added without passing
     /// [`LISTPACK_LEN_MAX`] (Redis's `lpSafeToAdd`, which leaves the headers of elements out).
     pub fn fits(&self, extra: usize) -> bool {
-        self.bytes
+        self.bytes()
             .len()
             .checked_add(extra)
             .is_some_and(|len| len <= LISTPACK_LEN_MAX)
@@ -176,7 +192,7 @@ impl Listpack {
 
     /// Allocated bytes, without this struct.
     pub fn memory(&self) -> usize {
-        self.bytes.capacity()
+        self.buffer.capacity()
     }
 
     /// The first element's position.
@@ -186,7 +202,7 @@ impl Listpack {
 
     /// The last element's position.
     pub fn last(&self) -> Option<Position> {
-        self.before(self.bytes.len() - 1)
+        self.before(self.bytes().len() - 1)
     }
 
     /// The position after `position`.
@@ -228,13 +244,29 @@ impl Listpack {
     /// The element at `position`.
     #[inline]
     pub fn get(&self, position: Position) -> Option<Element<'_>> {
-        Some(encoding::decode(self.bytes.get(position.0..)?)?.0)
+        Some(encoding::decode(self.bytes().get(position.0..)?)?.0)
     }
 
     /// All elements, from either end.
     pub fn iter(&self) -> Iter<'_> {
         Iter {
-            bytes: &self.bytes[HEADER_LEN..self.bytes.len() - 1],
+            bytes: &self.bytes()[HEADER_LEN..self.bytes().len() - 1],
+        }
+    }
+
+    /// The elements from `position` on.
+    pub fn iter_from(&self, position: Position) -> Iter<'_> {
+        let bytes = self.bytes();
+        Iter {
+            bytes: bytes.get(position.0..bytes.len() - 1).unwrap_or_default(),
+        }
+    }
+
+    /// The elements up to that at `position`, this one included.
+    pub fn iter_to(&self, position: Position) -> Iter<'_> {
+        let end = position.0 + self.span(position).unwrap_or(0);
+        Iter {
+            bytes: self.bytes().get(HEADER_LEN..end).unwrap_or_default(),
         }
     }
 
@@ -244,7 +276,7 @@ impl Listpack {
         let int = super::number::parse_i64(value);
         let mut at = HEADER_LEN;
         let mut index = 0;
-        while let Some((element, len)) = encoding::decode(&self.bytes[at..]) {
+        while let Some((element, len)) = encoding::decode(&self.bytes()[at..]) {
             if index == 0 {
                 let equal = match element {
                     Element::Int(stored) => int == Some(stored),
@@ -267,13 +299,13 @@ impl Listpack {
     /// # Panics
     /// Like all methods that add: if the listpack would pass 4 GiB. Ask [`Listpack::fits`] first.
     pub fn push_back(&mut self, value: &[u8]) {
-        self.put(self.bytes.len() - 1, 0, &Encoded::bytes(value));
+        self.put(self.bytes().len() - 1, 0, &Encoded::bytes(value));
         self.count_changed(1);
     }
 
     /// Appends an integer.
     pub fn push_back_int(&mut self, value: i64) {
-        self.put(self.bytes.len() - 1, 0, &Encoded::int(value));
+        self.put(self.bytes().len() - 1, 0, &Encoded::int(value));
         self.count_changed(1);
     }
 
@@ -310,34 +342,64 @@ impl Listpack {
             end += span;
             deleted += 1;
         }
-        self.bytes.drain(position.0..end);
+        self.resize(position.0, end - position.0, 0);
         self.write_total();
         self.count_changed(-(deleted as isize));
         deleted
     }
 
+    /// Takes the elements from `position` on away, as a listpack of their own.
+    pub fn split_off(&mut self, position: Position) -> Self {
+        let tail = &self.bytes()[position.0..];
+        let mut other = Self::with_capacity(HEADER_LEN + tail.len());
+        other.buffer.truncate(HEADER_LEN);
+        other.buffer.extend_from_slice(tail);
+        other.write_total();
+        let moved = other.iter().count();
+        other.count_changed(moved as isize);
+        self.delete(position, moved);
+        other
+    }
+
+    /// Appends all elements of `other`, as they are stored there.
+    ///
+    /// # Panics
+    /// If the listpack would pass 4 GiB.
+    pub fn append(&mut self, other: &Self) {
+        let elements = other.iter().bytes;
+        let at = self.bytes().len() - 1;
+        self.resize(at, 0, elements.len());
+        let at = self.start + at;
+        self.buffer[at..at + elements.len()].copy_from_slice(elements);
+        self.write_total();
+        self.count_changed(other.len() as isize);
+    }
+
     /// Gives spare capacity back.
     pub fn shrink_to_fit(&mut self) {
-        self.bytes.shrink_to_fit();
+        if self.start > 0 {
+            self.rebuild(0, 0);
+        }
+        self.buffer.shrink_to_fit();
     }
 
     /// Whole length of the element at `position`; `None` at the end.
     #[inline]
     fn span(&self, position: Position) -> Option<usize> {
-        let (_, len) = encoding::decode(self.bytes.get(position.0..)?)?;
+        let (_, len) = encoding::decode(self.bytes().get(position.0..)?)?;
         Some(len + encoding::backlen_len(len))
     }
 
     #[inline]
     fn checked(&self, at: usize) -> Option<Position> {
-        self.bytes
+        self.bytes()
             .get(at)
             .filter(|&&first| first != END)
             .map(|_| Position(at))
     }
 
     fn before(&self, at: usize) -> Option<Position> {
-        let (len, backlen_len) = encoding::decode_backlen(self.bytes.get(HEADER_LEN..at)?)?;
+        let (len, backlen_len) = encoding::decode_backlen(self.bytes().get(HEADER_LEN..at)?)?;
         at.checked_sub(len + backlen_len)
             .filter(|&at| at >= HEADER_LEN)
             .map(Position)
@@ -345,31 +407,102 @@ impl Listpack {
 
     /// Puts `encoded` in the place of the `old_len` bytes at `at`.
     fn put(&mut self, at: usize, old_len: usize, encoded: &Encoded<'_>) {
-        let (len, new_len) = (self.bytes.len(), encoded.len());
-        let tail = at + old_len..len;
-        if new_len > old_len {
-            let more = new_len - old_len;
-            if self.bytes.capacity() - len < more {
-                // An eighth of slack instead of doubling: small collections are many.
-                self.bytes.reserve_exact(more.max(len / 8));
-            }
-            self.bytes.resize(len + more, END);
-            self.bytes.copy_within(tail, at + new_len);
-        } else {
-            self.bytes.copy_within(tail, at + new_len);
-            self.bytes.truncate(len - (old_len - new_len));
-        }
-        encoded.write(&mut self.bytes[at..at + new_len]);
+        let new_len = encoded.len();
+        self.resize(at, old_len, new_len);
+        let at = self.start + at;
+        encoded.write(&mut self.buffer[at..at + new_len]);
         self.write_total();
     }
 
+    /// Makes the `old_len` bytes at `at` `new_len` bytes long.
+    fn resize(&mut self, at: usize, old_len: usize, new_len: usize) {
+        let behind = self.bytes().len() - at - old_len;
+        if new_len > old_len {
+            let more = new_len - old_len;
+            if at <= behind {
+                self.reserve_front(more);
+                let start = self.start - more;
+                self.buffer.copy_within(self.start..self.start + at, start);
+                self.start = start;
+            } else {
+                self.reserve_back(more);
+                let end = self.buffer.len();
+                self.buffer.resize(end + more, END);
+                self.buffer
+                    .copy_within(end - behind..end, end - behind + more);
+            }
+            return;
+        }
+        let less = old_len - new_len;
+        if at <= behind {
+            let start = self.start + less;
+            self.buffer.copy_within(self.start..self.start + at, start);
+            self.start = start;
+        } else {
+            let end = self.buffer.len();
+            self.buffer
+                .copy_within(end - behind..end, end - behind - less);
+            self.buffer.truncate(end - less);
+        }
+        let len = self.bytes().len();
+        if self.buffer.capacity() / 4 > len.max(SHRINK_LEN_MIN) {
+            self.rebuild(0, len / 8);
+        }
+    }
+
+    /// Makes sure that `more` bytes before the listpack are unused.
+    fn reserve_front(&mut self, more: usize) {
+        if self.start >= more {
+            return;
+        }
+        let len = self.bytes().len();
+        let unused = self.buffer.capacity() - len;
+        if unused >= more.max(len / 8) {
+            // All that is unused goes to the front.
+            let (from, to) = (self.start, unused);
+            self.buffer.resize(unused + len, END);
+            self.buffer.copy_within(from..from + len, to);
+            self.start = to;
+        } else {
+            self.rebuild(more.max(len / 8), 0);
+        }
+    }
+
+    /// Makes sure that there is room for `more` bytes behind the listpack.
+    fn reserve_back(&mut self, more: usize) {
+        let len = self.bytes().len();
+        let capacity = self.buffer.capacity();
+        if capacity - self.buffer.len() >= more {
+            return;
+        }
+        if capacity - len >= more.max(len / 8) {
+            self.buffer.copy_within(self.start.., 0);
+            self.buffer.truncate(len);
+            self.start = 0;
+        } else if self.start == 0 {
+            // An eighth of slack instead of doubling: small collections are many.
+            self.buffer.reserve_exact(more.max(len / 8));
+        } else {
+            self.rebuild(0, more.max(len / 8));
+        }
+    }
+
+    /// Moves the listpack into a new buffer, with so many unused bytes on both sides.
+    fn rebuild(&mut self, before: usize, behind: usize) {
+        let mut buffer = Vec::with_capacity(before + self.bytes().len() + behind);
+        buffer.resize(before, END);
+        buffer.extend_from_slice(self.bytes());
+        (self.buffer, self.start) = (buffer, before);
+    }
+
     fn write_total(&mut self) {
-        let total = u32::try_from(self.bytes.len()).expect("a listpack is below 4 GiB");
-        self.bytes[..4].copy_from_slice(&total.to_le_bytes());
+        let total = u32::try_from(self.bytes().len()).expect("a listpack is below 4 GiB");
+        self.buffer[self.start..][..4].copy_from_slice(&total.to_le_bytes());
     }
 
     fn stated_count(&self) -> u16 {
-        u16::from_le_bytes([self.bytes[4], self.bytes[5]])
+        let bytes = self.bytes();
+        u16::from_le_bytes([bytes[4], bytes[5]])
     }
 
     fn count_changed(&mut self, change: isize) {
@@ -381,9 +514,26 @@ impl Listpack {
             .checked_add_signed(change)
             .expect("it counts its elements");
         let count = u16::try_from(count).unwrap_or(COUNT_UNKNOWN);
-        self.bytes[4..HEADER_LEN].copy_from_slice(&count.to_le_bytes());
+        self.buffer[self.start..][4..HEADER_LEN].copy_from_slice(&count.to_le_bytes());
     }
 }
+
+impl Clone for Listpack {
+    fn clone(&self) -> Self {
+        Self {
+            buffer: self.bytes().to_vec(),
+            start: 0,
+        }
+    }
+}
+
+impl PartialEq for Listpack {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Listpack {}
 
 impl Default for Listpack {
     fn default() -> Self {

@@ -151,6 +151,9 @@ enum Step {
     InsertAfter(usize, Vec<u8>),
     Replace(usize, Vec<u8>),
     Delete(usize, usize),
+    PopFront(usize),
+    /// Splits, and appends the second part again.
+    Split(usize),
 }
 
 fn value() -> impl Strategy<Value = Vec<u8>> {
@@ -165,11 +168,13 @@ fn value() -> impl Strategy<Value = Vec<u8>> {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         3 => value().prop_map(Step::PushBack),
-        1 => value().prop_map(Step::PushFront),
+        3 => value().prop_map(Step::PushFront),
         1 => (any::<usize>(), value()).prop_map(|(at, value)| Step::InsertBefore(at, value)),
         1 => (any::<usize>(), value()).prop_map(|(at, value)| Step::InsertAfter(at, value)),
         2 => (any::<usize>(), value()).prop_map(|(at, value)| Step::Replace(at, value)),
         1 => (any::<usize>(), 0usize..4).prop_map(|(at, count)| Step::Delete(at, count)),
+        1 => (0usize..3).prop_map(Step::PopFront),
+        1 => any::<usize>().prop_map(Step::Split),
     ]
 }
 
@@ -206,12 +211,66 @@ fn apply(listpack: &mut Listpack, model: &mut Vec<Vec<u8>>, step: Step) {
             assert_eq!(listpack.delete(seek(at), count), end - at);
             model.drain(at..end);
         }
+        Step::PopFront(count) => {
+            let count = count.min(model.len());
+            if let Some(first) = listpack.first() {
+                assert_eq!(listpack.delete(first, count), count);
+            }
+            model.drain(..count);
+        }
+        Step::Split(at) => {
+            let Some(at) = place(at) else { return };
+            let tail = listpack.split_off(seek(at));
+            assert_eq!((listpack.len(), tail.len()), (at, model.len() - at));
+            assert!(Listpack::from_bytes(tail.bytes().to_vec()).is_ok());
+            listpack.append(&tail);
+        }
+    }
+}
+
+#[test]
+fn a_queue_that_is_pushed_behind_and_popped_before_stays_small() {
+    let (mut forward, mut backward) = (Listpack::new(), Listpack::new());
+    for i in 0..10_000i64 {
+        forward.push_back_int(i);
+        backward.push_front(i.to_string().as_bytes());
+        if i >= 100 {
+            forward.delete(forward.first().unwrap(), 1);
+            backward.delete(backward.last().unwrap(), 1);
+        }
+        assert!(forward.memory() <= 1000 && backward.memory() <= 1000, "{i}");
+    }
+    fn ends(listpack: &Listpack) -> (Option<Element<'_>>, Option<Element<'_>>, usize) {
+        let mut elements = listpack.iter();
+        (elements.next(), elements.next_back(), listpack.len())
+    }
+    let (old, new) = (Some(Element::Int(9_900)), Some(Element::Int(9_999)));
+    assert_eq!(ends(&forward), (old, new, 100));
+    assert_eq!(ends(&backward), (new, old, 100));
+}
+
+#[test]
+fn a_listpack_that_loses_most_elements_gives_memory_back() {
+    for from_front in [true, false] {
+        let mut listpack = Listpack::new();
+        for _ in 0..1000 {
+            listpack.push_back(b"0123456789");
+        }
+        for _ in 0..990 {
+            let at = match from_front {
+                true => listpack.first(),
+                false => listpack.last(),
+            };
+            listpack.delete(at.unwrap(), 1);
+        }
+        assert!(listpack.memory() < 1000, "{}", listpack.memory());
+        assert_eq!(listpack.len(), 10);
     }
 }
 
 proptest! {
     #[test]
-    fn any_sequence_of_changes_agrees_with_a_vector(steps in vec(step(), 0..40)) {
+    fn any_sequence_of_changes_agrees_with_a_vector(steps in vec(step(), 0..60)) {
         let (mut listpack, mut model) = (Listpack::new(), Vec::new());
         for step in steps {
             apply(&mut listpack, &mut model, step);

@@ -205,18 +205,17 @@ impl SortedSet {
         }
     }
 
-    /// To be called on a sorted set to which a command is about to add so many members: converts
-    /// if these alone are too many, or if, of a new one, the first is too long (`member`; Redis's
-    /// `zsetTypeCreate` and `zsetTypeMaybeConvert`).
+    /// To be called on a sorted set to which a command is about to add so many members, the longest
+    /// of so many bytes: converts if either is too much, whether or not they are added in the end
+    /// (Redis's `zsetTypeCreate` and `zsetTypeMaybeConvert`).
     pub fn prepare(
         &mut self,
         count: usize,
-        member: Option<&[u8]>,
+        longest: usize,
         limits: &SortedSetLimits,
         seed: &HashSeed,
     ) {
-        let too_long = member.is_some_and(|member| member.len() > limits.value_len_max);
-        if count > limits.entries_max || (too_long && self.is_empty()) {
+        if count > limits.entries_max || longest > limits.value_len_max {
             self.convert(seed);
         }
     }

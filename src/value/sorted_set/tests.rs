@@ -318,7 +318,7 @@ fn the_encoding_follows_the_limits() {
     long.compact(&LIMITS);
     assert_eq!(long.encoding(), "skiplist");
     let mut many = SortedSet::new();
-    many.prepare(9, Some(b"x"), &LIMITS, &SEED);
+    many.prepare(9, 1, &LIMITS, &SEED);
     assert_eq!(many.encoding(), "skiplist");
 }
 

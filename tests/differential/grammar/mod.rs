@@ -5,11 +5,14 @@
 
 mod bitmaps;
 mod connection;
+mod geo;
 mod hashes;
 mod hyperloglog;
 mod keys;
+mod lists;
 mod pubsub;
 mod sets;
+mod sorted_sets;
 mod streams;
 mod strings;
 
@@ -35,10 +38,13 @@ pub type Template = (usize, How, &'static str);
 const FAMILIES: &[&[Template]] = &[
     bitmaps::TEMPLATES,
     connection::TEMPLATES,
+    geo::TEMPLATES,
     hashes::TEMPLATES,
     hyperloglog::TEMPLATES,
     keys::TEMPLATES,
+    lists::TEMPLATES,
     pubsub::TEMPLATES,
+    sorted_sets::TEMPLATES,
     sets::TEMPLATES,
     streams::TEMPLATES,
     strings::TEMPLATES,

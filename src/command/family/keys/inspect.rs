@@ -102,6 +102,14 @@ pub(super) fn object_help(ctx: &mut Ctx<'_>, _: Args<'_>) -> Outcome {
 pub(super) fn memory_help(ctx: &mut Ctx<'_>, _: Args<'_>) -> Outcome {
     let lines = [
         "MEMORY <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+        "DOCTOR",
+        "    What is unusual about the memory in use, in words.",
+        "MALLOC-STATS",
+        "    The allocator's own report.",
+        "PURGE",
+        "    Gives memory that is free back to the system.",
+        "STATS",
+        "    Where the memory is.",
         "USAGE <key> [SAMPLES <count>]",
         "    Bytes that <key> and its value take.",
         "HELP",
@@ -135,6 +143,27 @@ fn unknown_debug(args: Args<'_>) -> Error {
     Error::Subcommand(name, "DEBUG")
 }
 
+/// What DEBUG OBJECT adds for a large list; the last field costs a walk over the nodes.
+fn quicklist_fields(entry: &Entry, fast: bool) -> String {
+    let ValueRef::List(list) = entry.value() else {
+        return String::new();
+    };
+    let Some(shape) = list.shape() else {
+        return String::new();
+    };
+    let mut text = format!(
+        " ql_nodes:{} ql_avg_node:{:.2} ql_listpack_max:{} ql_compressed:{}",
+        shape.nodes,
+        list.len() as f64 / shape.nodes as f64,
+        shape.node_size,
+        u8::from(shape.compresses),
+    );
+    if !fast {
+        text.push_str(&format!(" ql_uncompressed_size:{}", shape.bytes));
+    }
+    text
+}
+
 /// The address is made up from the key: the same in every run, and of no use to an attacker.
 pub(super) fn debug_object(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     if !(3..=4).contains(&args.len()) {
@@ -152,12 +181,13 @@ pub(super) fn debug_object(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         format!(" serializedlength:{}", payload.len())
     };
     let text = format!(
-        "Value at:0x{:x} refcount:{} encoding:{}{length} lru:{} lru_seconds_idle:{}",
+        "Value at:0x{:x} refcount:{} encoding:{}{length} lru:{} lru_seconds_idle:{}{}",
         crc64::checksum(entry.key()) & 0x7fff_ffff_fff0,
         references(entry),
         entry.encoding(),
         entry.access() & 0x00ff_ffff,
         idle_s(entry, ctx.now_ms),
+        quicklist_fields(entry, fast),
     );
     ctx.reply.simple(&text);
     Ok(())

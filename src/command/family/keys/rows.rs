@@ -1,6 +1,7 @@
 //! The table rows.
 
 use super::{del, exists, expiry, inspect, kind, scan, touch, transfer};
+use crate::command::family::observe;
 use crate::command::table::{Command, Doc, Flags, KeyAccess, Keys, Run};
 
 const READ_FAST: Flags = Flags::READONLY.or(Flags::FAST);
@@ -468,6 +469,7 @@ static OBJECT: &[Command] = &[
 ];
 
 static MEMORY: &[Command] = &[
+    observe::MEMORY_DOCTOR_ROW,
     Command {
         name: "help",
         full_name: "memory|help",
@@ -477,6 +479,9 @@ static MEMORY: &[Command] = &[
         run: Run::Data(inspect::memory_help),
         ..Command::ROW
     },
+    observe::MEMORY_MALLOC_STATS_ROW,
+    observe::MEMORY_PURGE_ROW,
+    observe::MEMORY_STATS_ROW,
     Command {
         name: "usage",
         full_name: "memory|usage",

@@ -191,6 +191,7 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     };
     let collections = Collections {
         hash_limits: ctx.settings().hash_limits,
+        list_limits: ctx.settings().list_limits,
         set_limits: ctx.settings().set_limits,
         sorted_set_limits: ctx.settings().sorted_set_limits,
         seed: ctx.settings().seed,

@@ -371,7 +371,7 @@ impl Reading<'_> {
         let ids: Vec<StreamId> = entries.map(|entry| entry.id).collect();
         for id in &ids {
             read = match read {
-                Some(read) if !stream.is_torn_after(last_id) => Some(read.wrapping_add(1)),
+                Some(read) if !stream.is_torn_after(*id) => Some(read.wrapping_add(1)),
                 _ if stream.entries_added() > 0 => stream.entries_up_to(*id),
                 read => read,
             };

@@ -216,7 +216,8 @@ pub static COMMANDS: &[Command] = &[
             (READ.or(Flags::BLOCKING), KeyAccess::Read),
             doc(
                 "5.0.0",
-                PER_ENTRY,
+                // Valkey gives none.
+                "",
                 "Gives the entries after an id, of one or more streams; waits for them on request.",
             ),
             read::xread,

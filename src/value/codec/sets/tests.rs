@@ -14,6 +14,7 @@ const LIMITS: SetLimits = SetLimits {
 
 fn collections() -> Collections {
     Collections {
+        list_limits: Default::default(),
         hash_limits: HashLimits::default(),
         set_limits: LIMITS,
         sorted_set_limits: Default::default(),
