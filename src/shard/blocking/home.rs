@@ -291,7 +291,6 @@ impl Shard {
         for share in &tx.shares {
             let message = Message::Await(Box::new(Await {
                 token,
-                conn,
                 order,
                 kind: wait.kind,
                 wakes_on_loss: wait.wakes_on_loss,

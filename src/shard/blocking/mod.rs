@@ -50,7 +50,6 @@ pub struct Block {
 /// A command that waits for keys of several shards, to one of them.
 pub struct Await {
     pub token: u64,
-    pub conn: ConnId,
     /// First of as many numbers as there are shards; see [`Waiters`].
     pub order: TxId,
     pub kind: Kind,

@@ -57,6 +57,7 @@ fn what_adding_refuses_is_refused_before_anything_changes() {
         &[
             ("ZADD i inf a", ":1\r\n"),
             ("ZADD i INCR -inf a", nan),
+            ("ZADD i NX INCR -inf a", "$-1\r\n"),
             ("ZINCRBY i -inf a", nan),
             ("ZADD z 1 a x b", float),
             ("ZADD z nan a", float),

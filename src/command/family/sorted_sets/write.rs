@@ -83,6 +83,11 @@ impl AddOptions {
             || (self.less && score >= old);
         (!stays).then_some(score)
     }
+
+    /// Whether an increment of `old` gives no number. What is left alone is not incremented.
+    fn is_nan(self, old: f64, score: f64) -> bool {
+        self.increment && !self.new_only && (old + score).is_nan()
+    }
 }
 
 /// What came of adding.
@@ -145,7 +150,7 @@ pub(in crate::command::family) fn add<'a>(
                 match (old, decided) {
                     (None, Some(_)) => added.new += 1,
                     (Some(old), Some(score)) if score != old => added.changed += 1,
-                    (Some(old), None) if options.increment && (old + score).is_nan() => {
+                    (Some(old), None) if options.is_nan(old, score) => {
                         added.nan = true;
                     }
                     _ => {}
