@@ -26,6 +26,9 @@ pub enum Space {
     Shard,
     /// A pattern of channels, of PSUBSCRIBE.
     Pattern,
+    /// Channels that tell of a kind of event (`__keyevent@…`), beside their being channels: every
+    /// shard counts who listens to them, since it tells of its own keys.
+    Event,
     /// The lines of MONITOR; it has one name, the empty one.
     Monitor,
 }
@@ -88,18 +91,25 @@ pub fn place_of(space: Space, name: &[u8]) -> &[u8] {
     };
     match space {
         Space::Channel => key().unwrap_or(name),
-        Space::Shard | Space::Pattern | Space::Monitor => name,
+        Space::Shard | Space::Pattern | Space::Event | Space::Monitor => name,
     }
+}
+
+/// Whether a channel tells of a kind of event.
+pub fn is_event_channel(name: &[u8]) -> bool {
+    name.starts_with(b"__keyevent@")
 }
 
 /// How many connections of which shards listen.
 type Listeners = Vec<(u32, u32)>;
 
-/// The listeners of the channels that a shard owns, and those of all patterns.
+/// The listeners of the channels that a shard owns, and those of all patterns, event channels and
+/// monitors.
 pub struct Directory {
     channels: HashMap<Name, Listeners, RandomState>,
     shard_channels: HashMap<Name, Listeners, RandomState>,
     patterns: HashMap<Name, Listeners, RandomState>,
+    events: HashMap<Name, Listeners, RandomState>,
     monitors: HashMap<Name, Listeners, RandomState>,
 }
 
@@ -111,6 +121,7 @@ impl Directory {
             channels: empty(),
             shard_channels: empty(),
             patterns: empty(),
+            events: empty(),
             monitors: empty(),
         }
     }
@@ -120,6 +131,7 @@ impl Directory {
             Space::Channel => &self.channels,
             Space::Shard => &self.shard_channels,
             Space::Pattern => &self.patterns,
+            Space::Event => &self.events,
             Space::Monitor => &self.monitors,
         }
     }
@@ -130,6 +142,7 @@ impl Directory {
             Space::Channel => &mut self.channels,
             Space::Shard => &mut self.shard_channels,
             Space::Pattern => &mut self.patterns,
+            Space::Event => &mut self.events,
             Space::Monitor => &mut self.monitors,
         };
         if on {
@@ -175,7 +188,7 @@ impl Directory {
         let direct = count(self.listeners(space, channel));
         match space {
             Space::Channel => direct + self.matching(channel).map(|(_, l)| count(l)).sum::<u64>(),
-            Space::Shard | Space::Pattern | Space::Monitor => direct,
+            _ => direct,
         }
     }
 
@@ -186,7 +199,14 @@ impl Directory {
 
     /// Whether nobody listens to anything.
     pub fn is_empty(&self) -> bool {
-        self.channels.is_empty() && self.shard_channels.is_empty() && self.patterns.is_empty()
+        let all = [
+            &self.channels,
+            &self.shard_channels,
+            &self.patterns,
+            &self.events,
+            &self.monitors,
+        ];
+        all.iter().all(|names| names.is_empty())
     }
 
     /// The names with listeners.

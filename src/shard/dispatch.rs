@@ -300,19 +300,8 @@ impl Shard {
                 return Err(READONLY.into());
             }
         }
-        if client.pubsub.is_some()
-            && client.is_monitor()
-            && command.flags.has(Flags::WRITE.or(Flags::READONLY))
-        {
-            return Err("ERR Replica can't interact with the keyspace".into());
-        }
-        if client.pubsub.is_some() && only_listens(client) && !fits_a_subscriber(command) {
-            return Err(format!(
-                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
-                 RESET are allowed in this context",
-                command.full_name
-            )
-            .into());
+        if client.pubsub.is_some() {
+            admit_listener(client, command)?;
         }
         if shared.stale.load(Ordering::Relaxed)
             && !self.config.replica_serve_stale_data
@@ -614,6 +603,24 @@ pub(super) fn unknown_or_misused(name: &str, container: &str) -> Refusal {
     format!(
         "ERR unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP."
     )
+}
+
+/// The checks of a connection that is told something.
+#[cold]
+fn admit_listener(client: &Client, command: &Command) -> Result<(), Cow<'static, str>> {
+    const KEYSPACE: Flags = Flags::WRITE.or(Flags::READONLY).or(Flags::MAY_REPLICATE);
+    if only_listens(client) && !fits_a_subscriber(command) {
+        return Err(format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+             are allowed in this context",
+            command.full_name
+        )
+        .into());
+    }
+    if client.is_monitor() && command.flags.has(KEYSPACE) {
+        return Err("ERR Replica can't interact with the keyspace".into());
+    }
+    Ok(())
 }
 
 /// What a subscriber of RESP2 may send.

@@ -5,15 +5,14 @@
 //! made at the home of the command's connection when the command has run: what it changed has then
 //! been published, or is before the line leaves.
 
-use crate::command::pubsub::{Message, Name, Space};
-use crate::command::session::SessionOp;
-use crate::command::table::Run as Runs;
+use crate::command::pubsub::{Message, Space};
 use crate::command::{Command, Flags};
 use crate::protocol::{Args, Reply};
 
 use super::Shard;
 use super::client::Client;
-use super::message::Item;
+use super::shell::{ConnId, Now};
+use super::slow_log::{REDACTED, secrets};
 
 /// Commands that are too dangerous to be shown, or say of themselves that they are not.
 const HIDDEN: Flags = Flags::SKIP_MONITOR.or(Flags::ADMIN);
@@ -32,58 +31,45 @@ impl Shard {
     /// Shows a command of `client` to the connections that monitor, if there are any.
     #[inline]
     pub(super) fn show(&mut self, client: &Client, command: &Command, db: usize, args: Args<'_>) {
-        if self.monitored && !command.flags.has(HIDDEN) {
-            let line = line(&self.now, client, command, db, args);
-            self.show_line(Message::line(line));
+        if self.monitored {
+            self.show_now(client, command, db, args);
         }
     }
 
     #[cold]
-    fn show_line(&mut self, line: Message) {
-        let directory = &self.data.pubsub.directory;
-        let listeners = directory.listeners(Space::Monitor, b"").to_vec();
-        for (shard, _) in listeners {
-            if shard as usize == self.id {
-                self.deliver(&line, true, &[]);
-                continue;
-            }
-            let item = Item::Deliver {
-                message: line.clone(),
-                listens: true,
-                patterns: Vec::<Name>::new(),
-            };
-            self.post(shard as usize, item);
+    fn show_now(&mut self, client: &Client, command: &Command, db: usize, args: Args<'_>) {
+        if command.flags.has(HIDDEN) {
+            return;
+        }
+        let line = Message::line(line(&self.now, client, command, db, args));
+        let targets = self.targets(Space::Monitor, b"");
+        self.hand_out(line, targets);
+    }
+
+    /// Shows a command of the upstream's stream, as it was read from connection `conn`.
+    #[inline]
+    pub fn show_upstream(&mut self, conn: ConnId, command: &Command, db: usize, args: Args<'_>) {
+        if self.monitored
+            && let Some(client) = self.take_client(conn)
+        {
+            self.show_now(&client, command, db, args);
+            self.slots[conn.index as usize] = Some(client);
         }
     }
 }
 
-fn line(
-    now: &super::shell::Now,
-    client: &Client,
-    command: &Command,
-    db: usize,
-    args: Args<'_>,
-) -> Vec<u8> {
+fn line(now: &Now, client: &Client, command: &Command, db: usize, args: Args<'_>) -> Vec<u8> {
     let (seconds, micros) = (now.unix_ms / 1000, now.unix_ms % 1000 * 1000);
     let address = match client.is_unix {
         true => format!("unix:{}", client.local),
         false => client.peer.clone(),
     };
     let mut line = format!("+{seconds}.{micros:06} [{db} {address}]").into_bytes();
-    let mut secrets = 0;
+    let secrets = secrets(command, args);
     for (at, arg) in args.iter().enumerate() {
         line.push(b' ');
-        if secrets > 0 {
-            secrets -= 1;
-            line.extend_from_slice(b"\"(redacted)\"");
-            continue;
-        }
-        write_quoted(&mut line, arg);
-        secrets = match command.run {
-            Runs::Session(SessionOp::Auth) => usize::MAX,
-            Runs::Session(SessionOp::Hello) if at > 1 && arg.eq_ignore_ascii_case(b"auth") => 2,
-            _ => 0,
-        };
+        let secret = secrets.contains(&at);
+        write_quoted(&mut line, if secret { REDACTED } else { arg });
     }
     line.extend_from_slice(b"\r\n");
     line
@@ -139,7 +125,7 @@ mod tests {
     fn commands_of_every_shard_are_shown_after_they_ran() {
         for shards in [1, 3] {
             let mut world = World::new(shards);
-            let (monitor, conn) = (world.connect(shards - 1), world.connect(0));
+            let (conn, monitor) = (world.connect(0), world.connect(shards - 1));
             assert_eq!(world.text(monitor, "MONITOR"), "+OK");
             let keys: Vec<String> = (0..shards).map(|shard| world.key(shard, 0)).collect();
             let (a, b) = (&keys[0], &keys[shards - 1]);
@@ -169,7 +155,7 @@ mod tests {
             assert_eq!(lines(&mut world, monitor), want);
             let said = world.text(monitor, "GET x");
             assert_eq!(said, "-ERR Replica can't interact with the keyspace");
-            let info = world.text(conn, "CLIENT LIST ID 1");
+            let info = world.text(conn, "CLIENT LIST ID 2");
             assert!(info.contains(" flags=O "), "{info}");
             assert!(
                 world

@@ -194,6 +194,10 @@ impl Shard {
         } else {
             (0, 0)
         };
+        let spans = match own {
+            Some(_) => (0, 0),
+            None => (first, args.len() as u32),
+        };
         run.entries.push(Entry {
             command: Some(command),
             owner: owner as u32,
@@ -201,7 +205,7 @@ impl Shard {
             no_touch: client.no_touch,
             silent,
             version: client.reply.version(),
-            spans: (first, args.len() as u32),
+            spans,
             verbatim,
             own,
             reply: (0, 0),
@@ -540,8 +544,10 @@ impl Shard {
     fn show_run(&mut self, client: &Client) {
         let run = &client.run;
         for entry in &run.entries {
-            if let Some(command) = entry.command {
-                self.show(client, command, entry.db as usize, run.args(entry));
+            let args = run.args(entry);
+            // A large request was given away if nobody monitored when it went out.
+            if let Some(command) = entry.command.filter(|_| !args.is_empty()) {
+                self.show(client, command, entry.db as usize, args);
             }
         }
     }

@@ -66,6 +66,8 @@ pub struct Tx {
     missing: usize,
     refused: bool,
     dirty: bool,
+    /// EXEC as it was typed, for MONITOR.
+    typed: Option<Box<[u8]>>,
     /// One of its commands closes the connection.
     closes: bool,
     pub(super) requests: Vec<OwnedRequest>,
@@ -107,6 +109,7 @@ impl Tx {
             missing: 0,
             refused: false,
             dirty: false,
+            typed: None,
             closes: false,
             requests,
             next: 0,
@@ -661,6 +664,7 @@ impl Shard {
         client.waiting = Waiting::No;
         if self.monitored {
             self.show_transaction(&client, &tx);
+            self.give_late(&mut client);
         }
         self.hold_reply(&mut client, mark, true);
         client.closing |= tx.closes;
@@ -669,9 +673,23 @@ impl Shard {
         self.put_client(shell, client);
     }
 
-    /// Shows the commands of a transaction that has run. A failed EXEC has run none.
+    /// Remembers how a client typed the EXEC that has begun.
+    #[cold]
+    pub(super) fn note_typed(&mut self, client: &Client, args: Args<'_>) {
+        if let Waiting::Transaction(id) = client.waiting
+            && let Some(tx) = self.txs.get_mut(&id)
+        {
+            tx.typed = args.get(0).map(Into::into);
+        }
+    }
+
+    /// Shows the commands of a transaction that has run. A failed EXEC has run none; a command that
+    /// may wait was shown before.
     #[cold]
     fn show_transaction(&mut self, client: &Client, tx: &Tx) {
+        if may_wait(&tx.requests, tx.kind) {
+            return;
+        }
         for (at, request) in tx.requests.iter().enumerate().take(tx.ends.len()) {
             // SELECT is shown with what it chose: the database of the command after it.
             let db = match request.command.run {
@@ -683,7 +701,7 @@ impl Shard {
         if tx.kind == Kind::Exec
             && let Some(command) = client.shown_command
         {
-            let exec: &[u8] = b"EXEC";
+            let exec = tx.typed.as_deref().unwrap_or(b"EXEC");
             let span = crate::protocol::Span {
                 start: 0,
                 len: exec.len() as u32,

@@ -87,6 +87,8 @@ impl Shard {
         parsed: Parsed<'_>,
     ) {
         let Parsed { command, args, .. } = parsed;
+        // Once, and now: how long it waits is nobody's business.
+        self.show(client, command, client.db, args);
         let Some(owner) = self.owner_of(command, args) else {
             let request = parsed.owned(client.db);
             self.begin_transaction(shell, client, Kind::Command, vec![request]);

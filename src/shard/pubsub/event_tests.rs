@@ -2,16 +2,17 @@
 
 use crate::shard::testing::{Conn, World};
 
-/// Events of `key` that a connection got on both kinds of channels, as `event` and `event:key`.
+/// What a connection was told, whichever way it listens: `key=event` or `event=key`.
 fn events(world: &mut World, conn: Conn) -> Vec<String> {
     let bytes = world.take(conn);
     let text = String::from_utf8_lossy(&bytes).replace("\r\n", " ");
     let words: Vec<&str> = text.split(' ').collect();
-    (words.windows(4))
-        .filter(|words| words[0].starts_with("__key"))
-        .map(|words| {
-            let (_, name) = words[0].split_once("__:").unwrap();
-            format!("{name}={}", words[2])
+    // The channel's name, the payload's length and the payload; a pattern is no channel's name.
+    (words.windows(3))
+        .filter(|words| words[0].starts_with("__key") && words[1].starts_with('$'))
+        .filter_map(|words| {
+            let (_, name) = words[0].split_once("__:")?;
+            (!name.contains('*')).then(|| format!("{name}={}", words[2]))
         })
         .collect()
 }
