@@ -427,6 +427,25 @@ impl<'a> Ctx<'a> {
         }
     }
 
+    /// As [`Ctx::find_collection_mut`], for a command that Redis takes for a reader of the key: a
+    /// hit or a miss is counted.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the key holds another type.
+    pub fn read_collection_mut<T: Boxed>(&mut self, key: &[u8]) -> Result<Option<&mut T>, Error> {
+        self.prepare_write(self.db, key);
+        match self.keyspace.db_mut(self.db).get_mut(key) {
+            None => {
+                self.state.missed(self.db, key);
+                Ok(None)
+            }
+            Some(entry) => {
+                self.state.stats.keyspace_hits += 1;
+                entry.collection_mut().map(Some).ok_or(Error::WrongType)
+            }
+        }
+    }
+
     /// A collection for writing, with the reply beside it.
     ///
     /// # Errors

@@ -222,7 +222,11 @@ impl Shard {
                 self.dispatch(shell, client, parsed);
                 self.give_late(client);
             }
-            Err((command, text)) => self.refuse(client, command, &text),
+            Err((command, text)) => {
+                self.refuse(client, command, &text);
+                self.show_refused(client, command, args);
+                self.give_late(client);
+            }
         }
     }
 
@@ -333,6 +337,7 @@ impl Shard {
         let Parsed { command, args, .. } = parsed;
         if let Err(text) = self.admit(client, command) {
             self.refuse(client, Some(command), &text);
+            self.show_refused(client, Some(command), args);
             return;
         }
         if self.config.maxmemory > 0
@@ -359,7 +364,8 @@ impl Shard {
         }
         match command.run {
             Runs::Data(_) => self.dispatch_data(shell, client, parsed),
-            Runs::Session(op) if client.run.is_empty() || joins_a_run(op) => {
+            // While somebody monitors it waits, so as to be shown after the commands before it.
+            Runs::Session(op) if client.run.is_empty() || (joins_a_run(op) && !self.monitored) => {
                 self.session(shell, client, op, parsed);
             }
             Runs::Everywhere { check, .. } if client.run.is_empty() => {
@@ -367,6 +373,7 @@ impl Shard {
                     Ok(()) => self.dispatch_everywhere(shell, client, parsed),
                     Err(error) => {
                         self.stats.commands[command.number()].failed += 1;
+                        self.show(client, command, client.db, args);
                         self.refuse(client, None, &error.to_string());
                     }
                 }

@@ -6,6 +6,8 @@
 //! been published, or is before the line leaves.
 
 use crate::command::pubsub::{Message, Space};
+use crate::command::session::SessionOp;
+use crate::command::table::Run;
 use crate::command::{Command, Flags};
 use crate::protocol::{Args, Reply};
 
@@ -33,6 +35,22 @@ impl Shard {
     pub(super) fn show(&mut self, client: &Client, command: &Command, db: usize, args: Args<'_>) {
         if self.monitored {
             self.show_now(client, command, db, args);
+        }
+    }
+
+    /// Of commands that are refused only EXEC is shown: what MULTI began is over.
+    #[inline]
+    pub(super) fn show_refused(
+        &mut self,
+        client: &Client,
+        command: Option<&Command>,
+        args: Args<'_>,
+    ) {
+        if self.monitored
+            && let Some(command) = command
+            && matches!(command.run, Run::Session(SessionOp::Exec))
+        {
+            self.show_now(client, command, client.db, args);
         }
     }
 
@@ -99,7 +117,9 @@ fn write_quoted(out: &mut Vec<u8>, arg: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Conn, World};
+    use super::super::client::Class;
+    use super::super::shell::ConnId;
+    use super::super::testing::{Conn, World, request};
     use super::write_quoted;
 
     /// The lines that a connection got, without their times.
@@ -173,5 +193,65 @@ mod tests {
             world.run();
             assert!(world.shards.iter().all(|shard| !shard.monitored));
         }
+    }
+
+    #[test]
+    fn a_command_that_waits_is_shown_when_it_comes_and_a_refused_exec_at_all() {
+        for shards in [1, 3] {
+            let mut world = World::new(shards);
+            let (conn, other) = (world.connect(0), world.connect(0));
+            let monitor = world.connect(shards - 1);
+            world.text(monitor, "MONITOR");
+            let (a, b) = (world.key(0, 0), world.key(shards - 1, 1));
+            let from = "127.0.0.1:50000]";
+            for keys in [b.clone(), format!("{a} {b}")] {
+                world.text(conn, &format!("BLPOP {keys} 0"));
+                let quoted = keys.replace(' ', "\" \"");
+                let want = format!("0 {from} \"BLPOP\" \"{quoted}\" \"0\"");
+                assert_eq!(lines(&mut world, monitor), [want]);
+                world.text(other, &format!("RPUSH {b} x"));
+                assert_eq!(lines(&mut world, monitor).len(), 1, "{keys}");
+            }
+            world.text(conn, "exec now");
+            let want = format!("0 {from} \"exec\" \"now\"");
+            assert_eq!(lines(&mut world, monitor), [want]);
+        }
+    }
+
+    #[test]
+    fn large_requests_under_way_when_monitoring_begins_are_left_out() {
+        let mut world = World::new(2);
+        let (conn, monitor) = (world.connect(0), world.connect(0));
+        let key = world.key(1, 0);
+        let large = "x".repeat(200 << 10);
+        world.send(monitor, &request("MONITOR"));
+        world.send(conn, &request(&format!("SET {key} {large}")));
+        world.run();
+        assert_eq!(world.take(conn), b"+OK\r\n");
+        world.take(monitor);
+        world.send(conn, &request(&format!("SET {key} {large}")));
+        world.run();
+        let shown = lines(&mut world, monitor);
+        assert_eq!(shown.len(), 1);
+        assert!(shown[0].len() > large.len());
+    }
+
+    #[test]
+    fn a_replica_shows_the_stream_with_its_source() {
+        let mut world = World::new(2);
+        let monitor = world.connect(1);
+        world.text(monitor, "MONITOR");
+        let conn = ConnId {
+            index: 7,
+            generation: 1,
+        };
+        let shard = &mut world.shards[0];
+        shard.insert_upper(conn, Class::Upstream, "10.0.0.1:6379".to_owned());
+        let command = crate::command::table::find(b"set").unwrap();
+        let args = crate::protocol::OwnedArgs::new(&[b"SET", b"k", b"v"]);
+        shard.show_upstream(conn, command, 3, args.as_args());
+        world.run();
+        let want = "3 10.0.0.1:6379] \"SET\" \"k\" \"v\"";
+        assert_eq!(lines(&mut world, monitor), [want]);
     }
 }

@@ -1,5 +1,6 @@
 //! The owner's side of transactions: locking, lending entries, taking them back.
 
+use crate::command::notify::{Class, Notification};
 use crate::command::table;
 use crate::command::{Ctx, Effects, Env, Origin, Part};
 use crate::keyspace::Entry;
@@ -289,12 +290,18 @@ impl Shard {
     }
 
     /// Puts lent entries back and tells watchers what was changed.
-    fn take_back(&mut self, release: Release) {
+    fn take_back(&mut self, mut release: Release) {
         for (db, entry) in release.entries {
             self.keyspace.db_mut(db).insert(entry);
         }
         for (db, key) in release.expired {
-            self.keyspace.db_mut(db).remove(&key);
+            if self.keyspace.db_mut(db).remove(&key).is_none() {
+                // Another reader saw it expire too, and has been told of.
+                let told = |event: &Notification| {
+                    event.class == Class::EXPIRED && event.db == db && event.key == key
+                };
+                release.events.retain(|event| !told(event));
+            }
         }
         for (db, key) in release.touched {
             self.data.watched.touch(db, &key);

@@ -217,9 +217,8 @@ pub(super) fn secrets(command: &Command, args: Args<'_>) -> Range<usize> {
 
 /// Whether argument `at` is the value of a directive that is a secret.
 fn is_secret_value(command: &Command, args: Args<'_>, at: usize) -> bool {
-    let names = |name: &[u8]| {
-        (SECRETS.iter()).any(|secret| secret.as_bytes().eq_ignore_ascii_case(name))
-    };
+    let names =
+        |name: &[u8]| (SECRETS.iter()).any(|secret| secret.as_bytes().eq_ignore_ascii_case(name));
     command.full_name == "config|set"
         && at > 2
         && at % 2 == 1

@@ -12,6 +12,7 @@ mod events;
 mod generate;
 mod grammar;
 mod memory;
+mod monitor;
 mod observation;
 mod propagation;
 mod pubsub;
@@ -50,6 +51,14 @@ fn subscribers_get_what_they_get_of_valkey() {
 fn events_of_keys_are_those_of_valkey() {
     for shards in [1, 2, 7] {
         events::compare_random(shards, support::seed(), 5_000);
+    }
+}
+
+#[test]
+fn monitors_are_shown_what_they_are_shown_by_valkey() {
+    for shards in [1, 2, 7] {
+        monitor::compare_script(shards);
+        monitor::compare_random(shards, support::seed(), 5_000);
     }
 }
 

@@ -420,7 +420,6 @@ mod tests {
         "client|getredir",
         "client|tracking",
         "client|trackinginfo",
-        "monitor",
         "sort",
         "sort_ro",
     ];
