@@ -26,6 +26,8 @@ pub(super) type Refusal = String;
 
 /// Requests of a pipeline that are looked at before the first of them runs.
 pub(super) const LOOK_AHEAD: usize = 32;
+/// Beyond this many shards a connection's own shard does not prefetch for a pipeline.
+const PREFETCHING_SHARDS_MAX: usize = 2;
 /// Reading pauses while a connection's command waits and this many bytes have come after it.
 pub(super) const INPUT_AHEAD_MAX: usize = 1 << 20;
 
@@ -94,7 +96,13 @@ impl Shard {
                 ..self.limits
             };
             // AUTH changes the limits of what follows it: no looking ahead before.
-            if limits.authenticated && input.look_ahead(&limits, LOOK_AHEAD) > 1 {
+            let ahead = match limits.authenticated {
+                true => input.look_ahead(&limits, LOOK_AHEAD),
+                false => 0,
+            };
+            // With more shards most keys are elsewhere; commands that arrive from a run are
+            // prefetched for at their owner, this one included.
+            if ahead > 1 && self.shared.shards <= PREFETCHING_SHARDS_MAX {
                 self.prefetch(input.ahead().map(|request| (client.db, request.args)));
             }
             if self.shared.shards > 1

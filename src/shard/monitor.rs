@@ -143,8 +143,8 @@ mod tests {
 
     #[test]
     fn commands_of_every_shard_are_shown_after_they_ran() {
-        for shards in [1, 3] {
-            let mut world = World::new(shards);
+        for (shards, order) in [(1, "strict"), (3, "strict"), (3, "relaxed")] {
+            let mut world = World::with_config(shards, &[("pipeline-order", order)]);
             let (conn, monitor) = (world.connect(0), world.connect(shards - 1));
             assert_eq!(world.text(monitor, "MONITOR"), "+OK");
             let keys: Vec<String> = (0..shards).map(|shard| world.key(shard, 0)).collect();

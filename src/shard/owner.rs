@@ -25,21 +25,24 @@ const SHARED_COPY_BYTES_MAX: usize = 16 * 1024;
 
 impl Shard {
     /// Handles everything another shard sent in one of its ticks.
-    pub(super) fn receive(&mut self, shell: &mut dyn Shell, mut envelope: Envelope) {
-        let mut items = std::mem::take(&mut envelope.items).into_iter();
+    pub(super) fn receive(&mut self, shell: &mut dyn Shell, envelope: &mut Envelope) {
+        let mut row = std::mem::take(&mut envelope.items);
+        let mut items = row.drain(..);
         let from = envelope.from as usize;
         let mut prefetched = 0;
         loop {
             if prefetched == 0 {
                 prefetched = LOOK_AHEAD;
-                self.prefetch_runs(&envelope, items.as_slice());
+                self.prefetch_runs(envelope, items.as_slice());
             }
             prefetched -= 1;
             let Some(item) = items.next() else {
                 break;
             };
-            self.receive_item(shell, &envelope, from, item);
+            self.receive_item(shell, envelope, from, item);
         }
+        drop(items);
+        envelope.items = row;
         self.report_applied();
     }
 
@@ -399,7 +402,7 @@ impl Shard {
             self.apply(command, db, args);
             return true;
         }
-        let envelope = self.outbox(owner);
+        let envelope = self.mail.to(owner);
         let first = envelope.spans.len() as u32;
         super::message::append_request(&mut envelope.data, &mut envelope.spans, args, None);
         envelope.items.push(Item::Apply(super::message::ApplyItem {

@@ -65,6 +65,8 @@ pub struct Run {
     missing: u32,
     /// Bytes of large requests and replies.
     own_bytes: usize,
+    /// Bytes of requests that were posted to their owners when they came.
+    posted_bytes: usize,
 }
 
 impl Run {
@@ -75,7 +77,8 @@ impl Run {
 
     /// Whether no more should be added.
     pub fn is_full(&self) -> bool {
-        self.entries.len() >= RUN_COMMANDS_MAX || self.data.len() + self.own_bytes >= RUN_BYTES_MAX
+        let bytes = self.data.len() + self.own_bytes + self.posted_bytes;
+        self.entries.len() >= RUN_COMMANDS_MAX || bytes >= RUN_BYTES_MAX
     }
 
     /// Bytes held, for CLIENT LIST.
@@ -91,6 +94,7 @@ impl Run {
         self.replies.clear();
         self.missing = 0;
         self.own_bytes = 0;
+        self.posted_bytes = 0;
         // A run of huge values must not pin its memory.
         self.data.shrink_to(RUN_BYTES_MAX);
         self.replies.shrink_to(RUN_BYTES_MAX);
@@ -113,6 +117,21 @@ impl Run {
             reply: at,
             own_reply: None,
         });
+    }
+
+    /// Adds a command that stays here until the run is whole.
+    fn gather(&mut self, mut entry: Entry, args: Args<'_>, raw: Option<&[u8]>) {
+        if let Some(request) = &entry.own {
+            self.own_bytes += request.len();
+        } else {
+            let (first, start) = (self.spans.len() as u32, self.data.len() as u32);
+            append_request(&mut self.data, &mut self.spans, args, raw);
+            entry.spans = (first, args.len() as u32);
+            if raw.is_some() {
+                entry.verbatim = (start, self.data.len() as u32 - start);
+            }
+        }
+        self.entries.push(entry);
     }
 
     fn args<'a>(&'a self, entry: &'a Entry) -> Args<'a> {
@@ -181,36 +200,40 @@ impl Shard {
         let Parsed {
             command, args, raw, ..
         } = parsed;
-        let silent = client.reply_mode != super::client::ReplyMode::On;
-        let run = &mut client.run;
-        let (first, start) = (run.spans.len() as u32, run.data.len() as u32);
-        let own = parsed.held.map(|_| Box::new(parsed.owned(client.db)));
-        match &own {
-            Some(request) => run.own_bytes += request.len(),
-            None => append_request(&mut run.data, &mut run.spans, args, raw),
-        }
-        let verbatim = if raw.is_some() && own.is_none() {
-            (start, run.data.len() as u32 - start)
-        } else {
-            (0, 0)
-        };
-        let spans = match own {
-            Some(_) => (0, 0),
-            None => (first, args.len() as u32),
-        };
-        run.entries.push(Entry {
+        let mut entry = Entry {
             command: Some(command),
             owner: owner as u32,
             db: client.db as u32,
             no_touch: client.no_touch,
-            silent,
+            silent: client.reply_mode != super::client::ReplyMode::On,
             version: client.reply.version(),
-            spans,
-            verbatim,
-            own,
+            spans: (0, 0),
+            verbatim: (0, 0),
+            own: parsed.held.map(|_| Box::new(parsed.owned(client.db))),
             reply: (0, 0),
             own_reply: None,
-        });
+        };
+        if self.gathers() {
+            client.run.gather(entry, args, raw);
+            return;
+        }
+        let own = entry.own.take();
+        let run = &mut client.run;
+        run.posted_bytes += match (&own, raw) {
+            (Some(request), _) => request.len(),
+            (None, Some(raw)) => raw.len(),
+            (None, None) => args.iter().map(<[u8]>::len).sum(),
+        };
+        run.missing += 1;
+        let item = run_item(client.conn, run.number, run.entries.len(), &entry, command);
+        self.post_run_item(owner, item, own, args, raw);
+        client.run.entries.push(entry);
+    }
+
+    /// Whether runs stay here until they are whole: only then it is known whether one has to be a
+    /// transaction, and what has run can be shown only if it is kept.
+    fn gathers(&self) -> bool {
+        self.strict || self.monitored
     }
 
     /// Starts the gathered run.
@@ -222,44 +245,56 @@ impl Shard {
         }
         client.waiting = Waiting::Run;
         self.runs_away += 1;
-        client.run.missing = client
-            .run
-            .entries
-            .iter()
-            .filter(|e| e.command.is_some())
-            .count() as u32;
-        for index in 0..client.run.entries.len() {
+        if self.gathers() {
+            self.post_gathered(client);
+        }
+        self.complete_run(shell, client);
+    }
+
+    /// Sends the commands of a run that was held back until it was whole.
+    fn post_gathered(&mut self, client: &mut Client) {
+        let run = &mut client.run;
+        for index in 0..run.entries.len() {
             // The bytes are shared: they are shown when the command has run.
             let own = match self.monitored {
-                true => client.run.entries[index].own.clone(),
-                false => client.run.entries[index].own.take(),
+                true => run.entries[index].own.clone(),
+                false => run.entries[index].own.take(),
             };
-            let entry = &client.run.entries[index];
+            let entry = &run.entries[index];
             let Some(command) = entry.command else {
                 continue;
             };
-            let owner = entry.owner as usize;
-            if own.is_some() {
-                let item = run_item(client.conn, client.run.number, index, entry, command);
-                self.post(owner, Item::Run(RunItem { own, ..item }));
-                continue;
-            }
-            let (args, raw) = (client.run.args(entry), client.run.raw(entry));
-            let envelope = self.outbox(owner);
-            let (first, start) = (envelope.spans.len() as u32, envelope.data.len() as u32);
-            append_request(&mut envelope.data, &mut envelope.spans, args, raw);
-            let verbatim = match raw {
-                Some(raw) => (start, raw.len() as u32),
-                None => (0, 0),
-            };
-            let item = run_item(client.conn, client.run.number, index, entry, command);
-            envelope.items.push(Item::Run(RunItem {
-                spans: (first, args.len() as u32),
-                verbatim,
-                ..item
-            }));
+            run.missing += 1;
+            let item = run_item(client.conn, run.number, index, entry, command);
+            let (args, raw) = (run.args(entry), run.raw(entry));
+            self.post_run_item(entry.owner as usize, item, own, args, raw);
         }
-        self.complete_run(shell, client);
+    }
+
+    fn post_run_item(
+        &mut self,
+        owner: usize,
+        item: RunItem,
+        own: Option<Box<OwnedRequest>>,
+        args: Args<'_>,
+        raw: Option<&[u8]>,
+    ) {
+        let envelope = self.mail.to(owner);
+        if own.is_some() {
+            envelope.items.push(Item::Run(RunItem { own, ..item }));
+            return;
+        }
+        let (first, start) = (envelope.spans.len() as u32, envelope.data.len() as u32);
+        append_request(&mut envelope.data, &mut envelope.spans, args, raw);
+        let verbatim = match raw {
+            Some(raw) => (start, raw.len() as u32),
+            None => (0, 0),
+        };
+        envelope.items.push(Item::Run(RunItem {
+            spans: (first, args.len() as u32),
+            verbatim,
+            ..item
+        }));
     }
 
     /// Whether a command must wait until the run has ended. PUBLISH waits for all before it, and
@@ -305,7 +340,7 @@ impl Shard {
         args: Args<'_>,
         raw: Option<&[u8]>,
     ) {
-        let buffer = std::mem::take(&mut self.outbox(from).data);
+        let buffer = std::mem::take(&mut self.mail.to(from).data);
         let at = buffer.len();
         let mut reply = Reply::with_buffer(buffer, item.version);
         let room = self.run_room(from, item);
@@ -329,7 +364,7 @@ impl Shard {
             false => None,
         };
         let range = (at as u32, (data.len().max(at) - at) as u32);
-        let envelope = self.outbox(from);
+        let envelope = self.mail.to(from);
         envelope.data = data;
         envelope.items.push(Item::Reply(ReplyItem {
             conn: item.conn,
@@ -545,7 +580,7 @@ impl Shard {
         let run = &client.run;
         for entry in &run.entries {
             let args = run.args(entry);
-            // A large request was given away if nobody monitored when it went out.
+            // What was given away before anybody monitored is known no more.
             if let Some(command) = entry.command.filter(|_| !args.is_empty()) {
                 self.show(client, command, entry.db as usize, args);
             }
