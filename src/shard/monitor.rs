@@ -1,9 +1,9 @@
 //! MONITOR: every command, as a line, to whoever asked for it.
 //!
 //! A connection that monitors is counted by every shard, by the ways of a subscription
-//! (`shard/pubsub`). While nobody does, a command costs a look at one flag of its shard. The line is
-//! made at the home of the command's connection when the command has run: what it changed has then
-//! been published, or is before the line leaves.
+//! (`shard/pubsub`). While nobody does, a command costs a look at one flag of its shard. The line
+//! is made at the home of the command's connection when the command has run: what it changed has
+//! then been published, or is before the line leaves.
 
 use crate::command::pubsub::{Message, Space};
 use crate::command::session::SessionOp;
@@ -150,8 +150,8 @@ mod tests {
             let keys: Vec<String> = (0..shards).map(|shard| world.key(shard, 0)).collect();
             let (a, b) = (&keys[0], &keys[shards - 1]);
             let commands = format!(
-                "SET {a} 1\nGET {b}\nMGET {a} {b}\nCONFIG GET none\nMULTI\nSELECT 1\nSET {b} 2\nGET \
-                 {a}\nEXEC\nDBSIZE\nAUTH secret\nHELLO 3 AUTH default pw SETNAME x\nGET"
+                "SET {a} 1\nGET {b}\nMGET {a} {b}\nCONFIG GET none\nMULTI\nSELECT 1\nSET {b} 2\n\
+                 GET {a}\nEXEC\nDBSIZE\nAUTH secret\nHELLO 3 AUTH default pw SETNAME x\nGET"
             );
             world.pipeline(conn, &commands);
             let from = "127.0.0.1:50000]";
