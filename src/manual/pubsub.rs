@@ -58,8 +58,8 @@
 //!   kinds of events (`__keyevent@0__:set`) are counted by every shard, as patterns are. So the
 //!   shard of a key sends its events by itself, straight to where somebody listens.
 //! - **Invariant: what happens to a key is told in the order in which it happened, over all
-//!   kinds of channels.** All events of a key leave its shard: what a transaction did to keys that were lent
-//!   to it goes back with them, and is told before they are unlocked.
+//!   kinds of channels.** All events of a key leave its shard: what a transaction did to keys that
+//!   were lent to it goes back with them, and is told before they are unlocked.
 //! - Between keys of different shards there is no order, and two subscribers may see them
 //!   differently.
 //! - One change is told of once. Two readers that saw a copy of the same key expire both report
