@@ -16,16 +16,17 @@
 
 mod whole;
 
+use smallvec::SmallVec;
+
 use crate::command::pubsub::{Lent, Message};
 use crate::command::table::{self, Keys, Run as Runs};
 use crate::command::{Effects, Env, Outcome, Part, run as run_command};
-use crate::keyspace::Entry;
 use crate::protocol::Reply;
 
 use super::blocking::{Blocking, may_wait};
 use super::client::{Client, Waiting};
 use super::locks::{Mode, TxId};
-use super::message::{ClaimRequest, Item, OwnedRequest, Release};
+use super::message::{ClaimRequest, Entries, Item, OwnedRequest, Release};
 use super::session::Gather;
 use super::share::{
     KEYS_SEARCHED_MAX, KeyPlaces, Share, asks, for_each_key, name_channels, share_of, whole_mode,
@@ -33,6 +34,9 @@ use super::share::{
 use super::shell::{ConnId, Shell};
 use super::timing::Timed;
 use super::{Event, Shard};
+
+/// Shares for which room is made at once.
+const SHARES_RESERVED_MAX: usize = 16;
 
 /// What a transaction is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,12 +92,12 @@ pub struct Tx {
 }
 
 impl Tx {
-    fn new(kind: Kind, requests: Vec<OwnedRequest>, reply: Reply) -> Self {
+    fn new(kind: Kind, requests: Vec<OwnedRequest>, reply: Reply) -> Box<Self> {
         let whole = match kind {
             Kind::Barrier => Some(Mode::Exclusive),
             _ => whole_mode(&requests),
         };
-        Tx {
+        Box::new(Tx {
             client: None,
             blocking: None,
             token: 0,
@@ -117,7 +121,7 @@ impl Tx {
             asked_ns: 0,
             no_touch: false,
             effects: Effects::default(),
-        }
+        })
     }
 }
 
@@ -192,6 +196,8 @@ impl Shard {
             share_of(&mut tx.shares, self.id);
         }
         let databases = self.data.settings.databases;
+        tx.shares
+            .reserve(self.shared.shards.min(SHARES_RESERVED_MAX));
         let mut places = self.key_places(&tx.requests);
         for request in &tx.requests {
             // What is shared is copied. Of a stream only the end is read, so its entry rather
@@ -203,7 +209,9 @@ impl Shard {
                 Mode::Shared
             };
             for_each_key(request, databases, |db, key| {
-                let share = share_of(&mut tx.shares, self.shared.owner(key));
+                let owner = request.owner.map(|owner| owner as usize);
+                let owner = owner.unwrap_or_else(|| self.shared.owner(key));
+                let share = share_of(&mut tx.shares, owner);
                 places.add(share, db, key, mode);
             });
         }
@@ -213,11 +221,14 @@ impl Shard {
     fn key_places(&self, requests: &[OwnedRequest]) -> KeyPlaces {
         let arguments: usize = requests.iter().map(|request| request.args().len()).sum();
         let state = self.txs.hasher().clone();
-        KeyPlaces::new((arguments > KEYS_SEARCHED_MAX).then_some(state))
+        KeyPlaces::new(
+            (arguments > KEYS_SEARCHED_MAX).then_some(state),
+            self.data.settings.seed,
+        )
     }
 
     /// Asks every shard for its locks, under a new id.
-    fn claim_all(&mut self, shell: &mut dyn Shell, mut tx: Tx) -> TxId {
+    fn claim_all(&mut self, shell: &mut dyn Shell, mut tx: Box<Tx>) -> TxId {
         let id = self.shared.next_tx();
         self.stats.transactions += 1;
         tx.missing = tx.shares.len();
@@ -395,7 +406,7 @@ impl Shard {
         for (share, touched) in shares.filter(|(share, _)| share.granted) {
             let expired = std::mem::take(&mut share.expired);
             let mut release = Release {
-                entries: Vec::with_capacity(share.keys.len()),
+                entries: SmallVec::with_capacity(share.keys.len()),
                 touched,
                 expired,
             };
@@ -406,7 +417,7 @@ impl Shard {
                 .zip(&share.copied);
             for ((key, entry), copied) in lent {
                 let lent = entry.filter(|_| !copied);
-                release.entries.extend(lent.map(|entry| (key.db, entry)));
+                release.entries.extend(lent.map(|entry| key.lent(entry)));
             }
             let release = Box::new(release);
             self.post(share.shard, Item::Release { tx: id, release });
@@ -495,7 +506,7 @@ impl Shard {
                 .extend(share.entries.iter().map(Option::is_some));
             for (key, entry) in share.keys.iter().zip(share.entries.iter_mut()) {
                 if let Some(entry) = entry.take() {
-                    self.scratch.db_mut(key.db).insert(entry);
+                    self.scratch.db_mut(key.db).insert_hashed(key.hash, entry);
                 }
             }
         }
@@ -506,11 +517,12 @@ impl Shard {
             let slots = share.keys.iter().zip(share.entries.iter_mut()).enumerate();
             for (at, (key, slot)) in slots {
                 let before = std::mem::replace(&mut share.present[at], false);
-                *slot = self.scratch.db_mut(key.db).remove(&key.key);
+                let db = self.scratch.db_mut(key.db);
+                *slot = db.remove_hashed(key.hash, &key.key);
                 let copied = share.copied.get(at).copied().unwrap_or(false);
                 if before && slot.is_none() && copied {
                     // A reader saw the copy expire; the owner still has the key.
-                    share.expired.push((key.db, key.key.clone()));
+                    share.expired.push((key.db, key.key.as_slice().into()));
                 }
             }
         }
@@ -614,7 +626,7 @@ impl Shard {
     }
 
     /// Releases the locks and answers the client. Replies leave after the publish of this tick.
-    fn finish(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
+    fn finish(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Box<Tx>) {
         let waits = self.settle_wait(&mut tx);
         self.data.pubsub.outgoing.append(&mut tx.said);
         // Messages reach the owners of their channels before these are unlocked.
