@@ -239,23 +239,28 @@ impl PubSub {
         let Some(lent) = &self.lent else {
             return self.directory.receivers(space, channel);
         };
-        lent.of(space).get(channel).copied().unwrap_or(0)
+        lent.of(space, channel).unwrap_or(0)
     }
 }
 
 /// Numbers of receivers of the channels that a transaction names.
+///
+/// Almost none names any: then it costs nothing.
 #[derive(Default)]
 pub struct Lent {
-    channels: HashMap<Name, u64, RandomState>,
-    shard_channels: HashMap<Name, u64, RandomState>,
+    channels: Option<Box<Receivers>>,
+    shard_channels: Option<Box<Receivers>>,
 }
 
+type Receivers = HashMap<Name, u64, RandomState>;
+
 impl Lent {
-    fn of(&self, space: Space) -> &HashMap<Name, u64, RandomState> {
-        match space {
+    fn of(&self, space: Space, channel: &[u8]) -> Option<u64> {
+        let counts = match space {
             Space::Shard => &self.shard_channels,
             _ => &self.channels,
-        }
+        };
+        counts.as_ref()?.get(channel).copied()
     }
 
     /// Remembers what a channel's owner told.
@@ -264,7 +269,9 @@ impl Lent {
             Space::Shard => &mut self.shard_channels,
             _ => &mut self.channels,
         };
-        counts.insert(channel, receivers);
+        counts
+            .get_or_insert_with(Box::default)
+            .insert(channel, receivers);
     }
 }
 

@@ -144,12 +144,19 @@ impl Shard {
 
     /// As [`Shard::prefetch`], for keys with the numbers of their databases.
     pub(super) fn prefetch_keys<'a>(&self, keys: impl Iterator<Item = (usize, &'a [u8])>) {
+        self.prefetch_hashed(keys.filter_map(|(index, key)| {
+            let db = self.keyspace.db(index);
+            (!db.is_empty()).then(|| (index, db.hash(key)))
+        }));
+    }
+
+    /// As [`Shard::prefetch_keys`], for hashes of keys.
+    pub(super) fn prefetch_hashed(&self, keys: impl Iterator<Item = (usize, u64)>) {
         let mut hashes = [(0, 0); LOOK_AHEAD];
         let mut len = 0;
-        for (index, key) in keys.take(LOOK_AHEAD) {
+        for (index, hash) in keys.take(LOOK_AHEAD) {
             let db = self.keyspace.db(index);
             if !db.is_empty() {
-                let hash = db.hash(key);
                 db.prefetch_slot(hash);
                 hashes[len] = (index, hash);
                 len += 1;
@@ -200,7 +207,7 @@ impl Shard {
     fn take_large(&mut self, shell: &mut dyn Shell, client: &mut Client, taken: Taken) {
         let held = Held {
             data: taken.data.into(),
-            spans: taken.spans,
+            spans: taken.spans.into(),
             canonical: taken.canonical,
         };
         client.argv_bytes = held.data.len();

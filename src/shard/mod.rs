@@ -144,7 +144,7 @@ pub struct Shard {
     serving: bool,
     was_replica: bool,
     claims: HashMap<TxId, owner::Lending, RandomState>,
-    txs: HashMap<TxId, Tx, RandomState>,
+    txs: HashMap<TxId, Box<Tx>, RandomState>,
     gathers: HashMap<u64, session::Gather, RandomState>,
     next_token: u64,
     /// Indexed by the connection's slot.
@@ -211,7 +211,7 @@ impl Shard {
                 pubsub: crate::command::pubsub::PubSub::new(&state),
             },
             effects: Effects::default(),
-            locks: Locks::new(state.clone()),
+            locks: Locks::new(crate::value::HashSeed(shared.process.seed), state.clone()),
             parked: VecDeque::new(),
             slicing: slicing::Slicing::default(),
             blocked: blocking::Blocked::new(state.clone()),

@@ -11,7 +11,9 @@ use super::Shard;
 use super::dispatch::LOOK_AHEAD;
 use super::gather::Question;
 use super::locks::{Claim, Mode, TxId, Verdict};
-use super::message::{ClaimRequest, Envelope, Grant, Item, KeyRef, OwnedRequest, Release};
+use super::message::{
+    ClaimRequest, Entries, Envelope, Grant, Item, KeyRef, Lent, OwnedRequest, Release,
+};
 use super::shell::Shell;
 
 /// A claim of some home that is not granted yet.
@@ -66,10 +68,10 @@ impl Shard {
             }
             Item::Return { tx: _, release } => self.take_back(*release),
             Item::Fetch { tx, keys } => {
-                let entries = self.lend(&keys);
+                let entries = Box::new(self.lend(&keys));
                 self.post(from, Item::Fetched { tx, entries });
             }
-            Item::Fetched { tx, entries } => self.receive_fetched(from, tx, entries, shell),
+            Item::Fetched { tx, entries } => self.receive_fetched(from, tx, *entries, shell),
             Item::Part { tx, request } => {
                 let part = self.run_part(&request);
                 self.post(from, Item::PartDone { tx, part });
@@ -193,7 +195,7 @@ impl Shard {
                 channels,
                 ..
             } => {
-                let named = keys.iter().map(|key| (self.locks.name(&key.key), key.mode));
+                let named = keys.iter().map(|key| (key.hash, key.mode));
                 let seen = watched
                     .iter()
                     .map(|(_, key, _)| (self.locks.name(key), Mode::Shared));
@@ -273,9 +275,9 @@ impl Shard {
     }
 
     /// Takes the entries out of the keyspace, or copies those that are only read.
-    pub(super) fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
-        self.prefetch_keys(keys.iter().map(|key| (key.db, &*key.key)));
-        let mut entries = Vec::with_capacity(keys.len());
+    pub(super) fn lend(&mut self, keys: &[KeyRef]) -> Entries {
+        self.prefetch_hashed(keys.iter().map(|key| (key.db, key.hash)));
+        let mut entries = Entries::with_capacity(keys.len());
         for key in keys {
             // Under a shared lock others read the key too, so the entry stays, whatever it has
             // become since the claim: a copy is always right, only perhaps slower.
@@ -286,7 +288,9 @@ impl Shard {
                     copy
                 })
             } else {
-                self.keyspace.db_mut(key.db).remove(&key.key)
+                self.keyspace
+                    .db_mut(key.db)
+                    .remove_hashed(key.hash, &key.key)
             });
         }
         entries
@@ -294,8 +298,8 @@ impl Shard {
 
     /// Puts lent entries back and tells watchers what was changed.
     fn take_back(&mut self, mut release: Release) {
-        for (db, entry) in release.entries {
-            self.keyspace.db_mut(db).insert(entry);
+        for Lent { db, hash, entry } in release.entries {
+            self.keyspace.db_mut(db).insert_hashed(hash, entry);
         }
         for (db, key) in release.expired {
             if self.keyspace.db_mut(db).remove(&key).is_none() {

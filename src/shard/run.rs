@@ -9,6 +9,8 @@
 //! MULTI on the stream): its effects are published by the home in the order sent, before its keys
 //! are unlocked.
 
+use bytes::Bytes;
+
 use crate::command::table::Keys;
 use crate::command::{Command, Env, Flags, Origin, Ran, run as run_command};
 use crate::protocol::{Args, Reply, Span, Version};
@@ -17,7 +19,7 @@ use super::Shard;
 use super::client::{Client, Waiting};
 use super::dispatch::{Parsed, READONLY};
 use super::message::{
-    Envelope, Item, LARGE_BYTES_MIN, OwnedRequest, ReplyItem, RunItem, append_request,
+    Data, Envelope, Item, LARGE_BYTES_MIN, OwnedRequest, ReplyItem, RunItem, append_request,
 };
 use super::shell::{ConnId, Shell};
 use super::transaction::Kind;
@@ -134,6 +136,29 @@ impl Run {
         self.entries.push(entry);
     }
 
+    /// A command as a request whose bytes are a part of `data`, a copy of the run's.
+    fn request(&self, data: &Bytes, entry: &Entry, command: &'static Command) -> OwnedRequest {
+        let spans = &self.spans[entry.spans.0 as usize..][..entry.spans.1 as usize];
+        let verbatim = entry.verbatim.1 > 0;
+        // Without verbatim bytes the arguments may be anywhere.
+        let (start, len) = match verbatim {
+            true => entry.verbatim,
+            false => (0, data.len() as u32),
+        };
+        let spans = spans.iter().map(|span| Span {
+            start: span.start - start,
+            len: span.len,
+        });
+        OwnedRequest {
+            command,
+            db: entry.db as usize,
+            data: Data::Shared(data.slice(start as usize..(start + len) as usize)),
+            spans: spans.collect(),
+            verbatim,
+            owner: Some(entry.owner),
+        }
+    }
+
     fn args<'a>(&'a self, entry: &'a Entry) -> Args<'a> {
         if let Some(request) = &entry.own {
             return request.args();
@@ -152,8 +177,9 @@ impl Run {
         (len > 0).then(|| &self.data[start as usize..][..len as usize])
     }
 
-    /// The commands as requests of a transaction.
+    /// The commands as requests of a transaction, which share one copy of their bytes.
     fn requests(&self) -> Vec<OwnedRequest> {
+        let data = Bytes::copy_from_slice(&self.data);
         let commands = self
             .entries
             .iter()
@@ -161,12 +187,7 @@ impl Run {
         commands
             .map(|(entry, command)| match &entry.own {
                 Some(request) => OwnedRequest::clone(request),
-                None => OwnedRequest::new(
-                    command,
-                    entry.db as usize,
-                    self.args(entry),
-                    self.raw(entry),
-                ),
+                None => self.request(&data, entry, command),
             })
             .collect()
     }
