@@ -190,8 +190,8 @@ const WAITERS: usize = 6;
 const WAITED_FOR: [&str; 4] = ["w:a", "w:b", "w:c", "w:d"];
 const PUSHES_MAX: usize = 1_000;
 
-/// Who began to wait for a key before another is served from it before the other. Only who waits for
-/// keys of several shards, and is being served from one, may be passed over at another.
+/// Who began to wait for a key before another is served from it before the other. Only who waits
+/// for keys of several shards, and is being served from one, may be passed over at another.
 pub fn waiters(seed: u64) {
     let mut stage = Stage::new(seed, &[], WAITERS + 1);
     let mut number = 0;
