@@ -306,9 +306,11 @@ impl Stream {
             }
             let whole = match trim.keep {
                 Keep::Entries(keep) => self.len - live >= keep,
-                // Deleted entries count too.
                 Keep::From(id) => {
-                    let last = node.walk(key).next_back();
+                    // Deleted entries keep a node from a trim that takes whole ones only.
+                    let mut walk = node.walk(key);
+                    let last = std::iter::from_fn(|| walk.next_back())
+                        .find(|(_, deleted)| trim.approximate || !deleted);
                     last.is_none_or(|(entry, _)| entry.id < id)
                 }
             };
