@@ -1,8 +1,8 @@
 //! The set data type: distinct strings, in one of three encodings.
 //!
 //! A set of few integers is an [`Intset`], another small set a [`Listpack`] in the order of
-//! insertion, any other a hash table ([`packed`](super::packed)). A set changes from the first to the second
-//! or third, and from the second to the third, under exactly Redis's conditions (`OBJECT ENCODING`
+//! insertion, any other a hash table ([`packed`]). A set changes from the first to the second or
+//! third, and from the second to the third, under exactly Redis's conditions (`OBJECT ENCODING`
 //! shows which it is), and back only where the result of an operation is stored.
 
 mod algebra;

@@ -248,10 +248,12 @@ fn memory_follows_what_is_added_and_removed() {
     let before = hash.memory();
     assert!(before > 1000 * 16);
     hash.set(b"field:1", &[b'x'; 10_000], &LIMITS, &SEED);
-    assert_eq!(hash.clone().memory(), hash.memory());
+    // A copy has no slack.
+    assert!(hash.clone().memory() <= hash.memory());
     assert!(hash.memory() >= before + 10_000 - 16);
     hash.delete(b"field:1");
-    assert!(hash.memory() <= before);
+    // The row of long records is kept.
+    assert!(hash.memory() < before + 256);
     assert!(hash_of(3).memory() < 200);
 }
 
