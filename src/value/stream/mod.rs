@@ -32,7 +32,7 @@ pub use range::{Ascending, Descending};
 use std::collections::BTreeMap;
 
 use super::listpack::LISTPACK_LEN_MAX;
-use super::{Collection, Garbage, Kind, Value, ValueRef};
+use super::{Collection, Garbage, Kind, Value, ValueRef, allocated};
 use node::{Deletion, Node};
 
 /// When a new node is begun.
@@ -511,16 +511,6 @@ impl std::fmt::Debug for Stream {
             map.entry(&entry.id, &entry.pairs().collect::<Vec<_>>());
         }
         map.finish()
-    }
-}
-
-/// What the allocator takes for `len` bytes: jemalloc's size classes, four to a doubling.
-fn allocated(len: usize) -> usize {
-    match len {
-        0 => 0,
-        1..=8 => 8,
-        9..=128 => len.next_multiple_of(16),
-        _ => len.next_multiple_of(1 << (len - 1).ilog2().saturating_sub(2)),
     }
 }
 
