@@ -4,6 +4,7 @@ use super::access::Clock;
 use super::entry::{Entry, prefetch_line};
 use super::snapshot::{Cut, preserve};
 use crate::value::HashSeed;
+use crate::value::scattered::Scattered;
 use crate::value::table::{IntoSegments, Note, Slot, Table};
 use std::mem;
 
@@ -176,6 +177,14 @@ impl Db {
         if let Some(entry) = self.table.find(hash, |entry| entry.order() == order) {
             entry.prefetch();
         }
+    }
+
+    /// The elements of the large collection that a look-up of this hash will probably find, see
+    /// [`scattered`](crate::value::ValueRef::scattered).
+    pub fn scattered(&self, hash: u64) -> Option<Scattered<'_>> {
+        let order = order_of(hash);
+        let entry = self.table.find(hash, |entry| entry.order() == order)?;
+        entry.value().scattered()
     }
 
     /// The entry of a key.

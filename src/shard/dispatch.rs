@@ -8,7 +8,9 @@ use crate::command::error::SUBCOMMAND_SHOWN_MAX;
 use crate::command::table::{self, Flags, Run as Runs};
 use crate::command::{Command, session::SessionOp};
 use crate::config::ProtectedAction;
+use crate::keyspace::prefetch_address;
 use crate::protocol::{Args, Limits, ProtocolError, Reply, Taken, quote};
+use crate::value::scattered::Scattered;
 
 use super::Shard;
 use super::client::{Class, Client, ReplyMode, Waiting};
@@ -139,18 +141,50 @@ impl Shard {
     /// [`LOOK_AHEAD`] are left out. Entries are found through the table, so its misses come first,
     /// all of them.
     pub(super) fn prefetch<'a>(&self, requests: impl Iterator<Item = (usize, Args<'a>)>) {
-        self.prefetch_keys(requests.filter_map(|(db, args)| Some((db, args.get(1)?))));
-    }
-
-    /// As [`Shard::prefetch`], for keys with the numbers of their databases.
-    pub(super) fn prefetch_keys<'a>(&self, keys: impl Iterator<Item = (usize, &'a [u8])>) {
-        self.prefetch_hashed(keys.filter_map(|(index, key)| {
+        let mut keys = [(0, 0, &[][..]); LOOK_AHEAD];
+        let mut len = 0;
+        for (index, args) in requests.take(LOOK_AHEAD) {
+            let Some(key) = args.get(1) else { continue };
             let db = self.keyspace.db(index);
-            (!db.is_empty()).then(|| (index, db.hash(key)))
-        }));
+            if !db.is_empty() {
+                let hash = db.hash(key);
+                db.prefetch_slot(hash);
+                keys[len] = (index, hash, args.get(2).unwrap_or_default());
+                len += 1;
+            }
+        }
+        let keys = &keys[..len];
+        for &(db, hash, _) in keys {
+            self.keyspace.db(db).prefetch(hash);
+        }
+        let elements = |&(db, hash, _): &(usize, u64, &[u8])| self.keyspace.db(db).scattered(hash);
+        // Pipelines repeat themselves: if the first is about a large collection, all may be.
+        if keys.first().and_then(elements).is_some() {
+            self.prefetch_elements(keys, elements);
+        }
     }
 
-    /// As [`Shard::prefetch_keys`], for hashes of keys.
+    /// The same for what the commands look up within large collections: the argument after the key
+    /// in almost all of them.
+    fn prefetch_elements<'a>(
+        &'a self,
+        keys: &[(usize, u64, &[u8])],
+        elements: impl Fn(&(usize, u64, &[u8])) -> Option<Scattered<'a>>,
+    ) {
+        let seed = self.data.settings.seed;
+        let mut found = [None; LOOK_AHEAD];
+        for (key, found) in keys.iter().zip(&mut found) {
+            *found = elements(key).map(|elements| (elements, seed.hash(key.2)));
+            let slot = found.and_then(|(elements, hash)| elements.slot_address(hash));
+            slot.into_iter().for_each(prefetch_address);
+        }
+        for (elements, hash) in found.into_iter().flatten() {
+            let element = elements.element_address(hash);
+            element.into_iter().for_each(prefetch_address);
+        }
+    }
+
+    /// As [`Shard::prefetch`], for hashes of keys with the numbers of their databases.
     pub(super) fn prefetch_hashed(&self, keys: impl Iterator<Item = (usize, u64)>) {
         let mut hashes = [(0, 0); LOOK_AHEAD];
         let mut len = 0;

@@ -18,6 +18,7 @@ mod tests;
 use super::listpack::{Element, Listpack};
 use super::packed::{Keyed, Packed};
 use super::sample::{below, draw};
+use super::scattered::{SCATTERED_LEN_MIN, Scattered};
 use super::{Collection, Garbage, HashSeed, Kind, Value, ValueRef, allocated};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -152,6 +153,16 @@ impl Hash {
         match &self.0 {
             Encoding::Listpack(listpack) => listpack.find(field, 1).is_some(),
             Encoding::Table(fields) => fields.get(field).is_some(),
+        }
+    }
+
+    /// The fields, if they are many and scattered in memory: see [`ValueRef::scattered`].
+    pub(super) fn scattered(&self) -> Option<Scattered<'_>> {
+        match &self.0 {
+            Encoding::Table(fields) if fields.len() >= SCATTERED_LEN_MIN => {
+                Some(Scattered::Fields(fields))
+            }
+            _ => None,
         }
     }
 
@@ -395,7 +406,7 @@ fn listpack_takes<'a>(
 
 /// A field with its value, as the table holds them; the layout is at the top of this file.
 #[derive(Clone)]
-struct Field;
+pub struct Field;
 
 impl Keyed for Field {
     #[inline]

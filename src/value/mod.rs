@@ -17,6 +17,7 @@ pub mod long_double;
 pub mod number;
 pub mod packed;
 mod sample;
+pub mod scattered;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;

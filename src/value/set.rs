@@ -15,6 +15,7 @@ pub use algebra::{difference, difference_of, intersect, intersection_of, union, 
 use super::listpack::{Element, Listpack};
 use super::packed::{self, Keyed, Packed};
 use super::sample::{below, draw};
+use super::scattered::{SCATTERED_LEN_MIN, Scattered};
 use super::{Collection, Garbage, HashSeed, Kind, Value, ValueRef, allocated, number};
 use intset::{INTSET_LEN_MAX, Intset};
 use std::borrow::Cow;
@@ -156,6 +157,16 @@ impl Set {
         match (&self.0, member) {
             (Encoding::Intset(intset), Element::Int(int)) => intset.contains(int),
             _ => member.with_bytes(|member| self.contains(member)),
+        }
+    }
+
+    /// The members, if they are many and scattered in memory: see [`ValueRef::scattered`].
+    pub(super) fn scattered(&self) -> Option<Scattered<'_>> {
+        match &self.0 {
+            Encoding::Table(members) if members.len() >= SCATTERED_LEN_MIN => {
+                Some(Scattered::Members(members))
+            }
+            _ => None,
         }
     }
 
@@ -571,7 +582,7 @@ impl<'a> Iterator for Iter<'a> {
 
 /// A member of the table encoding: the record is all of it.
 #[derive(Clone)]
-struct Member;
+pub struct Member;
 
 impl Keyed for Member {
     #[inline]

@@ -113,6 +113,17 @@ impl<K: Keyed> Packed<K> {
         Some(self.store.get(place.address()))
     }
 
+    /// Where in memory a look-up of this hash of a key begins.
+    pub fn slot_address(&self, hash: u64) -> Option<*const u8> {
+        Some(std::ptr::from_ref(self.table.home_slot(hash)?).cast())
+    }
+
+    /// Where in memory the record is that a look-up of this hash will probably find.
+    pub fn record_address(&self, hash: u64) -> Option<*const u8> {
+        let place = self.table.find(hash, |_| true)?;
+        Some(self.store.get(place.address()).as_ptr())
+    }
+
     /// Stores a record, given in parts, under its key; whether the key is new. A record that is
     /// there is replaced.
     #[inline]
