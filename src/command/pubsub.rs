@@ -28,6 +28,8 @@ pub enum Space {
     Pattern,
     /// The lines of MONITOR; it has one name, the empty one.
     Monitor,
+    /// The prefixes of client-side caching.
+    Prefix,
 }
 
 /// A message on its way to the subscribers of a channel.
@@ -88,7 +90,7 @@ pub fn place_of(space: Space, name: &[u8]) -> &[u8] {
     };
     match space {
         Space::Channel => key().unwrap_or(name),
-        Space::Shard | Space::Pattern | Space::Monitor => name,
+        _ => name,
     }
 }
 
@@ -101,6 +103,7 @@ pub struct Directory {
     shard_channels: HashMap<Name, Listeners, RandomState>,
     patterns: HashMap<Name, Listeners, RandomState>,
     monitors: HashMap<Name, Listeners, RandomState>,
+    prefixes: HashMap<Name, Listeners, RandomState>,
 }
 
 impl Directory {
@@ -112,6 +115,7 @@ impl Directory {
             shard_channels: empty(),
             patterns: empty(),
             monitors: empty(),
+            prefixes: empty(),
         }
     }
 
@@ -121,6 +125,7 @@ impl Directory {
             Space::Shard => &self.shard_channels,
             Space::Pattern => &self.patterns,
             Space::Monitor => &self.monitors,
+            Space::Prefix => &self.prefixes,
         }
     }
 
@@ -131,6 +136,7 @@ impl Directory {
             Space::Shard => &mut self.shard_channels,
             Space::Pattern => &mut self.patterns,
             Space::Monitor => &mut self.monitors,
+            Space::Prefix => &mut self.prefixes,
         };
         if on {
             let listeners = names.entry(name.clone()).or_default();
@@ -175,7 +181,7 @@ impl Directory {
         let direct = count(self.listeners(space, channel));
         match space {
             Space::Channel => direct + self.matching(channel).map(|(_, l)| count(l)).sum::<u64>(),
-            Space::Shard | Space::Pattern | Space::Monitor => direct,
+            _ => direct,
         }
     }
 

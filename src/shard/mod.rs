@@ -58,6 +58,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod timing;
+pub mod tracking;
 pub mod transaction;
 pub mod upper;
 
@@ -178,6 +179,7 @@ pub struct Shard {
     registry: pubsub::Registry,
     /// Messages for a connection that is being worked on.
     late: Vec<pubsub::Late>,
+    tracked: tracking::Tracked,
     /// Some connection, of whatever shard, is told every command.
     monitored: bool,
     background: background::Background,
@@ -223,6 +225,7 @@ impl Shard {
             slots: Vec::new(),
             registry: pubsub::Registry::new(state.clone()),
             late: Vec::new(),
+            tracked: tracking::Tracked::new(state.clone()),
             monitored: false,
             by_id: HashMap::with_hasher(state),
             ready: Vec::new(),
@@ -352,11 +355,17 @@ impl Shard {
         if !self.settling.is_empty() {
             self.check_settling();
         }
-        self.drain_own_messages(shell);
-        self.send_news();
+        loop {
+            self.drain_own_messages(shell);
+            self.send_news(None);
+            if !self.tell_prefixes() {
+                break;
+            }
+        }
         // Commands of the upstream's stream run outside of `work`.
         self.stop_watch();
         self.publish();
+        self.flush_first(shell);
         self.flush_messages(shell);
         self.flush_outputs(shell);
     }
@@ -390,16 +399,21 @@ impl Shard {
                 "messages to ourselves were handled in this tick"
             );
             let mut wake = false;
-            for mut envelope in std::mem::take(&mut self.outboxes[to]) {
-                envelope.from = self.id as u32;
-                envelope.published = self.published;
-                self.stats.messages += envelope.items.len() as u64;
-                wake |= self.shared.mailboxes[to].push(envelope);
+            for envelope in std::mem::take(&mut self.outboxes[to]) {
+                wake |= self.push_envelope(to, envelope);
             }
             if wake {
                 shell.wake(to);
             }
         }
+    }
+
+    /// Puts an envelope into a mailbox; whether its shard has to be woken.
+    fn push_envelope(&mut self, to: usize, mut envelope: Envelope) -> bool {
+        envelope.from = self.id as u32;
+        envelope.published = self.published;
+        self.stats.messages += envelope.items.len() as u64;
+        self.shared.mailboxes[to].push(envelope)
     }
 
     /// Queues a message to a shard, this one included.
