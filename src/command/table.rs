@@ -335,7 +335,10 @@ impl Command {
                 }
             }
             Keys::Streams { from } => {
-                if let Some(first) = first_stream(args, usize::from(from)) {
+                // A list that does not come out even is an error, and names nothing.
+                if let Some(first) = first_stream(args, usize::from(from))
+                    && (args.len() - first).is_multiple_of(2)
+                {
                     (first..first + (args.len() - first) / 2).for_each(f);
                 }
             }

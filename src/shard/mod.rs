@@ -304,6 +304,10 @@ impl Shard {
     /// background slice. The layer above then handles [`Shard::events`] and calls
     /// [`Shard::work`] again while there are any.
     pub fn work(&mut self, shell: &mut dyn Shell) {
+        if self.tracked.clients > 0 {
+            // What was told of keys before a request came is told before that is answered.
+            self.drain_mailbox(shell);
+        }
         loop {
             self.run_ready(shell);
             self.stop_watch();

@@ -100,7 +100,7 @@ pub struct Told {
 #[derive(Clone, Debug)]
 pub struct Changed {
     key: Box<[u8]>,
-    /// The connection that alone has made all changes of it.
+    /// The connection that made the last change of it.
     by: Option<(u32, ConnId)>,
 }
 
@@ -468,8 +468,8 @@ impl Shard {
         changed.sort_by(|a, b| a.key.cmp(&b.key));
         changed.dedup_by(|later, first| {
             let same = later.key == first.key;
-            if same && later.by != first.by {
-                first.by = None;
+            if same {
+                first.by = later.by;
             }
             same
         });

@@ -158,6 +158,21 @@ fn no_effect_of_a_write_is_seen_before_its_invalidations() {
 }
 
 #[test]
+fn whatever_is_asked_after_a_write_was_answered_is_answered_behind_its_invalidation() {
+    let mut world = World::new(2);
+    let conn = tracker(&mut world, 0, "");
+    let writer = world.connect(1);
+    let key = world.key(1, 0);
+    world.text(conn, &format!("GET {key}"));
+    world.send(writer, &request(&format!("SET {key} 1")));
+    world.tick(1);
+    assert_eq!(got(&mut world, writer), "+OK");
+    world.send(conn, &request("PING"));
+    world.tick(0);
+    assert_eq!(got(&mut world, conn), format!("{} +PONG", gone(&[&key])));
+}
+
+#[test]
 fn prefixes_are_told_of_all_keys_of_a_tick_at_once() {
     for shards in SHARDS {
         let mut world = World::new(shards);
@@ -262,14 +277,21 @@ fn what_expires_or_is_evicted_is_told_too() {
         let text = got(&mut world, conn);
         assert!(text.contains(&gone(&[&a])) && text.contains(&gone(&[&b])), "{text}");
     }
-    let mut world = World::with_config(2, &[("maxmemory-policy", "allkeys-lru")]);
+    let limits = [("maxmemory", "20000"), ("maxmemory-policy", "allkeys-random")];
+    let mut world = World::with_config(2, &limits);
     let conn = tracker(&mut world, 0, "");
-    let key = world.key(1, 0);
-    world.text(conn, &format!("SET {key} 1"));
-    world.text(conn, &format!("GET {key}"));
-    world.text(conn, "CONFIG SET maxmemory 1");
-    world.run();
-    assert_eq!(got(&mut world, conn), "");
+    let writer = world.connect(1);
+    let value = "v".repeat(400);
+    for at in 0..100 {
+        world.text(writer, &format!("SET key:{at} {value}"));
+        world.text(conn, &format!("EXISTS key:{at}"));
+    }
+    let gone = (0..100).filter(|at| world.text(writer, &format!("EXISTS key:{at}")) == ":0");
+    let gone = gone.count();
+    assert!(gone > 30, "{gone}");
+    world.text(writer, "FLUSHALL");
+    let left = world.shared.tracked_keys.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(left, 0);
 }
 
 #[test]
