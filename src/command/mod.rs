@@ -105,16 +105,22 @@ impl DataState {
     #[inline]
     fn notify(&mut self, db: usize, class: notify::Class, event: &'static str, key: &[u8]) {
         if self.settings.notify.has(class) {
-            self.notifications.push(notify::Notification {
-                db,
-                class,
-                event,
-                key: key.into(),
-            });
+            self.note(db, class, event, key);
         }
     }
 
+    #[cold]
+    fn note(&mut self, db: usize, class: notify::Class, event: &'static str, key: &[u8]) {
+        self.notifications.push(notify::Notification {
+            db,
+            class,
+            event,
+            key: key.into(),
+        });
+    }
+
     /// Counts and notes a read of a key that is not there.
+    #[inline]
     fn missed(&mut self, db: usize, key: &[u8]) {
         self.stats.keyspace_misses += 1;
         self.notify(db, notify::Class::KEY_MISS, "keymiss", key);
@@ -421,6 +427,25 @@ impl<'a> Ctx<'a> {
         }
     }
 
+    /// As [`Ctx::find_collection_mut`], for a command that Redis takes for a reader of the key: a
+    /// hit or a miss is counted.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the key holds another type.
+    pub fn read_collection_mut<T: Boxed>(&mut self, key: &[u8]) -> Result<Option<&mut T>, Error> {
+        self.prepare_write(self.db, key);
+        match self.keyspace.db_mut(self.db).get_mut(key) {
+            None => {
+                self.state.missed(self.db, key);
+                Ok(None)
+            }
+            Some(entry) => {
+                self.state.stats.keyspace_hits += 1;
+                entry.collection_mut().map(Some).ok_or(Error::WrongType)
+            }
+        }
+    }
+
     /// A collection for writing, with the reply beside it.
     ///
     /// # Errors
@@ -548,16 +573,19 @@ impl<'a> Ctx<'a> {
     }
 
     /// Notes that a read found nothing.
+    #[inline]
     pub fn missed(&mut self, key: &[u8]) {
         self.state.missed(self.db, key);
     }
 
     /// Notes an event of a key of the selected database, if anybody may want to know of it.
+    #[inline]
     pub fn notify(&mut self, class: notify::Class, event: &'static str, key: &[u8]) {
         self.notify_in(self.db, class, event, key);
     }
 
     /// As [`Ctx::notify`], in another database.
+    #[inline]
     pub fn notify_in(&mut self, db: usize, class: notify::Class, event: &'static str, key: &[u8]) {
         self.state.notify(db, class, event, key);
     }

@@ -171,10 +171,7 @@ impl Watched {
     /// Whether anybody wants to know of changes.
     #[inline]
     fn is_active(&self) -> bool {
-        !self.keys.is_empty()
-            || !self.awaited.is_empty()
-            || self.recorder.is_some()
-            || self.follows
+        !self.keys.is_empty() || !self.awaited.is_empty() || self.recorder.is_some() || self.follows
     }
 
     /// A key has changed.

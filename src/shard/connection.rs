@@ -225,7 +225,7 @@ impl Shard {
 
     /// Whether messages to this shard itself wait.
     pub fn has_own_messages(&self) -> bool {
-        !self.outboxes[self.id].is_empty()
+        !self.mail.is_empty_to(self.id)
     }
 }
 

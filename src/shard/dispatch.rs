@@ -26,6 +26,8 @@ pub(super) type Refusal = String;
 
 /// Requests of a pipeline that are looked at before the first of them runs.
 pub(super) const LOOK_AHEAD: usize = 32;
+/// Beyond this many shards a connection's own shard does not prefetch for a pipeline.
+const PREFETCHING_SHARDS_MAX: usize = 2;
 /// Reading pauses while a connection's command waits and this many bytes have come after it.
 pub(super) const INPUT_AHEAD_MAX: usize = 1 << 20;
 
@@ -94,7 +96,13 @@ impl Shard {
                 ..self.limits
             };
             // AUTH changes the limits of what follows it: no looking ahead before.
-            if limits.authenticated && input.look_ahead(&limits, LOOK_AHEAD) > 1 {
+            let ahead = match limits.authenticated {
+                true => input.look_ahead(&limits, LOOK_AHEAD),
+                false => 0,
+            };
+            // With more shards most keys are elsewhere; commands that arrive from a run are
+            // prefetched for at their owner, this one included.
+            if ahead > 1 && self.shared.shards <= PREFETCHING_SHARDS_MAX {
                 self.prefetch(input.ahead().map(|request| (client.db, request.args)));
             }
             if self.shared.shards > 1
@@ -136,12 +144,19 @@ impl Shard {
 
     /// As [`Shard::prefetch`], for keys with the numbers of their databases.
     pub(super) fn prefetch_keys<'a>(&self, keys: impl Iterator<Item = (usize, &'a [u8])>) {
+        self.prefetch_hashed(keys.filter_map(|(index, key)| {
+            let db = self.keyspace.db(index);
+            (!db.is_empty()).then(|| (index, db.hash(key)))
+        }));
+    }
+
+    /// As [`Shard::prefetch_keys`], for hashes of keys.
+    pub(super) fn prefetch_hashed(&self, keys: impl Iterator<Item = (usize, u64)>) {
         let mut hashes = [(0, 0); LOOK_AHEAD];
         let mut len = 0;
-        for (index, key) in keys.take(LOOK_AHEAD) {
+        for (index, hash) in keys.take(LOOK_AHEAD) {
             let db = self.keyspace.db(index);
             if !db.is_empty() {
-                let hash = db.hash(key);
                 db.prefetch_slot(hash);
                 hashes[len] = (index, hash);
                 len += 1;
@@ -192,7 +207,7 @@ impl Shard {
     fn take_large(&mut self, shell: &mut dyn Shell, client: &mut Client, taken: Taken) {
         let held = Held {
             data: taken.data.into(),
-            spans: taken.spans,
+            spans: taken.spans.into(),
             canonical: taken.canonical,
         };
         client.argv_bytes = held.data.len();
@@ -222,7 +237,11 @@ impl Shard {
                 self.dispatch(shell, client, parsed);
                 self.give_late(client);
             }
-            Err((command, text)) => self.refuse(client, command, &text),
+            Err((command, text)) => {
+                self.refuse(client, command, &text);
+                self.show_refused(client, command, args);
+                self.give_late(client);
+            }
         }
     }
 
@@ -248,15 +267,13 @@ impl Shard {
         client.last_command = Some(command);
         client.shown_command = Some(command);
         let command = match (command.subcommands.is_empty(), args.get(1)) {
-            (false, Some(sub)) => {
-                match find_subcommand(command, sub, args.len()) {
-                    Ok(command) => command,
-                    Err(text) => {
-                        client.shown_command = None;
-                        return Err((None, text));
-                    }
+            (false, Some(sub)) => match find_subcommand(command, sub, args.len()) {
+                Ok(command) => command,
+                Err(text) => {
+                    client.shown_command = None;
+                    return Err((None, text));
                 }
-            }
+            },
             _ => command,
         };
         client.shown_command = Some(command);
@@ -312,19 +329,8 @@ impl Shard {
                 return Err(READONLY.into());
             }
         }
-        if client.pubsub.is_some()
-            && client.is_monitor()
-            && command.flags.has(Flags::WRITE.or(Flags::READONLY))
-        {
-            return Err("ERR Replica can't interact with the keyspace".into());
-        }
-        if client.pubsub.is_some() && only_listens(client) && !fits_a_subscriber(command) {
-            return Err(format!(
-                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
-                 RESET are allowed in this context",
-                command.full_name
-            )
-            .into());
+        if client.pubsub.is_some() {
+            admit_listener(client, command)?;
         }
         if shared.stale.load(Ordering::Relaxed)
             && !self.config.replica_serve_stale_data
@@ -356,6 +362,7 @@ impl Shard {
         let Parsed { command, args, .. } = parsed;
         if let Err(text) = self.admit(client, command) {
             self.refuse(client, Some(command), &text);
+            self.show_refused(client, Some(command), args);
             return;
         }
         if self.config.maxmemory > 0
@@ -382,7 +389,8 @@ impl Shard {
         }
         match command.run {
             Runs::Data(_) => self.dispatch_data(shell, client, parsed),
-            Runs::Session(op) if client.run.is_empty() || joins_a_run(op) => {
+            // While somebody monitors it waits, so as to be shown after the commands before it.
+            Runs::Session(op) if client.run.is_empty() || (joins_a_run(op) && !self.monitored) => {
                 self.session(shell, client, op, parsed);
             }
             Runs::Everywhere { check, .. } if client.run.is_empty() => {
@@ -390,6 +398,7 @@ impl Shard {
                     Ok(()) => self.dispatch_everywhere(shell, client, parsed),
                     Err(error) => {
                         self.stats.commands[command.number()].failed += 1;
+                        self.show(client, command, client.db, args);
                         self.refuse(client, None, &error.to_string());
                     }
                 }
@@ -632,6 +641,24 @@ pub(super) fn unknown_or_misused(name: &str, container: &str) -> Refusal {
     format!(
         "ERR unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP."
     )
+}
+
+/// The checks of a connection that is told something.
+#[cold]
+fn admit_listener(client: &Client, command: &Command) -> Result<(), Cow<'static, str>> {
+    const KEYSPACE: Flags = Flags::WRITE.or(Flags::READONLY).or(Flags::MAY_REPLICATE);
+    if only_listens(client) && !fits_a_subscriber(command) {
+        return Err(format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+             are allowed in this context",
+            command.full_name
+        )
+        .into());
+    }
+    if client.is_monitor() && command.flags.has(KEYSPACE) {
+        return Err("ERR Replica can't interact with the keyspace".into());
+    }
+    Ok(())
 }
 
 /// What a subscriber of RESP2 may send.

@@ -1,19 +1,20 @@
 //! MONITOR: every command, as a line, to whoever asked for it.
 //!
 //! A connection that monitors is counted by every shard, by the ways of a subscription
-//! (`shard/pubsub`). While nobody does, a command costs a look at one flag of its shard. The line is
-//! made at the home of the command's connection when the command has run: what it changed has then
-//! been published, or is before the line leaves.
+//! (`shard/pubsub`). While nobody does, a command costs a look at one flag of its shard. The line
+//! is made at the home of the command's connection when the command has run: what it changed has
+//! then been published, or is before the line leaves.
 
-use crate::command::pubsub::{Message, Name, Space};
+use crate::command::pubsub::{Message, Space};
 use crate::command::session::SessionOp;
-use crate::command::table::Run as Runs;
+use crate::command::table::Run;
 use crate::command::{Command, Flags};
 use crate::protocol::{Args, Reply};
 
 use super::Shard;
 use super::client::Client;
-use super::message::Item;
+use super::shell::{ConnId, Now};
+use super::slow_log::{REDACTED, secrets};
 
 /// Commands that are too dangerous to be shown, or say of themselves that they are not.
 const HIDDEN: Flags = Flags::SKIP_MONITOR.or(Flags::ADMIN);
@@ -32,58 +33,61 @@ impl Shard {
     /// Shows a command of `client` to the connections that monitor, if there are any.
     #[inline]
     pub(super) fn show(&mut self, client: &Client, command: &Command, db: usize, args: Args<'_>) {
-        if self.monitored && !command.flags.has(HIDDEN) {
-            let line = line(&self.now, client, command, db, args);
-            self.show_line(Message::line(line));
+        if self.monitored {
+            self.show_now(client, command, db, args);
+        }
+    }
+
+    /// Of commands that are refused only EXEC is shown: what MULTI began is over.
+    #[inline]
+    pub(super) fn show_refused(
+        &mut self,
+        client: &Client,
+        command: Option<&Command>,
+        args: Args<'_>,
+    ) {
+        if self.monitored
+            && let Some(command) = command
+            && matches!(command.run, Run::Session(SessionOp::Exec))
+        {
+            self.show_now(client, command, client.db, args);
         }
     }
 
     #[cold]
-    fn show_line(&mut self, line: Message) {
-        let directory = &self.data.pubsub.directory;
-        let listeners = directory.listeners(Space::Monitor, b"").to_vec();
-        for (shard, _) in listeners {
-            if shard as usize == self.id {
-                self.deliver(&line, true, &[]);
-                continue;
-            }
-            let item = Item::Deliver {
-                message: line.clone(),
-                listens: true,
-                patterns: Vec::<Name>::new(),
-            };
-            self.post(shard as usize, item);
+    fn show_now(&mut self, client: &Client, command: &Command, db: usize, args: Args<'_>) {
+        if command.flags.has(HIDDEN) {
+            return;
+        }
+        let line = Message::line(line(&self.now, client, command, db, args));
+        let targets = self.targets(Space::Monitor, b"");
+        self.hand_out(line, targets);
+    }
+
+    /// Shows a command of the upstream's stream, as it was read from connection `conn`.
+    #[inline]
+    pub fn show_upstream(&mut self, conn: ConnId, command: &Command, db: usize, args: Args<'_>) {
+        if self.monitored
+            && let Some(client) = self.take_client(conn)
+        {
+            self.show_now(&client, command, db, args);
+            self.slots[conn.index as usize] = Some(client);
         }
     }
 }
 
-fn line(
-    now: &super::shell::Now,
-    client: &Client,
-    command: &Command,
-    db: usize,
-    args: Args<'_>,
-) -> Vec<u8> {
+fn line(now: &Now, client: &Client, command: &Command, db: usize, args: Args<'_>) -> Vec<u8> {
     let (seconds, micros) = (now.unix_ms / 1000, now.unix_ms % 1000 * 1000);
     let address = match client.is_unix {
         true => format!("unix:{}", client.local),
         false => client.peer.clone(),
     };
     let mut line = format!("+{seconds}.{micros:06} [{db} {address}]").into_bytes();
-    let mut secrets = 0;
+    let secrets = secrets(command, args);
     for (at, arg) in args.iter().enumerate() {
         line.push(b' ');
-        if secrets > 0 {
-            secrets -= 1;
-            line.extend_from_slice(b"\"(redacted)\"");
-            continue;
-        }
-        write_quoted(&mut line, arg);
-        secrets = match command.run {
-            Runs::Session(SessionOp::Auth) => usize::MAX,
-            Runs::Session(SessionOp::Hello) if at > 1 && arg.eq_ignore_ascii_case(b"auth") => 2,
-            _ => 0,
-        };
+        let secret = secrets.contains(&at);
+        write_quoted(&mut line, if secret { REDACTED } else { arg });
     }
     line.extend_from_slice(b"\r\n");
     line
@@ -113,7 +117,9 @@ fn write_quoted(out: &mut Vec<u8>, arg: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Conn, World};
+    use super::super::client::Class;
+    use super::super::shell::ConnId;
+    use super::super::testing::{Conn, World, request};
     use super::write_quoted;
 
     /// The lines that a connection got, without their times.
@@ -137,15 +143,15 @@ mod tests {
 
     #[test]
     fn commands_of_every_shard_are_shown_after_they_ran() {
-        for shards in [1, 3] {
-            let mut world = World::new(shards);
-            let (monitor, conn) = (world.connect(shards - 1), world.connect(0));
+        for (shards, order) in [(1, "strict"), (3, "strict"), (3, "relaxed")] {
+            let mut world = World::with_config(shards, &[("pipeline-order", order)]);
+            let (conn, monitor) = (world.connect(0), world.connect(shards - 1));
             assert_eq!(world.text(monitor, "MONITOR"), "+OK");
             let keys: Vec<String> = (0..shards).map(|shard| world.key(shard, 0)).collect();
             let (a, b) = (&keys[0], &keys[shards - 1]);
             let commands = format!(
-                "SET {a} 1\nGET {b}\nMGET {a} {b}\nCONFIG GET none\nMULTI\nSELECT 1\nSET {b} 2\nGET \
-                 {a}\nEXEC\nDBSIZE\nAUTH secret\nHELLO 3 AUTH default pw SETNAME x\nGET"
+                "SET {a} 1\nGET {b}\nMGET {a} {b}\nCONFIG GET none\nMULTI\nSELECT 1\nSET {b} 2\n\
+                 GET {a}\nEXEC\nDBSIZE\nAUTH secret\nHELLO 3 AUTH default pw SETNAME x\nGET"
             );
             world.pipeline(conn, &commands);
             let from = "127.0.0.1:50000]";
@@ -169,7 +175,7 @@ mod tests {
             assert_eq!(lines(&mut world, monitor), want);
             let said = world.text(monitor, "GET x");
             assert_eq!(said, "-ERR Replica can't interact with the keyspace");
-            let info = world.text(conn, "CLIENT LIST ID 1");
+            let info = world.text(conn, "CLIENT LIST ID 2");
             assert!(info.contains(" flags=O "), "{info}");
             assert!(
                 world
@@ -187,5 +193,65 @@ mod tests {
             world.run();
             assert!(world.shards.iter().all(|shard| !shard.monitored));
         }
+    }
+
+    #[test]
+    fn a_command_that_waits_is_shown_when_it_comes_and_a_refused_exec_at_all() {
+        for shards in [1, 3] {
+            let mut world = World::new(shards);
+            let (conn, other) = (world.connect(0), world.connect(0));
+            let monitor = world.connect(shards - 1);
+            world.text(monitor, "MONITOR");
+            let (a, b) = (world.key(0, 0), world.key(shards - 1, 1));
+            let from = "127.0.0.1:50000]";
+            for keys in [b.clone(), format!("{a} {b}")] {
+                world.text(conn, &format!("BLPOP {keys} 0"));
+                let quoted = keys.replace(' ', "\" \"");
+                let want = format!("0 {from} \"BLPOP\" \"{quoted}\" \"0\"");
+                assert_eq!(lines(&mut world, monitor), [want]);
+                world.text(other, &format!("RPUSH {b} x"));
+                assert_eq!(lines(&mut world, monitor).len(), 1, "{keys}");
+            }
+            world.text(conn, "exec now");
+            let want = format!("0 {from} \"exec\" \"now\"");
+            assert_eq!(lines(&mut world, monitor), [want]);
+        }
+    }
+
+    #[test]
+    fn large_requests_under_way_when_monitoring_begins_are_left_out() {
+        let mut world = World::new(2);
+        let (conn, monitor) = (world.connect(0), world.connect(0));
+        let key = world.key(1, 0);
+        let large = "x".repeat(200 << 10);
+        world.send(monitor, &request("MONITOR"));
+        world.send(conn, &request(&format!("SET {key} {large}")));
+        world.run();
+        assert_eq!(world.take(conn), b"+OK\r\n");
+        world.take(monitor);
+        world.send(conn, &request(&format!("SET {key} {large}")));
+        world.run();
+        let shown = lines(&mut world, monitor);
+        assert_eq!(shown.len(), 1);
+        assert!(shown[0].len() > large.len());
+    }
+
+    #[test]
+    fn a_replica_shows_the_stream_with_its_source() {
+        let mut world = World::new(2);
+        let monitor = world.connect(1);
+        world.text(monitor, "MONITOR");
+        let conn = ConnId {
+            index: 7,
+            generation: 1,
+        };
+        let shard = &mut world.shards[0];
+        shard.insert_upper(conn, Class::Upstream, "10.0.0.1:6379".to_owned());
+        let command = crate::command::table::find(b"set").unwrap();
+        let args = crate::protocol::OwnedArgs::new(&[b"SET", b"k", b"v"]);
+        shard.show_upstream(conn, command, 3, args.as_args());
+        world.run();
+        let want = "3 10.0.0.1:6379] \"SET\" \"k\" \"v\"";
+        assert_eq!(lines(&mut world, monitor), [want]);
     }
 }

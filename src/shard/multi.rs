@@ -63,8 +63,12 @@ impl Shard {
 
     pub(super) fn exec(&mut self, shell: &mut dyn Shell, client: &mut Client, args: Args<'_>) {
         let ran = self.exec_now(shell, client);
-        if ran && let Some(command) = client.shown_command {
-            self.show(client, command, client.db, args);
+        if !self.monitored {
+            return;
+        }
+        match client.shown_command {
+            Some(command) if ran => self.show(client, command, client.db, args),
+            _ => self.note_typed(client, args),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The owner's side of transactions: locking, lending entries, taking them back.
 
+use crate::command::notify::{Class, Notification};
 use crate::command::table;
 use crate::command::{Ctx, Effects, Env, Origin, Part};
 use crate::keyspace::Entry;
@@ -10,7 +11,9 @@ use super::Shard;
 use super::dispatch::LOOK_AHEAD;
 use super::gather::Question;
 use super::locks::{Claim, Mode, TxId, Verdict};
-use super::message::{ClaimRequest, Envelope, Grant, Item, KeyRef, OwnedRequest, Release};
+use super::message::{
+    ClaimRequest, Entries, Envelope, Grant, Item, KeyRef, Lent, OwnedRequest, Release,
+};
 use super::shell::Shell;
 
 /// A claim of some home that is not granted yet.
@@ -24,21 +27,24 @@ const SHARED_COPY_BYTES_MAX: usize = 16 * 1024;
 
 impl Shard {
     /// Handles everything another shard sent in one of its ticks.
-    pub(super) fn receive(&mut self, shell: &mut dyn Shell, mut envelope: Envelope) {
-        let mut items = std::mem::take(&mut envelope.items).into_iter();
+    pub(super) fn receive(&mut self, shell: &mut dyn Shell, envelope: &mut Envelope) {
+        let mut row = std::mem::take(&mut envelope.items);
+        let mut items = row.drain(..);
         let from = envelope.from as usize;
         let mut prefetched = 0;
         loop {
             if prefetched == 0 {
                 prefetched = LOOK_AHEAD;
-                self.prefetch_runs(&envelope, items.as_slice());
+                self.prefetch_runs(envelope, items.as_slice());
             }
             prefetched -= 1;
             let Some(item) = items.next() else {
                 break;
             };
-            self.receive_item(shell, &envelope, from, item);
+            self.receive_item(shell, envelope, from, item);
         }
+        drop(items);
+        envelope.items = row;
         self.report_applied();
     }
 
@@ -62,7 +68,7 @@ impl Shard {
             }
             Item::Return { tx: _, release } => self.take_back(*release),
             Item::Fetch { tx, keys } => {
-                let entries = self.lend(&keys);
+                let entries = Box::new(self.lend(&keys));
                 let readers = self.lend_readers(&keys);
                 let fetched = Item::Fetched {
                     tx,
@@ -75,7 +81,7 @@ impl Shard {
                 tx,
                 entries,
                 readers,
-            } => self.receive_fetched((from, tx), entries, readers, shell),
+            } => self.receive_fetched((from, tx), *entries, readers, shell),
             Item::Part { tx, request } => {
                 let part = self.run_part(&request);
                 self.post(from, Item::PartDone { tx, part });
@@ -204,7 +210,7 @@ impl Shard {
                 channels,
                 ..
             } => {
-                let named = keys.iter().map(|key| (self.locks.name(&key.key), key.mode));
+                let named = keys.iter().map(|key| (key.hash, key.mode));
                 let seen = watched
                     .iter()
                     .map(|(_, key, _)| (self.locks.name(key), Mode::Shared));
@@ -286,9 +292,9 @@ impl Shard {
     }
 
     /// Takes the entries out of the keyspace, or copies those that are only read.
-    pub(super) fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
-        self.prefetch_keys(keys.iter().map(|key| (key.db, &*key.key)));
-        let mut entries = Vec::with_capacity(keys.len());
+    pub(super) fn lend(&mut self, keys: &[KeyRef]) -> Entries {
+        self.prefetch_hashed(keys.iter().map(|key| (key.db, key.hash)));
+        let mut entries = Entries::with_capacity(keys.len());
         for key in keys {
             // Under a shared lock others read the key too, so the entry stays, whatever it has
             // become since the claim: a copy is always right, only perhaps slower.
@@ -299,19 +305,27 @@ impl Shard {
                     copy
                 })
             } else {
-                self.keyspace.db_mut(key.db).remove(&key.key)
+                self.keyspace
+                    .db_mut(key.db)
+                    .remove_hashed(key.hash, &key.key)
             });
         }
         entries
     }
 
     /// Puts lent entries back and tells watchers what was changed.
-    fn take_back(&mut self, release: Release) {
-        for (db, entry) in release.entries {
-            self.keyspace.db_mut(db).insert(entry);
+    fn take_back(&mut self, mut release: Release) {
+        for Lent { db, hash, entry } in release.entries {
+            self.keyspace.db_mut(db).insert_hashed(hash, entry);
         }
         for (db, key) in release.expired {
-            self.keyspace.db_mut(db).remove(&key);
+            if self.keyspace.db_mut(db).remove(&key).is_none() {
+                // Another reader saw it expire too, and has been told of.
+                let told = |event: &Notification| {
+                    event.class == Class::EXPIRED && event.db == db && event.key == key
+                };
+                release.events.retain(|event| !told(event));
+            }
             self.tell_of_loss(&key);
         }
         for (db, key) in release.touched {
@@ -415,7 +429,7 @@ impl Shard {
             self.apply(command, db, args);
             return true;
         }
-        let envelope = self.outbox(owner);
+        let envelope = self.mail.to(owner);
         let first = envelope.spans.len() as u32;
         super::message::append_request(&mut envelope.data, &mut envelope.spans, args, None);
         envelope.items.push(Item::Apply(super::message::ApplyItem {

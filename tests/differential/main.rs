@@ -12,6 +12,7 @@ mod events;
 mod generate;
 mod grammar;
 mod memory;
+mod monitor;
 mod observation;
 mod propagation;
 mod pubsub;
@@ -58,6 +59,14 @@ fn events_of_keys_are_those_of_valkey() {
 fn connections_that_track_are_told_of_the_keys_that_valkey_tells_of() {
     for shards in [1, 2, 7] {
         tracking::compare_random(shards, support::seed(), 8_000);
+    }
+}
+
+#[test]
+fn monitors_are_shown_what_they_are_shown_by_valkey() {
+    for shards in [1, 2, 7] {
+        monitor::compare_script(shards);
+        monitor::compare_random(shards, support::seed(), 5_000);
     }
 }
 

@@ -84,7 +84,9 @@ impl Both {
         let mut text = format!("{at}, sent by {who}\n");
         for (key, [wanted, got]) in keys {
             let shown = key.escape_ascii();
-            text.push_str(&format!("{shown}: {wanted} by the reference, {got} by banyan\n"));
+            text.push_str(&format!(
+                "{shown}: {wanted} by the reference, {got} by banyan\n"
+            ));
             let about = (self.sent.iter().enumerate()).filter(|(_, (_, args))| args.contains(key));
             let mut about: Vec<usize> = about.map(|(at, _)| at).collect();
             about.drain(..about.len().saturating_sub(COMMANDS_SHOWN));
@@ -152,7 +154,11 @@ fn note(got: &mut Vec<Got>, value: &Value) {
     };
     match keys.is_null() {
         true => got.push(Got::AllKeys),
-        false => got.extend(keys.items().iter().map(|key| Got::Key(key.bytes().to_vec()))),
+        false => got.extend(
+            keys.items()
+                .iter()
+                .map(|key| Got::Key(key.bytes().to_vec())),
+        ),
     }
 }
 
@@ -243,10 +249,7 @@ pub fn compare_random(shards: usize, seed: u64, commands: usize) {
             // Valkey does not count it as a change of the key.
             let destroys = name == "XGROUP"
                 && (command.args.get(1)).is_some_and(|sub| sub.eq_ignore_ascii_case(b"DESTROY"));
-            command.check == Check::Silent
-                || LEFT_OUT.contains(&&*name)
-                || odd_count
-                || destroys
+            command.check == Check::Silent || LEFT_OUT.contains(&&*name) || odd_count || destroys
         };
         batch.retain(|command| !left_out(command));
         if batch.is_empty() {

@@ -32,7 +32,7 @@ use crate::protocol::{Reply, Version};
 use crate::value::Kind;
 
 use super::locks::TxId;
-use super::message::{Grant, KeyRef, OwnedRequest};
+use super::message::{Grant, Keys, OwnedRequest};
 use super::shell::ConnId;
 
 /// A blocking command on its way to the one owner of its keys.
@@ -57,7 +57,7 @@ pub struct Await {
     pub kind: Kind,
     pub wakes_on_loss: bool,
     /// The keys there.
-    pub keys: Vec<KeyRef>,
+    pub keys: Keys,
 }
 
 /// Why a wait ends without what was waited for.

@@ -4,18 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ahash::RandomState;
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::{Await, Block, End, Message, Unblocked};
 use crate::command::wait::Wait;
 use crate::protocol::Reply;
 use crate::shard::Shard;
 use crate::shard::locks::{Claim, Mode, TxId};
-use crate::shard::message::{Grant, Item, KeyRef, OwnedRequest};
+use crate::shard::message::{Grant, Item, KeyRef, Keys, OwnedRequest};
 use crate::shard::tracking::{Reader, Unsaid};
-use crate::value::Kind;
+use crate::value::{HashSeed, Kind};
 
 /// A key by its database and name.
 type Place = (usize, Box<[u8]>);
+
+fn place_of(key: &KeyRef) -> Place {
+    (key.db, key.key.as_slice().into())
+}
 
 /// A command that waits here.
 struct Waiter {
@@ -23,7 +28,7 @@ struct Waiter {
     token: u64,
     kind: Kind,
     wakes_on_loss: bool,
-    keys: Vec<KeyRef>,
+    keys: Keys,
     body: Body,
 }
 
@@ -166,7 +171,7 @@ impl Shard {
     pub(in crate::shard) fn keep(&mut self, order: TxId, home: usize, block: Block, wait: &Wait) {
         let now_ms = self.now.mono_ns / 1_000_000;
         let deadline_ms = (wait.timeout_ms > 0).then(|| now_ms.saturating_add(wait.timeout_ms));
-        let keys = keys_of(&block.request);
+        let keys = keys_of(&block.request, self.data.settings.seed);
         if let Some(at) = deadline_ms {
             self.waiters.deadlines.insert((at, order));
         }
@@ -204,7 +209,7 @@ impl Shard {
 
     fn add_waiter(&mut self, order: TxId, waiter: Waiter) {
         for key in &waiter.keys {
-            let place = (key.db, key.key.clone());
+            let place = place_of(key);
             self.data.watched.await_key(key.db, &key.key);
             self.waiters.by_key.entry(place).or_default().insert(order);
         }
@@ -217,7 +222,7 @@ impl Shard {
         let waiter = self.waiters.all.remove(&order)?;
         self.waiters.by_home.remove(&(waiter.home, waiter.token));
         for key in &waiter.keys {
-            let place = (key.db, key.key.clone());
+            let place = place_of(key);
             if let Some(queue) = self.waiters.by_key.get_mut(&place) {
                 queue.remove(&order);
                 if queue.is_empty() {
@@ -386,7 +391,7 @@ impl Shard {
         let Some(waiter) = self.waiters.all.get_mut(&order) else {
             return false;
         };
-        let names = waiter.keys.iter().map(|key| self.locks.name(&key.key));
+        let names = waiter.keys.iter().map(|key| key.hash);
         let claim = Claim::Keys(names.map(|name| (name, Mode::Exclusive)).collect());
         if !self.locks.claim_ahead(order, claim) {
             return false;
@@ -394,11 +399,11 @@ impl Shard {
         waiter.body = Body::Away { waking: true };
         let (home, token, keys) = (waiter.home, waiter.token, waiter.keys.clone());
         let db = keys.first().map_or(0, |key| key.db);
-        let places = keys.iter().map(|key| (key.db, key.key.clone()));
+        let places = keys.iter().map(place_of);
         self.waiters.woken.insert(order, places.collect());
         let entries = self.lend(&keys);
         let grant = Box::new(Grant {
-            copied: vec![false; entries.len()],
+            copied: SmallVec::from_elem(false, entries.len()),
             entries,
             readers: self.lend_readers(&keys),
             receivers: Vec::new(),
@@ -432,18 +437,14 @@ impl Shard {
 }
 
 /// The keys of a request, each once.
-pub(super) fn keys_of(request: &OwnedRequest) -> Vec<KeyRef> {
-    let mut keys: Vec<KeyRef> = Vec::new();
+fn keys_of(request: &OwnedRequest, seed: HashSeed) -> Keys {
+    let mut keys = Keys::new();
     let args = request.args();
     request.command.for_each_key(args, |at| {
         if let Some(key) = args.get(at)
             && !keys.iter().any(|known| *known.key == *key)
         {
-            keys.push(KeyRef {
-                db: request.db,
-                key: key.into(),
-                mode: Mode::Exclusive,
-            });
+            keys.push(KeyRef::new(request.db, key, Mode::Exclusive, seed));
         }
     });
     keys

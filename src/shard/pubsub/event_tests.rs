@@ -1,17 +1,18 @@
 //! Keyspace notifications over one and several shards.
 
-use crate::shard::testing::{Conn, World};
+use crate::shard::testing::{Conn, World, request};
 
-/// Events of `key` that a connection got on both kinds of channels, as `event` and `event:key`.
+/// What a connection was told, whichever way it listens: `key=event` or `event=key`.
 fn events(world: &mut World, conn: Conn) -> Vec<String> {
     let bytes = world.take(conn);
     let text = String::from_utf8_lossy(&bytes).replace("\r\n", " ");
     let words: Vec<&str> = text.split(' ').collect();
-    (words.windows(4))
-        .filter(|words| words[0].starts_with("__key"))
-        .map(|words| {
-            let (_, name) = words[0].split_once("__:").unwrap();
-            format!("{name}={}", words[2])
+    // The channel's name, the payload's length and the payload; a pattern is no channel's name.
+    (words.windows(3))
+        .filter(|words| words[0].starts_with("__key") && words[1].starts_with('$'))
+        .filter_map(|words| {
+            let (_, name) = words[0].split_once("__:")?;
+            (!name.contains('*')).then(|| format!("{name}={}", words[2]))
         })
         .collect()
 }
@@ -95,4 +96,46 @@ fn nothing_is_noted_while_it_is_off_or_nobody_listens() {
             .iter()
             .all(|shard| shard.data.notifications.is_empty())
     );
+}
+
+#[test]
+fn a_key_that_two_transactions_see_expired_is_told_of_once() {
+    let mut world = World::with_config(3, &[("notify-keyspace-events", "KEx")]);
+    let (listener, conns) = (world.connect(0), [world.connect(0), world.connect(2)]);
+    world.text(conns[0], "DEBUG SET-ACTIVE-EXPIRE 0");
+    world.text(listener, "PSUBSCRIBE __key*__:*");
+    let (a, b) = (world.key(1, 0), world.key(2, 1));
+    world.text(conns[0], &format!("SET {a} 1 PX 5"));
+    world.advance(1000);
+    for conn in conns {
+        world.send(conn, &request(&format!("MGET {a} {b}")));
+    }
+    world.run();
+    let want = [format!("{a}=expired"), format!("expired={a}")];
+    assert_eq!(events(&mut world, listener), want);
+}
+
+#[test]
+fn a_channel_of_events_is_counted_where_it_is_owned_and_heard_from_everywhere() {
+    let mut world = World::with_config(3, &[("notify-keyspace-events", "E$")]);
+    let (listener, conn) = (world.connect(0), world.connect(1));
+    let name = "__keyevent@0__:set";
+    world.text(listener, &format!("SUBSCRIBE {name} other"));
+    let want = format!("*2 $18 {name} :1");
+    assert_eq!(world.text(conn, &format!("PUBSUB NUMSUB {name}")), want);
+    let want = format!("*1 $18 {name}");
+    assert_eq!(world.text(conn, "PUBSUB CHANNELS __*"), want);
+    assert_eq!(world.text(conn, &format!("PUBLISH {name} x")), ":1");
+    world.take(listener);
+    for shard in 0..3 {
+        let key = world.key(shard, 0);
+        world.text(conn, &format!("SET {key} 1"));
+        assert_eq!(events(&mut world, listener), [format!("set={key}")]);
+    }
+    world.text(listener, &format!("UNSUBSCRIBE {name}"));
+    world.text(conn, "SET x 1");
+    assert!(world.take(listener).is_empty());
+    world.text(listener, "UNSUBSCRIBE");
+    let forgotten = |shard: &crate::shard::Shard| shard.data.pubsub.directory.is_empty();
+    assert!(world.shards.iter().all(forgotten));
 }

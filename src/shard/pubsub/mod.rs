@@ -51,7 +51,7 @@ pub struct Subscriptions {
 impl Subscriptions {
     fn of(&mut self, space: Space) -> &mut HashSet<Name, RandomState> {
         match space {
-            Space::Channel => &mut self.channels,
+            Space::Channel | Space::Event => &mut self.channels,
             Space::Shard => &mut self.shard_channels,
             Space::Pattern => &mut self.patterns,
             Space::Monitor => &mut self.monitors,
@@ -117,6 +117,14 @@ impl Late {
     }
 }
 
+/// A shard that gets a message: its connections that listen to the channel, if `listens`, and those
+/// that listen to these patterns.
+pub(super) struct Target {
+    shard: u32,
+    listens: bool,
+    patterns: Vec<Name>,
+}
+
 type Subscribers = HashMap<Name, HashSet<ConnId, RandomState>, RandomState>;
 
 /// The subscriptions of a shard's connections, by name.
@@ -144,7 +152,7 @@ impl Registry {
 
     fn of(&self, space: Space) -> &Subscribers {
         match space {
-            Space::Channel => &self.channels,
+            Space::Channel | Space::Event => &self.channels,
             Space::Shard => &self.shard_channels,
             Space::Pattern => &self.patterns,
             Space::Monitor => &self.monitors,
@@ -154,7 +162,7 @@ impl Registry {
 
     fn of_mut(&mut self, space: Space) -> &mut Subscribers {
         match space {
-            Space::Channel => &mut self.channels,
+            Space::Channel | Space::Event => &mut self.channels,
             Space::Shard => &mut self.shard_channels,
             Space::Pattern => &mut self.patterns,
             Space::Monitor => &mut self.monitors,
@@ -197,7 +205,13 @@ impl Registry {
     /// Whether nobody listens to anything here.
     #[cfg(test)]
     pub fn is_empty(&self) -> bool {
-        self.channels.is_empty() && self.shard_channels.is_empty() && self.patterns.is_empty()
+        let all = [
+            &self.channels,
+            &self.shard_channels,
+            &self.patterns,
+            &self.monitors,
+        ];
+        all.iter().all(|names| names.is_empty())
     }
 }
 
@@ -206,7 +220,7 @@ fn hears_events(space: Space, name: &[u8]) -> bool {
     match space {
         Space::Channel => name.starts_with(EVENTS),
         Space::Pattern => true,
-        Space::Shard | Space::Monitor | Space::Prefix => false,
+        Space::Shard | Space::Event | Space::Monitor | Space::Prefix => false,
     }
 }
 
@@ -243,14 +257,14 @@ pub(super) fn give(client: &mut Client, limit: usize, parts: usize, head: &[u8],
 }
 
 impl Shard {
-    /// Sends what the commands that have just run, for `by`, have said and changed. Nothing of it leaves the shard before
-    /// the tick's publish.
+    /// Sends what the commands that have just run, for `by`, have said and changed. Nothing of it
+    /// leaves the shard before the tick's publish.
     #[inline]
     pub(super) fn send_news(&mut self, by: Option<Reader>) {
-        if !self.data.pubsub.outgoing.is_empty()
-            || !self.data.notifications.is_empty()
-            || self.data.watched.has_changes()
-        {
+        let pubsub = &self.data.pubsub;
+        let said = pubsub.outgoing.len() | self.data.notifications.len();
+        // One branch for all.
+        if said | self.data.watched.changes().len() != 0 {
             self.send_all(by);
         }
     }
@@ -272,20 +286,28 @@ impl Shard {
         self.data.notifications = events;
     }
 
-    /// Tells of an event of a key of this shard: by the key's name on a channel that is owned here
-    /// too, by the event's name on a channel owned anywhere.
+    /// Tells of an event of a key of this shard, which knows all who listen: to the key's channel,
+    /// which is owned here as well, and to the event's channels everywhere. So one way leads from
+    /// a key to who listens, and what happens to a key is told in order, by whatever channels.
     fn send_event(&mut self, event: &Notification) {
         let (db, name) = (event.db, event.event);
         let told = self.data.settings.notify;
         if told.has(Class::KEYSPACE) {
             let mut channel = format!("__keyspace@{db}__:").into_bytes();
             channel.extend_from_slice(&event.key);
-            self.send_message(Message::new(Space::Channel, &channel, name.as_bytes()));
+            self.say(Space::Channel, &channel, name.as_bytes());
         }
         if told.has(Class::KEYEVENT) {
             let channel = format!("__keyevent@{db}__:{name}");
-            let message = Message::new(Space::Channel, channel.as_bytes(), &event.key);
-            self.send_message(message);
+            self.say(Space::Event, channel.as_bytes(), &event.key);
+        }
+    }
+
+    /// Says something on a channel whose listeners this shard knows, in `listed`.
+    fn say(&mut self, listed: Space, channel: &[u8], payload: &[u8]) {
+        let targets = self.targets(listed, channel);
+        if !targets.is_empty() {
+            self.hand_out(Message::new(Space::Channel, channel, payload), targets);
         }
     }
 
@@ -301,31 +323,56 @@ impl Shard {
     /// The owner's side: the message goes to every shard with subscribers.
     pub(super) fn fan_out(&mut self, message: Message) {
         let directory = &self.data.pubsub.directory;
-        let mut targets: Vec<(u32, bool, Vec<Name>)> = Vec::new();
-        let listeners = directory.listeners(message.space, message.channel());
-        let mut matched = false;
-        if message.space == Space::Channel {
-            for (pattern, listeners) in directory.matching(message.channel()) {
-                matched = true;
+        let (space, channel) = (message.space, message.channel());
+        let only_here = matches!(directory.listeners(space, channel), [(shard, _)]
+            if *shard as usize == self.id);
+        if only_here && (space != Space::Channel || directory.matching(channel).next().is_none()) {
+            self.deliver(&message, true, &[]);
+            return;
+        }
+        let targets = self.targets(space, channel);
+        self.hand_out(message, targets);
+    }
+
+    /// The shards that get what is said on a channel: who listens to it, as listed in `listed`, and
+    /// to patterns that fit it.
+    pub(super) fn targets(&self, listed: Space, channel: &[u8]) -> Vec<Target> {
+        let directory = &self.data.pubsub.directory;
+        let mut targets: Vec<Target> = Vec::new();
+        if matches!(listed, Space::Channel | Space::Event) {
+            for (pattern, listeners) in directory.matching(channel) {
                 for (shard, _) in listeners {
-                    match targets.iter_mut().find(|(known, ..)| known == shard) {
-                        Some((_, _, patterns)) => patterns.push(pattern.clone()),
-                        None => targets.push((*shard, false, vec![pattern.clone()])),
+                    match targets.iter_mut().find(|target| target.shard == *shard) {
+                        Some(target) => target.patterns.push(pattern.clone()),
+                        None => targets.push(Target {
+                            shard: *shard,
+                            listens: false,
+                            patterns: vec![pattern.clone()],
+                        }),
                     }
                 }
             }
         }
-        if !matched && matches!(listeners, [(shard, _)] if *shard as usize == self.id) {
-            self.deliver(&message, true, &[]);
-            return;
-        }
-        for (shard, _) in listeners {
-            match targets.iter_mut().find(|(known, ..)| known == shard) {
-                Some((_, listens, _)) => *listens = true,
-                None => targets.push((*shard, true, Vec::new())),
+        for (shard, _) in directory.listeners(listed, channel) {
+            match targets.iter_mut().find(|target| target.shard == *shard) {
+                Some(target) => target.listens = true,
+                None => targets.push(Target {
+                    shard: *shard,
+                    listens: true,
+                    patterns: Vec::new(),
+                }),
             }
         }
-        for (shard, listens, patterns) in targets {
+        targets
+    }
+
+    pub(super) fn hand_out(&mut self, message: Message, targets: Vec<Target>) {
+        for target in targets {
+            let Target {
+                shard,
+                listens,
+                patterns,
+            } = target;
             if shard as usize == self.id {
                 self.deliver(&message, listens, &patterns);
             } else {
@@ -412,7 +459,8 @@ impl Shard {
     fn give_late_slow(&mut self, client: &mut Client) {
         let limit = self.reply_bytes_max(client);
         for late in std::mem::take(&mut self.late) {
-            if late.conn != client.conn {
+            // One that leaves is told no more.
+            if late.conn != client.conn || client.closing {
                 continue;
             }
             match late.news {
@@ -433,8 +481,8 @@ impl Shard {
 /// A confirmation of (P|S)(UN)SUBSCRIBE.
 fn confirm(reply: &mut Reply, space: Space, on: bool, name: Option<&[u8]>, count: usize) {
     let verb = match (space, on) {
-        (Space::Channel, true) => "subscribe",
-        (Space::Channel, false) => "unsubscribe",
+        (Space::Channel | Space::Event, true) => "subscribe",
+        (Space::Channel | Space::Event, false) => "unsubscribe",
         (Space::Shard, true) => "ssubscribe",
         (Space::Shard, false) => "sunsubscribe",
         (Space::Pattern, true) => "psubscribe",

@@ -6,7 +6,7 @@
 //! that come before the confirmation are kept and follow it.
 
 use super::{confirm, shared_name};
-use crate::command::pubsub::{Name, Space};
+use crate::command::pubsub::{Name, Space, is_event_channel};
 use crate::protocol::{Args, Reply, Version};
 
 use super::super::Shard;
@@ -15,12 +15,20 @@ use super::super::message::Item;
 use super::super::shell::{ConnId, Shell};
 use super::channel_owner;
 
-/// Names that change, by the shard that has to hear of it.
-struct Changes(Vec<Vec<Name>>);
+/// Names that change.
+struct Changes {
+    /// By the shard that has to hear of it.
+    names: Vec<Vec<Name>>,
+    /// Channels of events, of which all have to hear besides.
+    events: Vec<Name>,
+}
 
 impl Changes {
     fn new(shards: usize) -> Self {
-        Changes(vec![Vec::new(); shards])
+        Changes {
+            names: vec![Vec::new(); shards],
+            events: Vec::new(),
+        }
     }
 }
 
@@ -28,12 +36,15 @@ impl Shard {
     fn note_change(&self, changes: &mut Changes, space: Space, name: &Name) {
         match space {
             Space::Pattern | Space::Monitor | Space::Prefix => changes
-                .0
+                .names
                 .iter_mut()
                 .for_each(|list| list.push(name.clone())),
-            Space::Channel | Space::Shard => {
-                changes.0[channel_owner(&self.shared, space, name)].push(name.clone());
+            _ => {
+                changes.names[channel_owner(&self.shared, space, name)].push(name.clone());
             }
+        }
+        if space == Space::Channel && is_event_channel(name) {
+            changes.events.push(name.clone());
         }
     }
 
@@ -46,8 +57,12 @@ impl Shard {
         on: bool,
         asker: Option<ConnId>,
     ) -> u32 {
+        let events = vec![changes.events; self.shared.shards].into_iter();
+        let events = events.enumerate().map(|part| (Space::Event, part));
+        let names = changes.names.into_iter().enumerate();
+        let names = names.map(|part| (space, part));
         let mut told = 0;
-        for (shard, names) in changes.0.into_iter().enumerate() {
+        for (space, (shard, names)) in names.chain(events) {
             if names.is_empty() {
                 continue;
             }

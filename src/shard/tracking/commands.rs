@@ -101,9 +101,8 @@ impl Asked {
         if self.optin && self.optout {
             return Err("ERR You can't specify both OPTIN mode and OPTOUT mode".to_owned());
         }
-        let switches = |current: &Tracking| {
-            (self.optin && current.optout) || (self.optout && current.optin)
-        };
+        let switches =
+            |current: &Tracking| (self.optin && current.optout) || (self.optout && current.optin);
         if current.is_some_and(switches) {
             return Err(OTHER_OPT.to_owned());
         }

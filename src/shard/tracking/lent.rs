@@ -86,7 +86,7 @@ impl Shard {
         for key in alone {
             let readers = self.take_readers(&key.key);
             if !readers.is_empty() {
-                reads.push((key.key.clone(), readers));
+                reads.push((key.key.as_slice().into(), readers));
             }
         }
         reads

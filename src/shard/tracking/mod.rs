@@ -25,6 +25,7 @@ use super::Shard;
 use super::client::{Client, Waiting};
 use super::message::{Envelope, Item};
 use super::pubsub::{Late, News, give};
+use super::queue::Parcel;
 use super::shell::{ConnId, Shell};
 
 pub(super) use commands::Asked;
@@ -286,7 +287,9 @@ impl Shard {
             };
             self.tell_readers(&change.key, readers, by);
             if self.tracked.prefixes {
-                self.tracked.changed.push(Changed::new(&change, by.as_ref()));
+                self.tracked
+                    .changed
+                    .push(Changed::new(&change, by.as_ref()));
             }
         }
         self.follow_changes();
@@ -449,7 +452,7 @@ impl Shard {
             envelopes[shard].items.push(item);
         }
         for (to, envelope) in envelopes.into_iter().enumerate() {
-            if !envelope.items.is_empty() && self.push_envelope(to, envelope) {
+            if !envelope.items.is_empty() && self.push_parcel(to, Parcel::new(envelope)) {
                 shell.wake(to);
             }
         }

@@ -85,8 +85,18 @@ fn keys_of_several_shards_are_told_by_the_one_that_ran_the_command() {
         );
         world.text(writer, &format!("MSET {a} 1 {b} 2"));
         assert_eq!(got(&mut world, conn), gone(&[&a]));
-        assert!(world.shards.iter().all(|shard| shard.tracked.table.is_empty()));
-        assert!(world.shards.iter().all(|shard| !shard.data.watched.has_changes()));
+        assert!(
+            world
+                .shards
+                .iter()
+                .all(|shard| shard.tracked.table.is_empty())
+        );
+        assert!(
+            world
+                .shards
+                .iter()
+                .all(|shard| !shard.data.watched.has_changes())
+        );
     }
 }
 
@@ -103,7 +113,10 @@ fn an_invalidation_never_comes_before_the_reply_that_it_is_about() {
     world.tick(0);
     world.send(far, &request(&format!("SET {a} new")));
     ticks(&mut world, &[2, 1, 0]);
-    assert_eq!(got(&mut world, conn), format!("$3 old {} $3 old", gone(&[&a])));
+    assert_eq!(
+        got(&mut world, conn),
+        format!("$3 old {} $3 old", gone(&[&a]))
+    );
     world.run();
     world.text(far, &format!("SET {b} new"));
     assert_eq!(got(&mut world, conn), gone(&[&b]));
@@ -129,7 +142,14 @@ fn an_invalidation_of_an_earlier_read_does_not_wait_for_a_run() {
 fn no_effect_of_a_write_is_seen_before_its_invalidations() {
     // The writer of `a` lives with its owner, hears +OK, and sets a flag elsewhere; whoever then
     // reads the flag has been told of `a`, whatever order the shards run in.
-    let orders = [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]];
+    let orders = [
+        [0, 1, 2],
+        [0, 2, 1],
+        [1, 0, 2],
+        [1, 2, 0],
+        [2, 0, 1],
+        [2, 1, 0],
+    ];
     for order in orders {
         for command in ["SET {a} 1", "MSET {a} 1 {b} 1"] {
             let mut world = World::new(3);
@@ -209,8 +229,11 @@ fn noloop_leaves_out_what_the_connection_changed_itself() {
         let writer = world.connect(shards - 1);
         for conn in [conn, broad] {
             world.text(conn, &format!("MGET {a} {b}"));
-            for command in [format!("SET {a} 1"), format!("SET {b} 1"), format!("MSET {a} 1 {b} 2")]
-            {
+            for command in [
+                format!("SET {a} 1"),
+                format!("SET {b} 1"),
+                format!("MSET {a} 1 {b} 2"),
+            ] {
                 assert_eq!(world.text(conn, &command), "+OK");
                 assert_eq!(got(&mut world, conn), "");
             }
@@ -240,7 +263,12 @@ fn flushes_and_swaps_and_a_new_dataset_make_everybody_forget() {
             assert_eq!(world.text(writer, command), "+OK");
             assert_eq!(got(&mut world, conn), forget, "{command}");
             assert_eq!(got(&mut world, broad), forget, "{command}");
-            assert!(world.shards.iter().all(|shard| shard.tracked.table.is_empty()));
+            assert!(
+                world
+                    .shards
+                    .iter()
+                    .all(|shard| shard.tracked.table.is_empty())
+            );
             // Its own, behind the reply.
             assert_eq!(world.text(conn, command), format!("+OK {forget}"));
             world.take(broad);
@@ -252,10 +280,19 @@ fn flushes_and_swaps_and_a_new_dataset_make_everybody_forget() {
         assert_eq!(got(&mut world, conn), gone(&[&key]));
         world.text(conn, &format!("GET {key}"));
         world.take(broad);
-        world.shards.iter_mut().for_each(super::super::Shard::dataset_replaced);
+        world
+            .shards
+            .iter_mut()
+            .for_each(super::super::Shard::dataset_replaced);
         world.run();
         assert_eq!(got(&mut world, conn), forget);
-        assert_eq!(world.shared.tracked_keys.load(std::sync::atomic::Ordering::Relaxed), 0);
+        assert_eq!(
+            world
+                .shared
+                .tracked_keys
+                .load(std::sync::atomic::Ordering::Relaxed),
+            0
+        );
     }
 }
 
@@ -275,9 +312,15 @@ fn what_expires_or_is_evicted_is_told_too() {
         let reply = world.text(writer, &format!("MGET {a} {b}"));
         assert!(reply.starts_with("*2"), "{reply}");
         let text = got(&mut world, conn);
-        assert!(text.contains(&gone(&[&a])) && text.contains(&gone(&[&b])), "{text}");
+        assert!(
+            text.contains(&gone(&[&a])) && text.contains(&gone(&[&b])),
+            "{text}"
+        );
     }
-    let limits = [("maxmemory", "20000"), ("maxmemory-policy", "allkeys-random")];
+    let limits = [
+        ("maxmemory", "20000"),
+        ("maxmemory-policy", "allkeys-random"),
+    ];
     let mut world = World::with_config(2, &limits);
     let conn = tracker(&mut world, 0, "");
     let writer = world.connect(1);
@@ -290,7 +333,10 @@ fn what_expires_or_is_evicted_is_told_too() {
     let gone = gone.count();
     assert!(gone > 30, "{gone}");
     world.text(writer, "FLUSHALL");
-    let left = world.shared.tracked_keys.load(std::sync::atomic::Ordering::Relaxed);
+    let left = world
+        .shared
+        .tracked_keys
+        .load(std::sync::atomic::Ordering::Relaxed);
     assert_eq!(left, 0);
 }
 
@@ -309,7 +355,10 @@ fn a_surplus_of_keys_is_forgotten_and_told() {
         assert!(info.contains("tracking_total_prefixes:0 "), "{info}");
         world.text(conn, "CONFIG SET tracking-table-max-keys 1");
         world.run();
-        let left = world.shared.tracked_keys.load(std::sync::atomic::Ordering::Relaxed);
+        let left = world
+            .shared
+            .tracked_keys
+            .load(std::sync::atomic::Ordering::Relaxed);
         assert_eq!(left, 1);
     }
 }
@@ -319,7 +368,11 @@ fn a_connection_of_resp2_is_told_through_another_one() {
     for shards in SHARDS {
         let mut world = World::new(shards);
         let key = world.key(shards - 1, 0);
-        let (conn, ear, writer) = (world.connect(0), world.connect(shards - 1), world.connect(0));
+        let (conn, ear, writer) = (
+            world.connect(0),
+            world.connect(shards - 1),
+            world.connect(0),
+        );
         world.text(ear, "SUBSCRIBE __redis__:invalidate");
         let id = world.shards[ear.shard].client(ear.id).unwrap().id;
         assert_eq!(world.text(conn, "CLIENT GETREDIR"), ":-1");
@@ -376,9 +429,18 @@ fn optin_and_optout_turn_on_caching_said_for_the_next_command() {
         check("CLIENT CACHING YES\nPING\nGET {a}", (false, false));
         check("CLIENT CACHING YES\nNONE\nGET {a}", (false, false));
         check("CLIENT CACHING YES\nCLIENT ID\nGET {a}", (true, false));
-        check("CLIENT CACHING YES\nMULTI\nGET {a}\nGET {b}\nEXEC\nGET {b}", (true, true));
-        check("MULTI\nGET {a}\nCLIENT CACHING YES\nGET {b}\nEXEC\nGET {a}", (false, true));
-        check("CLIENT TRACKING OFF\nCLIENT TRACKING ON OPTOUT", (false, false));
+        check(
+            "CLIENT CACHING YES\nMULTI\nGET {a}\nGET {b}\nEXEC\nGET {b}",
+            (true, true),
+        );
+        check(
+            "MULTI\nGET {a}\nCLIENT CACHING YES\nGET {b}\nEXEC\nGET {a}",
+            (false, true),
+        );
+        check(
+            "CLIENT TRACKING OFF\nCLIENT TRACKING ON OPTOUT",
+            (false, false),
+        );
         check("GET {a}\nGET {b}", (true, true));
         check("CLIENT CACHING NO\nGET {a}\nGET {b}", (false, true));
     }
@@ -400,7 +462,10 @@ fn a_blocked_reader_is_told_and_remembered_again() {
             assert_eq!(got(&mut world, conn), "");
             world.text(writer, &format!("XADD {a} * f v"));
             let text = got(&mut world, conn);
-            assert!(text.contains(&gone(&[&a])) && text.contains("%1 $5"), "{text}");
+            assert!(
+                text.contains(&gone(&[&a])) && text.contains("%1 $5"),
+                "{text}"
+            );
             world.text(writer, &format!("XADD {a} * f v"));
             assert_eq!(got(&mut world, conn), gone(&[&a]));
         }
@@ -429,7 +494,10 @@ fn modes_that_exclude_each_other_are_refused() {
         "-ERR Prefix 'bb' overlaps with another provided prefix 'b'. Prefixes for a single client \
          must not overlap.",
     );
-    say("CLIENT TRACKINGINFO", "*6 $5 flags *1 $3 off $8 redirect :-1 $8 prefixes *0");
+    say(
+        "CLIENT TRACKINGINFO",
+        "*6 $5 flags *1 $3 off $8 redirect :-1 $8 prefixes *0",
+    );
     say("CLIENT TRACKING on BCAST PREFIX b PREFIX a NOLOOP", "+OK");
     say(
         "CLIENT TRACKING on BCAST PREFIX ab",

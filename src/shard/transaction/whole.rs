@@ -6,7 +6,7 @@ use crate::shard::tracking::Reads;
 
 impl Shard {
     /// One command at a time. Where it has keys, whole shards are locked: it fetches what it needs.
-    pub(super) fn step_whole(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
+    pub(super) fn step_whole(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Box<Tx>) {
         while tx.next < tx.requests.len() {
             let request = &tx.requests[tx.next];
             match request.command.run {
@@ -78,7 +78,7 @@ impl Shard {
                 share.shard,
                 Item::Fetch {
                     tx: id,
-                    keys: share.keys.clone(),
+                    keys: Box::new(share.keys.clone()),
                 },
             );
         }
@@ -88,7 +88,7 @@ impl Shard {
     pub(in crate::shard) fn receive_fetched(
         &mut self,
         (from, id): (usize, TxId),
-        entries: Vec<Option<Entry>>,
+        entries: Entries,
         readers: Reads,
         shell: &mut dyn Shell,
     ) {
@@ -125,7 +125,7 @@ impl Shard {
         for share in tx.shares.iter_mut().filter(|share| !share.keys.is_empty()) {
             let mut release = Release::default();
             for (key, entry) in share.keys.iter().zip(share.entries.drain(..)) {
-                release.entries.extend(entry.map(|entry| (key.db, entry)));
+                release.entries.extend(entry.map(|entry| key.lent(entry)));
             }
             let mine = touched
                 .iter()

@@ -33,6 +33,16 @@ fn inspect<R>(ctx: &mut Ctx<'_>, key: &[u8], f: impl FnOnce(&Entry) -> R) -> Opt
     found
 }
 
+/// As [`inspect`], but a miss is only counted, not told of.
+fn inspect_quietly<R>(ctx: &mut Ctx<'_>, key: &[u8], f: impl FnOnce(&Entry) -> R) -> Option<R> {
+    let found = ctx.peek(key).map(f);
+    match found {
+        Some(_) => ctx.state.stats.keyspace_hits += 1,
+        None => ctx.state.stats.keyspace_misses += 1,
+    }
+    found
+}
+
 /// An argument that is an integer.
 fn integer(args: Args<'_>, at: usize) -> Result<i64, Error> {
     let number = args.get(at).and_then(number::parse_i64);
