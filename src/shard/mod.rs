@@ -310,6 +310,8 @@ impl Shard {
         if self.tracked.clients > 0 {
             // What was told of keys before a request came is told before that is answered.
             self.drain_mailbox(shell);
+            self.serve_waiters();
+            self.drain_own_messages(shell);
         }
         loop {
             self.run_ready(shell);

@@ -193,6 +193,18 @@ fn whatever_is_asked_after_a_write_was_answered_is_answered_behind_its_invalidat
 }
 
 #[test]
+fn a_key_watched_behind_a_transaction_of_ones_own_has_not_changed_since() {
+    for shards in SHARDS {
+        let mut world = World::new(shards);
+        let conn = tracker(&mut world, 0, "");
+        let (a, b) = (world.key(0, 0), world.key(shards - 1, 1));
+        let commands = format!("MSET {a} 1 {b} 2\nWATCH {a} {b}\nMULTI\nPING\nEXEC");
+        let reply = world.pipeline(conn, &commands);
+        assert_eq!(reply, "+OK +OK +OK +QUEUED *1 +PONG");
+    }
+}
+
+#[test]
 fn prefixes_are_told_of_all_keys_of_a_tick_at_once() {
     for shards in SHARDS {
         let mut world = World::new(shards);
