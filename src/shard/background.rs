@@ -148,7 +148,7 @@ impl Shard {
         let idle: Vec<_> = (self.clients())
             .filter(|client| {
                 client.class == super::client::Class::Normal
-                    && !client.is_subscriber()
+                    && client.pubsub.is_none()
                     && client.waiting == super::client::Waiting::No
                     && now_ns.saturating_sub(client.last_input_ns) > limit_ns
             })

@@ -254,4 +254,14 @@ mod tests {
         let want = "3 10.0.0.1:6379] \"SET\" \"k\" \"v\"";
         assert_eq!(lines(&mut world, monitor), [want]);
     }
+
+    #[test]
+    fn a_monitor_is_never_idle() {
+        let mut world = World::with_config(1, &[("timeout", "5")]);
+        let (monitor, idle) = (world.connect(0), world.connect(0));
+        world.text(monitor, "MONITOR");
+        world.advance(20_000);
+        world.advance(2_000);
+        assert_eq!(world.closed, [idle]);
+    }
 }

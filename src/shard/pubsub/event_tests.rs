@@ -139,3 +139,27 @@ fn a_channel_of_events_is_counted_where_it_is_owned_and_heard_from_everywhere() 
     let forgotten = |shard: &crate::shard::Shard| shard.data.pubsub.directory.is_empty();
     assert!(world.shards.iter().all(forgotten));
 }
+
+#[test]
+fn evicted_keys_are_told_of() {
+    for shards in [1, 3] {
+        let directives = [
+            ("notify-keyspace-events", "Ee"),
+            ("maxmemory-policy", "allkeys-random"),
+        ];
+        let mut world = World::with_config(shards, &directives);
+        let (listener, conn) = (world.connect(0), world.connect(0));
+        world.text(listener, "SUBSCRIBE __keyevent@0__:evicted");
+        let keys: Vec<String> = (0..shards).map(|shard| world.key(shard, 0)).collect();
+        for key in &keys {
+            world.text(conn, &format!("SET {key} 1"));
+        }
+        world.text(conn, "CONFIG SET maxmemory 1");
+        world.advance(1000);
+        let mut got = events(&mut world, listener);
+        got.sort();
+        let mut want: Vec<String> = keys.iter().map(|key| format!("evicted={key}")).collect();
+        want.sort();
+        assert_eq!(got, want);
+    }
+}
