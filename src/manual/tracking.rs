@@ -48,8 +48,8 @@
 //! - A blocked client that is served within the step of a write reads after it: the readers of what
 //!   the write changed are set apart first, so that the new read stays remembered.
 //! - FLUSHALL, FLUSHDB, and a full sync of a replica make every connection that tracks forget all
-//!   keys (`null`). So does SWAPDB, of which Redis tells nothing. Where replies of a run are still to
-//!   come it is told again behind them.
+//!   keys (`null`). So does SWAPDB, of which Redis tells nothing. Where replies of a run are still
+//!   to come it is told again behind them.
 //!
 //! # Redirection
 //!
@@ -59,6 +59,6 @@
 //!
 //! # Limits
 //!
-//! `tracking-table-max-keys` bounds the keys of all shards together. A shard that remembers one more
-//! forgets others of its own, drawn at random, and tells their readers. After the limit was lowered
-//! every shard works its surplus off in slices.
+//! `tracking-table-max-keys` bounds the keys of all shards together. A shard that remembers one
+//! more forgets others of its own, drawn at random, and tells their readers. After the limit was
+//! lowered every shard works its surplus off in slices.

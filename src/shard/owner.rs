@@ -67,16 +67,7 @@ impl Shard {
                 self.unlock_for(tx, shell);
             }
             Item::Return { tx: _, release } => self.take_back(*release),
-            Item::Fetch { tx, keys } => {
-                let entries = Box::new(self.lend(&keys));
-                let readers = self.lend_readers(&keys);
-                let fetched = Item::Fetched {
-                    tx,
-                    entries,
-                    readers,
-                };
-                self.post(from, fetched);
-            }
+            Item::Fetch { tx, keys } => self.receive_fetch(from, tx, &keys),
             Item::Fetched {
                 tx,
                 entries,
@@ -122,6 +113,15 @@ impl Shard {
             }
             other => self.receive_rest(shell, from, other),
         }
+    }
+
+    fn receive_fetch(&mut self, from: usize, tx: TxId, keys: &[KeyRef]) {
+        let fetched = Item::Fetched {
+            tx,
+            entries: Box::new(self.lend(keys)),
+            readers: self.lend_readers(keys),
+        };
+        self.post(from, fetched);
     }
 
     /// Questions to every shard, and what clients are told without having asked.
