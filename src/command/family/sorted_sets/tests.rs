@@ -260,6 +260,18 @@ fn sorted_sets_are_united_cut_and_subtracted() {
     assert_eq!(bench.encoding("d"), "listpack");
 }
 
+/// Found by random commands (seed 47438467041284).
+#[test]
+fn a_sum_of_zeros_has_the_sign_of_the_sum() {
+    let mut bench = Bench::new();
+    bench.run("ZADD a 0 x 1 y 2 z");
+    bench.run("ZADD b 0 x");
+    let reply = bench.run("ZUNION 2 a b WEIGHTS 1 -1 WITHSCORES");
+    assert_eq!(reply, array(&["x", "0", "y", "1", "z", "2"]));
+    let reply = bench.run("ZUNION 2 b b WEIGHTS -1 -1 WITHSCORES");
+    assert_eq!(reply, array(&["x", "-0"]));
+}
+
 #[test]
 fn infinities_that_cancel_out_count_as_nothing() {
     let mut bench = Bench::new();
