@@ -1,5 +1,5 @@
-//! Collections whose elements a pipeline looks up all over memory, for a caller that wants the cache
-//! misses of many look-ups to overlap.
+//! Collections whose elements a pipeline looks up all over memory, for a caller that wants the
+//! cache misses of many look-ups to overlap.
 
 use super::ValueRef;
 use super::hash::Field;
