@@ -263,7 +263,7 @@ impl<'a> Ctx<'a> {
         };
         self.effects.request(db as u32, &[name, key]);
         self.state.stats.evicted_keys += 1;
-        self.state.watched.touch(db, key);
+        self.state.watched.touch_evicted(db, key);
         self.notify_in(db, notify::Class::EVICTED, "evicted", key);
     }
 

@@ -31,6 +31,8 @@ pub enum Space {
     Event,
     /// The lines of MONITOR; it has one name, the empty one.
     Monitor,
+    /// The prefixes of client-side caching.
+    Prefix,
 }
 
 /// A message on its way to the subscribers of a channel.
@@ -91,7 +93,7 @@ pub fn place_of(space: Space, name: &[u8]) -> &[u8] {
     };
     match space {
         Space::Channel => key().unwrap_or(name),
-        Space::Shard | Space::Pattern | Space::Event | Space::Monitor => name,
+        _ => name,
     }
 }
 
@@ -111,6 +113,7 @@ pub struct Directory {
     patterns: HashMap<Name, Listeners, RandomState>,
     events: HashMap<Name, Listeners, RandomState>,
     monitors: HashMap<Name, Listeners, RandomState>,
+    prefixes: HashMap<Name, Listeners, RandomState>,
 }
 
 impl Directory {
@@ -123,6 +126,7 @@ impl Directory {
             patterns: empty(),
             events: empty(),
             monitors: empty(),
+            prefixes: empty(),
         }
     }
 
@@ -133,6 +137,7 @@ impl Directory {
             Space::Pattern => &self.patterns,
             Space::Event => &self.events,
             Space::Monitor => &self.monitors,
+            Space::Prefix => &self.prefixes,
         }
     }
 
@@ -144,6 +149,7 @@ impl Directory {
             Space::Pattern => &mut self.patterns,
             Space::Event => &mut self.events,
             Space::Monitor => &mut self.monitors,
+            Space::Prefix => &mut self.prefixes,
         };
         if on {
             let listeners = names.entry(name.clone()).or_default();

@@ -278,6 +278,12 @@ impl Command {
         self.flags.has(Flags::WRITE.or(Flags::EXCLUSIVE))
     }
 
+    /// Whether it changes keys of whole databases: nothing that was read of any of them counts any
+    /// more.
+    pub fn replaces_databases(&self) -> bool {
+        matches!(self.full_name, "flushall" | "flushdb" | "swapdb")
+    }
+
     /// Whether it reads keys that its arguments do not name, on the one shard that
     /// [`cursor_shard`] tells: SCAN.
     pub fn walks(&self) -> bool {
@@ -329,7 +335,10 @@ impl Command {
                 }
             }
             Keys::Streams { from } => {
-                if let Some(first) = first_stream(args, usize::from(from)) {
+                // A list that does not come out even is an error, and names nothing.
+                if let Some(first) = first_stream(args, usize::from(from))
+                    && (args.len() - first).is_multiple_of(2)
+                {
                     (first..first + (args.len() - first) / 2).for_each(f);
                 }
             }

@@ -20,8 +20,8 @@
 //!   ([`pubsub`](super::pubsub)).
 //! - Databases: SELECT SWAPDB FLUSHDB FLUSHALL.
 //! - Transactions: MULTI EXEC DISCARD WATCH UNWATCH, over any keys.
-//! - Connections: AUTH and HELLO with `requirepass`; CLIENT with its subcommands but those of
-//!   tracking.
+//! - Connections: AUTH and HELLO with `requirepass`; CLIENT with all subcommands, client-side
+//!   caching in all modes.
 //! - Server: INFO, CONFIG, COMMAND, TIME, ROLE, LASTSAVE, SHUTDOWN, SLOWLOG, LATENCY, MONITOR,
 //!   some of DEBUG.
 //! - Replication, upstream side: PSYNC and SYNC, full and partial, diskless (`$EOF:`) and with a
@@ -32,7 +32,7 @@
 //!
 //! # What does not yet
 //!
-//! SORT and SORT_RO; client-side caching; scripts and functions; ACL users; TLS; cluster mode;
+//! SORT and SORT_RO; scripts and functions; ACL users; TLS; cluster mode;
 //! Sentinel's part of a failover, FAILOVER; persistence ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
@@ -62,6 +62,10 @@
 //! - **LSET** refuses an index beyond 32 bits. Valkey cuts it off there, and sets another element.
 //! - **`list-compress-depth`** leaves elements above 1 MiB uncompressed.
 //! - **DEBUG LISTPACK and QUICKLIST** show what they found in the log.
+//! - **SWAPDB** makes connections that track forget all keys; Redis does not tell them, and they go
+//!   on with values of the other database.
+//! - **CLIENT TRACKING with overlapping prefixes** is refused. Redis refuses some of them and then
+//!   turns it on all the same, with a second reply.
 //! - **UNSUBSCRIBE without subscriptions** is confirmed, as by Redis; Valkey 8 answers with an
 //!   error.
 //! - **A client that subscribes while a message is published** may get it without being counted in

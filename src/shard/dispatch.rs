@@ -256,14 +256,24 @@ impl Shard {
         let command = match client.last_command {
             // Pipelines repeat themselves.
             Some(last) if last.name.as_bytes().eq_ignore_ascii_case(name) => last,
-            _ => table::find(name).ok_or_else(|| (None, unknown_command(args)))?,
+            _ => match table::find(name) {
+                Some(command) => command,
+                None => {
+                    client.shown_command = None;
+                    return Err((None, unknown_command(args)));
+                }
+            },
         };
         client.last_command = Some(command);
         client.shown_command = Some(command);
         let command = match (command.subcommands.is_empty(), args.get(1)) {
-            (false, Some(sub)) => {
-                find_subcommand(command, sub, args.len()).map_err(|text| (None, text))?
-            }
+            (false, Some(sub)) => match find_subcommand(command, sub, args.len()) {
+                Ok(command) => command,
+                Err(text) => {
+                    client.shown_command = None;
+                    return Err((None, text));
+                }
+            },
             _ => command,
         };
         client.shown_command = Some(command);
@@ -535,7 +545,10 @@ impl Shard {
             self.wrote_now.push(client.conn);
         }
         self.list_output(client);
-        self.send_news();
+        self.send_news(Some(self.reader(client.conn)));
+        if client.remembers(command) {
+            self.remember(self.reader(client.conn), command, args);
+        }
     }
 
     /// Whether no lock stops a command on this shard.
@@ -569,6 +582,9 @@ impl Shard {
         let wrote = self.merge_parts(&request, vec![part], &mut client.reply, &mut effects);
         effects.end_unit();
         self.effects = effects;
+        if wrote && request.command.replaces_databases() {
+            self.tell_to_forget(Some(client.conn));
+        }
         self.stop_timing(timed, request.command, request.args(), 0);
         self.claim_slow(client);
         self.serve_waiters();

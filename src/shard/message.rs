@@ -1,5 +1,7 @@
 //! What shards say to each other. All of a tick's messages for one peer travel in one [`Envelope`].
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use smallvec::SmallVec;
 
@@ -15,6 +17,7 @@ use super::gather::{Answer, Question};
 use super::locks::{Mode, TxId};
 use super::shell::ConnId;
 use super::slow_log::SlowEntry;
+use super::tracking::{Changed, Reads, Told};
 
 /// One tick's messages from one shard to another.
 #[derive(Default)]
@@ -52,7 +55,11 @@ pub enum Item {
     /// Under a whole-shard lock: lend these entries for one command.
     Fetch { tx: TxId, keys: Box<Keys> },
     /// The entries asked for.
-    Fetched { tx: TxId, entries: Box<Entries> },
+    Fetched {
+        tx: TxId,
+        entries: Box<Entries>,
+        readers: Reads,
+    },
     /// Under a whole-shard lock: take entries back, keep the lock.
     Return { tx: TxId, release: Box<Release> },
     /// Under a whole-shard lock: run this shard's part of a command.
@@ -110,6 +117,16 @@ pub enum Item {
     Apply(ApplyItem),
     /// The receiver has applied everything up to this number.
     Applied { upto: u64 },
+    /// Keys have changed that connections of the receiver had read.
+    Invalidate { tail: Bytes, to: Vec<Told> },
+    /// An invalidation for the client of this number, instead of the sender's `conn`.
+    Redirected { id: u64, tail: Bytes, conn: ConnId },
+    /// The receiver's connection redirects to one that is gone.
+    RedirectBroken { conn: ConnId },
+    /// Keys with a prefix have changed that connections of the receiver asked for.
+    Broadcast { prefix: Name, keys: Arc<[Changed]> },
+    /// Whole databases were flushed or swapped: connections that track forget all keys.
+    ForgetKeys,
     /// For the layer above: replication's own messages.
     Upper(Box<dyn std::any::Any + Send>),
 }
@@ -123,6 +140,8 @@ pub struct RunItem {
     pub db: u32,
     pub version: Version,
     pub no_touch: bool,
+    /// The keys that it reads are remembered for its connection.
+    pub remembers: bool,
     pub command: &'static Command,
     /// A large request with its bytes, instead of what follows.
     pub own: Option<Box<OwnedRequest>>,
@@ -223,6 +242,8 @@ pub struct Grant {
     pub dirty: bool,
     /// Numbers of receivers of the claim's channels, in their order.
     pub receivers: Vec<u64>,
+    /// Who has read the keys that are lent to nobody else.
+    pub readers: Reads,
 }
 
 /// An entry on its way back.
@@ -243,6 +264,8 @@ pub struct Release {
     pub events: Vec<Notification>,
     /// Keys whose copy expired at the home, which has propagated the deletion.
     pub expired: Vec<(usize, Box<[u8]>)>,
+    /// Readers that were lent, less those that were told, with those that the transaction adds.
+    pub readers: Reads,
 }
 
 /// From this many bytes a request or a reply moves between shards with its buffer instead of being

@@ -59,6 +59,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod timing;
+pub mod tracking;
 pub mod transaction;
 pub mod upper;
 
@@ -181,6 +182,7 @@ pub struct Shard {
     registry: pubsub::Registry,
     /// Messages for a connection that is being worked on.
     late: Vec<pubsub::Late>,
+    tracked: tracking::Tracked,
     /// Some connection, of whatever shard, is told every command.
     monitored: bool,
     background: background::Background,
@@ -226,6 +228,7 @@ impl Shard {
             slots: Vec::new(),
             registry: pubsub::Registry::new(state.clone()),
             late: Vec::new(),
+            tracked: tracking::Tracked::new(state.clone()),
             monitored: false,
             by_id: HashMap::with_hasher(state),
             ready: Vec::new(),
@@ -304,6 +307,12 @@ impl Shard {
     /// background slice. The layer above then handles [`Shard::events`] and calls
     /// [`Shard::work`] again while there are any.
     pub fn work(&mut self, shell: &mut dyn Shell) {
+        if self.tracked.clients > 0 {
+            // What was told of keys before a request came is told before that is answered.
+            self.drain_mailbox(shell);
+            self.serve_waiters();
+            self.drain_own_messages(shell);
+        }
         loop {
             self.run_ready(shell);
             self.stop_watch();
@@ -362,11 +371,17 @@ impl Shard {
         if !self.settling.is_empty() {
             self.check_settling();
         }
-        self.drain_own_messages(shell);
-        self.send_news();
+        loop {
+            self.drain_own_messages(shell);
+            self.send_news(None);
+            if !self.tell_prefixes() {
+                break;
+            }
+        }
         // Commands of the upstream's stream run outside of `work`.
         self.stop_watch();
         self.publish();
+        self.flush_first(shell);
         self.flush_messages(shell);
         self.flush_outputs(shell);
     }
@@ -401,17 +416,22 @@ impl Shard {
             );
             let mut wake = false;
             let mut row = self.mail.take_row(to);
-            for mut parcel in row.drain(..) {
-                parcel.from = self.id as u32;
-                parcel.published = self.published;
-                self.stats.messages += parcel.items.len() as u64;
-                wake |= self.shared.mailboxes[to].send(parcel);
+            for parcel in row.drain(..) {
+                wake |= self.push_parcel(to, parcel);
             }
             self.mail.put_row(to, row);
             if wake {
                 shell.wake(to);
             }
         }
+    }
+
+    /// Puts an envelope into a mailbox; whether its shard has to be woken.
+    fn push_parcel(&mut self, to: usize, mut parcel: Parcel<Envelope>) -> bool {
+        parcel.from = self.id as u32;
+        parcel.published = self.published;
+        self.stats.messages += parcel.items.len() as u64;
+        self.shared.mailboxes[to].send(parcel)
     }
 
     /// Queues a message to a shard, this one included.

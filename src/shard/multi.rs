@@ -176,7 +176,11 @@ impl Shard {
                 request_db(client, request),
                 request.args(),
             );
-            self.send_news();
+            let reader = self.reader(client.conn);
+            self.send_news(Some(reader));
+            if client.remembers(request.command) {
+                self.remember(reader, request.command, request.args());
+            }
         }
         self.effects.end_unit();
         self.serve_waiters();
@@ -227,6 +231,9 @@ impl Shard {
                 let mut effects = std::mem::take(&mut self.effects);
                 let wrote = self.merge_parts(request, vec![part], reply, &mut effects);
                 self.effects = effects;
+                if wrote && request.command.replaces_databases() {
+                    self.tell_to_forget(Some(client.conn));
+                }
                 self.stop_timing(timed, request.command, request.args(), 0);
                 wrote
             }

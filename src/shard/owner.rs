@@ -67,11 +67,12 @@ impl Shard {
                 self.unlock_for(tx, shell);
             }
             Item::Return { tx: _, release } => self.take_back(*release),
-            Item::Fetch { tx, keys } => {
-                let entries = Box::new(self.lend(&keys));
-                self.post(from, Item::Fetched { tx, entries });
-            }
-            Item::Fetched { tx, entries } => self.receive_fetched(from, tx, *entries, shell),
+            Item::Fetch { tx, keys } => self.receive_fetch(from, tx, &keys),
+            Item::Fetched {
+                tx,
+                entries,
+                readers,
+            } => self.receive_fetched((from, tx), *entries, readers, shell),
             Item::Part { tx, request } => {
                 let part = self.run_part(&request);
                 self.post(from, Item::PartDone { tx, part });
@@ -114,6 +115,15 @@ impl Shard {
         }
     }
 
+    fn receive_fetch(&mut self, from: usize, tx: TxId, keys: &[KeyRef]) {
+        let fetched = Item::Fetched {
+            tx,
+            entries: Box::new(self.lend(keys)),
+            readers: self.lend_readers(keys),
+        };
+        self.post(from, fetched);
+    }
+
     /// Questions to every shard, and what clients are told without having asked.
     fn receive_rest(&mut self, shell: &mut dyn Shell, from: usize, item: Item) {
         match item {
@@ -135,6 +145,11 @@ impl Shard {
                 listens,
                 patterns,
             } => self.deliver(&message, listens, &patterns),
+            Item::Invalidate { tail, to } => self.receive_invalidate(&tail, &to),
+            Item::Broadcast { prefix, keys } => self.receive_broadcast(&prefix, &keys),
+            Item::ForgetKeys => self.tell_to_forget(None),
+            Item::Redirected { id, tail, conn } => self.receive_redirected(from, id, &tail, conn),
+            Item::RedirectBroken { conn } => self.receive_redirect_broken(conn),
             _ => unreachable!("other messages are handled by the caller"),
         }
     }
@@ -260,6 +275,7 @@ impl Shard {
                         .is_some_and(|e| e.is_expired(now_ms)))
         });
         let entries = self.lend(keys);
+        let readers = self.lend_readers(keys);
         let copied = keys.iter().map(|key| key.mode == Mode::Shared).collect();
         let directory = &self.data.pubsub.directory;
         let receivers = (channels.iter())
@@ -270,6 +286,7 @@ impl Shard {
             copied,
             dirty,
             receivers,
+            readers,
         });
         self.post(home, Item::Grant { tx, grant });
     }
@@ -309,12 +326,15 @@ impl Shard {
                 };
                 release.events.retain(|event| !told(event));
             }
+            self.tell_of_loss(&key);
         }
         for (db, key) in release.touched {
-            self.data.watched.touch(db, &key);
+            // The home tells those who track.
+            self.data.watched.touch_told(db, &key);
         }
+        self.take_back_readers(release.readers);
         self.data.notifications.extend(release.events);
-        self.send_news();
+        self.send_news(None);
     }
 
     fn unlock_for(&mut self, tx: TxId, shell: &mut dyn Shell) {
@@ -337,6 +357,9 @@ impl Shard {
     pub(super) fn run_part(&mut self, request: &OwnedRequest) -> Part {
         if request.command.full_name == "flushall" {
             self.events.push(super::Event::FlushedAll);
+        }
+        if request.command.replaces_databases() {
+            self.forget_all_reads();
         }
         let mut origin = self.origin();
         if request.command.walks() && origin == Origin::Primary {
@@ -433,7 +456,7 @@ impl Shard {
         self.effects.end_unit();
         self.sink = sink;
         self.claim_slow_of(self.id, None);
-        self.send_news();
+        self.send_news(None);
         self.serve_waiters();
         !done.failed
     }

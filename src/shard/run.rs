@@ -22,6 +22,7 @@ use super::message::{
     Data, Envelope, Item, LARGE_BYTES_MIN, OwnedRequest, ReplyItem, RunItem, append_request,
 };
 use super::shell::{ConnId, Shell};
+use super::tracking::{self, Reader};
 use super::transaction::Kind;
 
 /// Commands in one run.
@@ -36,6 +37,8 @@ pub struct Entry {
     pub owner: u32,
     pub db: u32,
     pub no_touch: bool,
+    /// The keys that it reads are remembered for its connection.
+    remembers: bool,
     /// CLIENT REPLY OFF or SKIP was in force.
     pub silent: bool,
     pub version: Version,
@@ -67,6 +70,8 @@ pub struct Run {
     missing: u32,
     /// Bytes of large requests and replies.
     own_bytes: usize,
+    /// Invalidations that come behind the reply of the command of this index.
+    held: Vec<(u32, Bytes)>,
     /// Bytes of requests that were posted to their owners when they came.
     posted_bytes: usize,
 }
@@ -88,6 +93,23 @@ impl Run {
         self.data.len() + self.replies.len() + self.own_bytes
     }
 
+    /// Keeps an invalidation until the command of an index, or all of them, have their replies.
+    pub fn hold(&mut self, index: u32, tail: Bytes) {
+        self.held.push((index, tail));
+    }
+
+    /// What was kept for an index.
+    pub fn take_held(&mut self, index: u32) -> Vec<Bytes> {
+        let held = self.held.extract_if(.., |(at, _)| *at == index);
+        held.map(|(_, tail)| tail).collect()
+    }
+
+    /// Of which of its commands the keys are remembered, in the order of its requests.
+    pub fn remembers(&self) -> Vec<bool> {
+        let commands = self.entries.iter().filter(|entry| entry.command.is_some());
+        commands.map(|entry| entry.remembers).collect()
+    }
+
     fn clear(&mut self) {
         self.number = self.number.wrapping_add(1);
         self.entries.clear();
@@ -96,6 +118,7 @@ impl Run {
         self.replies.clear();
         self.missing = 0;
         self.own_bytes = 0;
+        self.held.clear();
         self.posted_bytes = 0;
         // A run of huge values must not pin its memory.
         self.data.shrink_to(RUN_BYTES_MAX);
@@ -111,6 +134,7 @@ impl Run {
             owner: 0,
             db: 0,
             no_touch: false,
+            remembers: false,
             silent,
             version: Version::Resp2,
             spans: (0, 0),
@@ -208,6 +232,7 @@ fn run_item(
         db: entry.db,
         version: entry.version,
         no_touch: entry.no_touch,
+        remembers: entry.remembers,
         command,
         own: None,
         spans: (0, 0),
@@ -226,6 +251,7 @@ impl Shard {
             owner: owner as u32,
             db: client.db as u32,
             no_touch: client.no_touch,
+            remembers: client.remembers(command),
             silent: client.reply_mode != super::client::ReplyMode::On,
             version: client.reply.version(),
             spans: (0, 0),
@@ -397,7 +423,15 @@ impl Shard {
             overrun,
             range,
         }));
-        self.send_news();
+        let reader = Reader {
+            shard: from as u32,
+            conn: item.conn,
+            place: Some((item.run, item.index)),
+        };
+        self.send_news(Some(reader));
+        if item.remembers {
+            self.remember(reader, item.command, args);
+        }
     }
 
     /// How many more bytes of replies the run of `item` may make on this shard, if there is a
@@ -574,19 +608,15 @@ impl Shard {
         if self.monitored {
             self.show_run(client);
         }
+        let holds = !client.run.held.is_empty();
         for index in 0..client.run.entries.len() {
-            let entry = &mut client.run.entries[index];
-            if entry.silent {
-                continue;
+            self.put_reply(shell, client, index);
+            if holds {
+                self.send_held(client, index as u32);
             }
-            if let Some(own) = entry.own_reply.take() {
-                // Not behind what is there, but as a piece of its own: nothing is copied.
-                self.hand_over(shell, client);
-                client.reply.append(own);
-                continue;
-            }
-            let (start, len) = client.run.entries[index].reply;
-            client.reply.raw(&client.run.replies[start..][..len]);
+        }
+        if holds {
+            self.send_held(client, tracking::LAST);
         }
         client.run.clear();
         client.waiting = Waiting::No;
@@ -606,6 +636,22 @@ impl Shard {
                 self.show(client, command, entry.db as usize, args);
             }
         }
+    }
+
+    /// Puts the reply of one of a run's commands out.
+    fn put_reply(&mut self, shell: &mut dyn Shell, client: &mut Client, index: usize) {
+        let entry = &mut client.run.entries[index];
+        if entry.silent {
+            return;
+        }
+        if let Some(own) = entry.own_reply.take() {
+            // Not behind what is there, but as a piece of its own: nothing is copied.
+            self.hand_over(shell, client);
+            client.reply.append(own);
+            return;
+        }
+        let (start, len) = entry.reply;
+        client.reply.raw(&client.run.replies[start..][..len]);
     }
 
     /// A run executed as a transaction: its replies, in order, are in `replies`.

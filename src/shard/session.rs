@@ -14,6 +14,7 @@ use super::message::Item;
 use super::observe::{Observed, Report};
 use super::shell::{ConnId, Shell};
 use super::slow_log::SlowEntry;
+use super::tracking::Asked;
 use super::{Event, Shard};
 
 /// A question whose answers are being collected.
@@ -31,6 +32,8 @@ pub(super) struct Gather {
     slow: Vec<SlowEntry>,
     /// Why it did not come about.
     failure: Option<String>,
+    /// Where a client lives.
+    found: Option<usize>,
 }
 
 /// What the answers are for.
@@ -46,6 +49,8 @@ pub(super) enum Purpose {
     Info(Vec<String>),
     /// SLOWLOG and LATENCY.
     Report(Report),
+    /// CLIENT TRACKING: the number of the connection to redirect to, and the rest.
+    Redirect(u64, Box<Result<Asked, String>>),
     /// OK when all have acted.
     Ok,
     /// CONFIG REWRITE.
@@ -106,6 +111,7 @@ impl Shard {
                 self.client_unpause();
                 self.ask(client, Purpose::Ok, &Question::Refresh);
             }
+            SessionOp::ClientTracking => self.tracking_command(client, op, args),
             SessionOp::Info => {
                 let sections = info_sections(args);
                 self.ask(client, Purpose::Info(sections), &Question::Stats);
@@ -147,6 +153,9 @@ impl Shard {
             | SessionOp::ClientNoEvict
             | SessionOp::ClientNoTouch
             | SessionOp::ClientHelp => self.client_command(client, op, args),
+            SessionOp::ClientCaching
+            | SessionOp::ClientGetredir
+            | SessionOp::ClientTrackinginfo => self.tracking_command(client, op, args),
             SessionOp::Subscribe(space) => self.subscribe(client, space, args, true),
             SessionOp::Unsubscribe(space) => self.unsubscribe(client, space, args, true),
             SessionOp::Multi => self.multi(client),
@@ -246,6 +255,7 @@ impl Shard {
             count: 0,
             figures: Vec::new(),
             failure: None,
+            found: None,
             observed: Observed::default(),
             slow: Vec::new(),
         };
@@ -263,6 +273,7 @@ impl Shard {
             Answer::Done => {}
             Answer::Lines(lines) => gather.lines.extend(lines),
             Answer::Count(count) => gather.count += count,
+            Answer::Found(found) => gather.found = gather.found.or(found),
             Answer::Observed(observed) => gather.observed.merge(*observed),
             Answer::Stats(figures) => gather.figures.push(*figures),
             Answer::Rewritten(result) => gather.failure = result.err(),
@@ -301,6 +312,9 @@ impl Shard {
                 None => reply.ok(),
                 Some(reason) => reply.error(&format!("ERR Rewriting config file: {reason}")),
             }),
+            Purpose::Redirect(id, asked) => {
+                self.redirect_found(client, id, gather.found, *asked);
+            }
             Purpose::Flag => {
                 self.answer(client, |reply| reply.integer(gather.count as i64));
             }
@@ -333,6 +347,9 @@ impl Shard {
             Question::ClientKill(kill) => Answer::Count(self.kill_clients(&kill, shell)),
             Question::ClientUnblock { id, error } => {
                 Answer::Count(u64::from(self.unblock_client(id, error)))
+            }
+            Question::FindClient { id } => {
+                Answer::Found(self.by_id.contains_key(&id).then_some(self.id))
             }
             Question::Observe(wanted) => Answer::Observed(Box::new(self.observed(&wanted, shell))),
             Question::Stats => Answer::Stats(Box::new(self.figures(shell))),

@@ -34,6 +34,7 @@ use super::share::{
 };
 use super::shell::{ConnId, Shell};
 use super::timing::Timed;
+use super::tracking;
 use super::{Event, Shard};
 
 /// Shares for which room is made at once.
@@ -84,6 +85,8 @@ pub struct Tx {
     touched: Vec<(usize, Box<[u8]>)>,
     /// Who will receive what its commands say.
     receivers: Lent,
+    /// Who has read its keys.
+    pub(super) tracked: tracking::Lent,
     said: Vec<Message>,
     /// What its commands noted of keys: told by the keys' owners, in the order of each key.
     events: Vec<Notification>,
@@ -122,6 +125,7 @@ impl Tx {
             parts: Vec::new(),
             touched: Vec::new(),
             receivers: Lent::default(),
+            tracked: tracking::Lent::default(),
             said: Vec::new(),
             events: Vec::new(),
             now_ms: 0,
@@ -145,6 +149,9 @@ impl Shard {
         tx.client = Some(client.conn);
         tx.reply.set_limit(self.reply_bytes_max(client));
         tx.no_touch = client.no_touch;
+        if kind == Kind::Pipeline && client.tracking.is_some() {
+            tx.tracked = tracking::Lent::of_pipeline(client.run.remembers());
+        }
         if kind == Kind::Exec {
             for (db, key, token) in std::mem::take(&mut client.watched) {
                 let shard = self.shared.owner(&key);
@@ -314,6 +321,7 @@ impl Shard {
             share.entries = grant.entries;
             share.copied = grant.copied;
         }
+        tx.tracked.borrow(grant.readers);
         self.claim_missing(id, &tx);
         let ready = tx.missing == 0;
         self.txs.insert(id, tx);
@@ -345,6 +353,7 @@ impl Shard {
             tx.receivers.insert(*space, name.clone(), receivers);
         }
         tx.dirty |= grant.dirty;
+        tx.tracked.borrow(grant.readers);
         self.one_answered(shell, id);
     }
 
@@ -422,6 +431,7 @@ impl Shard {
                 touched,
                 events,
                 expired,
+                readers: (tx.tracked).give_back(|key| self.shared.owner(key) == share.shard),
             };
             let lent = share
                 .keys
@@ -503,6 +513,7 @@ impl Shard {
     /// All entries are here: runs every command in one go.
     fn run_on_lent(&mut self, shell: &mut dyn Shell, id: TxId, tx: &mut Tx) {
         self.data.watched.start_recording();
+        tx.tracked.start();
         self.borrow_entries(tx);
         let units = tx.kind == Kind::Pipeline;
         if !units {
@@ -609,6 +620,7 @@ impl Shard {
         {
             self.note_local_write(conn);
         }
+        self.note_lent(tx, index);
         tx.ends.push(tx.reply.len());
     }
 
@@ -654,10 +666,17 @@ impl Shard {
 
     /// Releases the locks and answers the client. Replies leave after the publish of this tick.
     fn finish(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Box<Tx>) {
+        let told = tx.tracked.take_told();
+        let by = tx.client.map(|conn| self.reader(conn));
+        self.release_and_answer(shell, id, tx);
+        self.tell_lent(told, by);
+    }
+
+    fn release_and_answer(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Box<Tx>) {
         let waits = self.settle_wait(&mut tx);
         self.data.pubsub.outgoing.append(&mut tx.said);
         // Messages reach the owners of their channels before these are unlocked.
-        self.send_news();
+        self.send_news(None);
         self.release_all(id, &mut tx);
         for share in &mut tx.shares {
             for (db, key, _) in std::mem::take(&mut share.watched) {

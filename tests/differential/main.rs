@@ -18,6 +18,7 @@ mod propagation;
 mod pubsub;
 mod run;
 mod table;
+mod tracking;
 
 use run::{Pair, compare_random};
 use std::collections::BTreeSet;
@@ -51,6 +52,13 @@ fn subscribers_get_what_they_get_of_valkey() {
 fn events_of_keys_are_those_of_valkey() {
     for shards in [1, 2, 7] {
         events::compare_random(shards, support::seed(), 5_000);
+    }
+}
+
+#[test]
+fn connections_that_track_are_told_of_the_keys_that_valkey_tells_of() {
+    for shards in [1, 2, 7] {
+        tracking::compare_random(shards, support::seed(), 8_000);
     }
 }
 

@@ -118,6 +118,10 @@ impl Shard {
         );
         self.may_wait = was;
         self.claim_slow(client);
+        self.send_news(Some(self.reader(client.conn)));
+        if client.remembers(parsed.command) {
+            self.remember(self.reader(client.conn), parsed.command, parsed.args);
+        }
         let Some(wait) = done.wait else {
             if client.reply_mode != ReplyMode::On {
                 client.reply.truncate(mark);
@@ -143,10 +147,11 @@ impl Shard {
         Block {
             token: self.token(),
             conn: client.conn,
-            request,
             version: client.reply.version(),
             no_touch: client.no_touch,
+            remembers: client.remembers(request.command),
             reply_bytes_max: self.reply_bytes_max(client),
+            request,
         }
     }
 
@@ -246,6 +251,7 @@ impl Shard {
                 };
                 let release = Box::new(Release {
                     entries: entries.map(lent).collect(),
+                    readers: grant.readers,
                     ..Release::default()
                 });
                 self.post(from, Item::Release { tx: id, release });

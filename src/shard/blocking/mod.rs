@@ -43,6 +43,8 @@ pub struct Block {
     pub request: OwnedRequest,
     pub version: Version,
     pub no_touch: bool,
+    /// The keys that it reads are remembered for its connection.
+    pub remembers: bool,
     /// The most bytes that its reply may have; 0 for any number.
     pub reply_bytes_max: usize,
 }

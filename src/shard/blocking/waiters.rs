@@ -12,6 +12,7 @@ use crate::protocol::Reply;
 use crate::shard::Shard;
 use crate::shard::locks::{Claim, Mode, TxId};
 use crate::shard::message::{Grant, Item, KeyRef, Keys, OwnedRequest};
+use crate::shard::tracking::{Reader, Unsaid};
 use crate::value::{HashSeed, Kind};
 
 /// A key by its database and name.
@@ -103,29 +104,40 @@ impl Shard {
     pub(in crate::shard) fn run_block(&mut self, home: usize, mut block: Block) {
         let mut reply = Reply::with_buffer(Vec::new(), block.version);
         reply.set_limit(block.reply_bytes_max);
-        let done = self.execute_waiting(home, &mut reply, &block);
-        match done.wait {
-            None => self.unblocked(home, block.token, reply, done.wrote()),
-            Some(wait) => {
-                let order = self.shared.next_tx();
-                if let Some(retry) = &wait.retry {
-                    block.request = block.request.with_args(retry);
-                }
-                self.keep(order, home, block, &wait);
+        let (done, unsaid) = self.execute_waiting(home, &mut reply, &block);
+        let reader = Reader {
+            shard: home as u32,
+            conn: block.conn,
+            place: None,
+        };
+        if done.wait.is_none() {
+            self.unblocked(home, block.token, reply, done.wrote());
+        }
+        self.tell_unsaid(unsaid, Some(reader));
+        if block.remembers {
+            self.remember(reader, block.request.command, block.request.args());
+        }
+        if let Some(wait) = done.wait {
+            let order = self.shared.next_tx();
+            if let Some(retry) = &wait.retry {
+                block.request = block.request.with_args(retry);
             }
+            self.keep(order, home, block, &wait);
         }
     }
 
-    /// Runs a command that may wait, of a connection of the shard `home`.
+    /// Runs a command that may wait, of a connection of the shard `home`. What it has changed is to
+    /// be told behind its reply.
     fn execute_waiting(
         &mut self,
         home: usize,
         reply: &mut Reply,
         block: &Block,
-    ) -> crate::command::Ran {
+    ) -> (crate::command::Ran, Unsaid) {
         let request = &block.request;
         // A command that wakes it may still be waiting to be put down to its own connection.
         let others = self.set_slow_aside();
+        let unsaid = self.take_unsaid();
         let was = std::mem::replace(&mut self.may_wait, true);
         let done = self.execute(
             reply,
@@ -138,7 +150,9 @@ impl Shard {
         self.may_wait = was;
         self.claim_slow_of(home, Some(block.conn));
         self.put_slow_back(others);
-        done
+        let own = self.take_unsaid();
+        self.put_unsaid(unsaid);
+        (done, own)
     }
 
     fn unblocked(&mut self, home: usize, token: u64, mut reply: Reply, wrote: bool) {
@@ -287,6 +301,7 @@ impl Shard {
             return;
         }
         self.serving = true;
+        self.detach_readers();
         let mut locked = Vec::new();
         loop {
             for place in self.data.watched.take_ready() {
@@ -348,9 +363,21 @@ impl Shard {
         };
         let mut reply = Reply::with_buffer(Vec::new(), here.block.version);
         reply.set_limit(here.block.reply_bytes_max);
-        let done = self.execute_waiting(waiter.home, &mut reply, &here.block);
+        let block = &here.block;
+        let reader = Reader {
+            shard: waiter.home as u32,
+            conn: block.conn,
+            place: None,
+        };
+        let (done, unsaid) = self.execute_waiting(waiter.home, &mut reply, block);
         if done.wait.is_none() {
             self.unblocked(waiter.home, waiter.token, reply, done.wrote());
+        }
+        self.tell_unsaid(unsaid, Some(reader));
+        if block.remembers {
+            self.remember(reader, block.request.command, block.request.args());
+        }
+        if done.wait.is_none() {
             return;
         }
         if let Some(at) = here.deadline_ms {
@@ -378,6 +405,7 @@ impl Shard {
         let grant = Box::new(Grant {
             copied: SmallVec::from_elem(false, entries.len()),
             entries,
+            readers: self.lend_readers(&keys),
             receivers: Vec::new(),
             dirty: false,
         });

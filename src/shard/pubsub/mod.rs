@@ -24,6 +24,7 @@ use super::client::Client;
 use super::message::Item;
 use super::shared::Shared;
 use super::shell::{Chunk, ConnId};
+use super::tracking::{Reader, Told};
 
 /// From this many bytes a message is not copied for each subscriber, but shared.
 const SHARED_BYTES_MIN: usize = 16 << 10;
@@ -54,6 +55,7 @@ impl Subscriptions {
             Space::Shard => &mut self.shard_channels,
             Space::Pattern => &mut self.patterns,
             Space::Monitor => &mut self.monitors,
+            Space::Prefix => unreachable!("prefixes are kept with what else is tracked"),
         }
     }
 
@@ -92,9 +94,27 @@ impl Subscriptions {
 /// A message for a connection that is being worked on: it gets it after its command.
 pub(super) struct Late {
     conn: ConnId,
-    head: Box<[u8]>,
-    parts: usize,
-    tail: Bytes,
+    news: News,
+}
+
+/// What it is told.
+pub(super) enum News {
+    Frame {
+        head: Box<[u8]>,
+        parts: usize,
+        tail: Bytes,
+    },
+    /// Keys that it had read have changed, if `own` by its own command.
+    Keys { own: bool, tail: Bytes },
+    /// All keys are to be forgotten.
+    NoKeys,
+}
+
+impl Late {
+    /// News for a connection.
+    pub fn new(conn: ConnId, news: News) -> Self {
+        Late { conn, news }
+    }
 }
 
 /// A shard that gets a message: its connections that listen to the channel, if `listens`, and those
@@ -113,6 +133,7 @@ pub(super) struct Registry {
     shard_channels: Subscribers,
     patterns: Subscribers,
     monitors: Subscribers,
+    prefixes: Subscribers,
     state: RandomState,
 }
 
@@ -124,6 +145,7 @@ impl Registry {
             shard_channels: HashMap::with_hasher(state.clone()),
             patterns: HashMap::with_hasher(state.clone()),
             monitors: HashMap::with_hasher(state.clone()),
+            prefixes: HashMap::with_hasher(state.clone()),
             state,
         }
     }
@@ -134,6 +156,7 @@ impl Registry {
             Space::Shard => &self.shard_channels,
             Space::Pattern => &self.patterns,
             Space::Monitor => &self.monitors,
+            Space::Prefix => &self.prefixes,
         }
     }
 
@@ -143,7 +166,14 @@ impl Registry {
             Space::Shard => &mut self.shard_channels,
             Space::Pattern => &mut self.patterns,
             Space::Monitor => &mut self.monitors,
+            Space::Prefix => &mut self.prefixes,
         }
+    }
+
+    /// The connections of this shard that asked for a name.
+    pub fn subscribers(&self, space: Space, name: &[u8]) -> Vec<ConnId> {
+        let conns = self.of(space).get(name);
+        conns.into_iter().flatten().copied().collect()
     }
 
     fn add(&mut self, shared: &Shared, space: Space, name: Name, conn: ConnId) {
@@ -190,7 +220,7 @@ fn hears_events(space: Space, name: &[u8]) -> bool {
     match space {
         Space::Channel => name.starts_with(EVENTS),
         Space::Pattern => true,
-        Space::Shard | Space::Event | Space::Monitor => false,
+        Space::Shard | Space::Event | Space::Monitor | Space::Prefix => false,
     }
 }
 
@@ -210,7 +240,7 @@ fn write_frame(reply: &mut Reply, parts: usize, head: &[u8], tail: &[u8]) {
 }
 
 /// Gives a client a frame behind what it was given so far.
-fn give(client: &mut Client, limit: usize, parts: usize, head: &[u8], tail: &Bytes) {
+pub(super) fn give(client: &mut Client, limit: usize, parts: usize, head: &[u8], tail: &Bytes) {
     if let Some(held) = client.pubsub.as_mut().and_then(|own| own.held.as_mut()) {
         write_frame(held, parts, head, tail);
         return;
@@ -227,18 +257,22 @@ fn give(client: &mut Client, limit: usize, parts: usize, head: &[u8], tail: &Byt
 }
 
 impl Shard {
-    /// Sends what the commands that have just run have said. Nothing of it leaves the shard before
-    /// the tick's publish.
+    /// Sends what the commands that have just run, for `by`, have said and changed. Nothing of it
+    /// leaves the shard before the tick's publish.
     #[inline]
-    pub(super) fn send_news(&mut self) {
-        // One branch for both.
-        if self.data.pubsub.outgoing.len() | self.data.notifications.len() != 0 {
-            self.send_all();
+    pub(super) fn send_news(&mut self, by: Option<Reader>) {
+        let pubsub = &self.data.pubsub;
+        let said = pubsub.outgoing.len() | self.data.notifications.len();
+        // One branch for all.
+        if said | self.data.watched.changes().len() != 0 {
+            self.send_all(by);
         }
     }
 
     #[cold]
-    fn send_all(&mut self) {
+    fn send_all(&mut self, by: Option<Reader>) {
+        let unsaid = self.take_unsaid();
+        self.tell_unsaid(unsaid, by);
         let mut outgoing = std::mem::take(&mut self.data.pubsub.outgoing);
         for message in outgoing.drain(..) {
             self.send_message(message);
@@ -401,12 +435,14 @@ impl Shard {
                         with_output.push(*conn);
                     }
                 }
-                _ => late.push(Late {
-                    conn: *conn,
-                    head: head.into(),
-                    parts,
-                    tail: tail.clone(),
-                }),
+                _ => late.push(Late::new(
+                    *conn,
+                    News::Frame {
+                        head: head.into(),
+                        parts,
+                        tail: tail.clone(),
+                    },
+                )),
             }
         }
     }
@@ -424,9 +460,19 @@ impl Shard {
         let limit = self.reply_bytes_max(client);
         for late in std::mem::take(&mut self.late) {
             // One that leaves is told no more.
-            if late.conn == client.conn && !client.closing {
-                give(client, limit, late.parts, &late.head, &late.tail);
-                self.list_output(client);
+            if late.conn != client.conn || client.closing {
+                continue;
+            }
+            match late.news {
+                News::Frame { head, parts, tail } => {
+                    give(client, limit, parts, &head, &tail);
+                    self.list_output(client);
+                }
+                News::Keys { own, tail } => {
+                    let (conn, place) = (client.conn, None);
+                    self.tell_client(client, Told { conn, place, own }, &tail);
+                }
+                News::NoKeys => self.send_no_keys(client),
             }
         }
     }
@@ -441,7 +487,7 @@ fn confirm(reply: &mut Reply, space: Space, on: bool, name: Option<&[u8]>, count
         (Space::Shard, false) => "sunsubscribe",
         (Space::Pattern, true) => "psubscribe",
         (Space::Pattern, false) => "punsubscribe",
-        (Space::Monitor, _) => "monitor",
+        (Space::Monitor | Space::Prefix, _) => unreachable!("they are confirmed otherwise"),
     };
     reply.push(3);
     reply.bulk_str(verb);

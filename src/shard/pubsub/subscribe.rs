@@ -35,7 +35,7 @@ impl Changes {
 impl Shard {
     fn note_change(&self, changes: &mut Changes, space: Space, name: &Name) {
         match space {
-            Space::Pattern | Space::Monitor => changes
+            Space::Pattern | Space::Monitor | Space::Prefix => changes
                 .names
                 .iter_mut()
                 .for_each(|list| list.push(name.clone())),
@@ -88,6 +88,9 @@ impl Shard {
             directory.change(space, name, from as u32, on);
         }
         self.monitored = directory.len(Space::Monitor) > 0;
+        if space == Space::Prefix {
+            self.follow_changes();
+        }
     }
 
     /// Another shard's connection begins to listen to these names, or ends.
@@ -178,6 +181,30 @@ impl Shard {
         self.note_change(&mut changes, space, &name);
         self.registry.add(&self.shared, space, name, client.conn);
         self.tell_and_hold(client, changes, (space, true), mark, false);
+    }
+
+    /// A connection that tracks asks for prefixes, or no more. What holds its reply back waits
+    /// until all shards know.
+    pub(in super::super) fn change_prefixes(
+        &mut self,
+        client: &mut Client,
+        prefixes: &[Name],
+        on: bool,
+        waits: bool,
+    ) {
+        let mut changes = Changes::new(self.shared.shards);
+        let (space, conn) = (Space::Prefix, client.conn);
+        for prefix in prefixes {
+            match on {
+                true => (self.registry).add(&self.shared, space, prefix.clone(), conn),
+                false => self.registry.remove(&self.shared, space, prefix, conn),
+            }
+            self.note_change(&mut changes, space, prefix);
+        }
+        let told = self.tell_changes(changes, space, on, waits.then_some(conn));
+        if waits && told > 0 {
+            client.pubsub.get_or_insert_default().missing += told;
+        }
     }
 
     fn tell_and_hold(

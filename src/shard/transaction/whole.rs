@@ -2,6 +2,7 @@
 //! needs, or ask the shards something in between.
 
 use super::*;
+use crate::shard::tracking::Reads;
 
 impl Shard {
     /// One command at a time. Where it has keys, whole shards are locked: it fetches what it needs.
@@ -86,9 +87,9 @@ impl Shard {
 
     pub(in crate::shard) fn receive_fetched(
         &mut self,
-        from: usize,
-        id: TxId,
+        (from, id): (usize, TxId),
         entries: Entries,
+        readers: Reads,
         shell: &mut dyn Shell,
     ) {
         let mut tx = self
@@ -101,6 +102,7 @@ impl Shard {
             .find(|s| s.shard == from)
             .expect("it was asked");
         share.entries = entries;
+        tx.tracked.borrow(readers);
         tx.missing -= 1;
         if tx.missing > 0 {
             self.txs.insert(id, tx);
@@ -112,6 +114,7 @@ impl Shard {
 
     fn run_whole_data(&mut self, shell: &mut dyn Shell, id: TxId, tx: &mut Tx) {
         self.data.watched.start_recording();
+        tx.tracked.start();
         self.borrow_entries(tx);
         std::mem::swap(&mut self.effects, &mut tx.effects);
         self.run_request(shell, id, tx, tx.next);
@@ -128,6 +131,8 @@ impl Shard {
                 .iter()
                 .filter(|(_, key)| self.shared.owner(key) == share.shard);
             release.touched.extend(mine.cloned());
+            let shared = &self.shared;
+            release.readers = (tx.tracked).give_back(|key| shared.owner(key) == share.shard);
             share.keys.clear();
             let item = Item::Return {
                 tx: id,
@@ -159,6 +164,9 @@ impl Shard {
             0,
         );
         self.claim_slow_of(self.id, tx.client);
+        if wrote && request.command.replaces_databases() {
+            tx.tracked.replace_databases();
+        }
         if wrote && let Some(conn) = tx.client {
             self.note_local_write(conn);
         }
