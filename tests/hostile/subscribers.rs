@@ -9,8 +9,8 @@ use crate::support::wait_until;
 const MESSAGE: usize = 64 << 10;
 /// The limit of what a subscriber may leave unread, bytes.
 const LIMIT: &str = "pubsub 4194304 0 0";
-/// What the subscriber is sent at the most before it must be gone: far more than the sockets of both
-/// sides hold.
+/// What the subscriber is sent at the most before it must be gone: far more than the sockets of
+/// both sides hold.
 const MESSAGES_MAX: usize = 4096;
 
 #[test]
