@@ -335,10 +335,7 @@ impl Command {
                 }
             }
             Keys::Streams { from } => {
-                // A list that does not come out even is an error, and names nothing.
-                if let Some(first) = first_stream(args, usize::from(from))
-                    && (args.len() - first).is_multiple_of(2)
-                {
+                if let Some(first) = first_stream(args, usize::from(from)) {
                     (first..first + (args.len() - first) / 2).for_each(f);
                 }
             }

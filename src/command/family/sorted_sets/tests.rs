@@ -59,6 +59,8 @@ fn what_adding_refuses_is_refused_before_anything_changes() {
             ("ZADD i INCR -inf a", nan),
             ("ZADD i NX INCR -inf a", "$-1\r\n"),
             ("ZINCRBY i -inf a", nan),
+            ("ZINCRBY i NX a", SYNTAX),
+            ("ZINCRBY i foo a", float),
             ("ZADD z 1 a x b", float),
             ("ZADD z nan a", float),
             ("ZADD z 1 a 2", SYNTAX),
