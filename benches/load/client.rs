@@ -72,6 +72,20 @@ impl Client {
         Ok(())
     }
 
+    /// Subscribes to a channel and gives the connection away, for what comes to be read without
+    /// waiting.
+    ///
+    /// # Errors
+    /// As [`Client::skip_replies`].
+    pub fn subscribe(mut self, channel: &str) -> io::Result<TcpStream> {
+        self.call(&["SUBSCRIBE", channel])?;
+        let Stream::Tcp(stream) = self.stream else {
+            return Err(io::Error::other("subscribers come over TCP"));
+        };
+        stream.set_nonblocking(true)?;
+        Ok(stream)
+    }
+
     /// Queues one request.
     pub fn push(&mut self, arguments: &[&[u8]]) {
         // Writing into a Vec cannot fail.

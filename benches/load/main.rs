@@ -11,6 +11,7 @@
 #![allow(clippy::disallowed_methods)]
 
 mod client;
+mod elements;
 mod generator;
 mod insert;
 mod line;
@@ -20,6 +21,7 @@ mod replication;
 mod report;
 mod server;
 mod throughput;
+mod types;
 
 use std::fmt::Write as _;
 use std::fs;
@@ -67,6 +69,12 @@ impl Bench {
     pub fn bulk_keys(&self) -> u64 {
         self.keys
             .unwrap_or(if self.quick { 500_000 } else { 5_000_000 })
+    }
+
+    /// Members of the large sorted set.
+    pub fn sorted_set_members(&self) -> u64 {
+        self.keys
+            .unwrap_or(if self.quick { 1_000_000 } else { 10_000_000 })
     }
 
     /// Keys to insert one by one.
@@ -155,7 +163,10 @@ fn command() -> Command {
             "Only rows whose name starts with one of these, comma-separated",
         ))
         .arg(number("rounds", "Rounds (default 5, quick 2)"))
-        .arg(number("keys", "Keys for the memory, sync and insert rows"))
+        .arg(number(
+            "keys",
+            "Keys for the memory, sync and insert rows, members for those of ten million",
+        ))
         .arg(text("server-cpu", "0", "Core of the server"))
         .arg(text("load-cpu", "1", "Core of the load"))
         .arg(text(
@@ -232,10 +243,16 @@ fn measure(bench: Bench) -> io::Result<()> {
     let head = machine(&bench);
     eprint!("{head}");
     let mut results = Results::default();
-    let stages: [fn(&Bench, &mut Results); 6] = [
+    let stages: [fn(&Bench, &mut Results); 12] = [
         throughput::alone,
+        types::at_p16,
+        types::publish,
+        types::sort,
+        types::ping_pong,
+        types::large_sorted_set,
         throughput::with_replica,
         throughput::sharded,
+        elements::memory,
         replication::apply,
         replication::memory_and_sync,
         insert::one_by_one,

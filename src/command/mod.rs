@@ -100,6 +100,33 @@ pub struct DataState {
     pub pubsub: pubsub::PubSub,
 }
 
+impl DataState {
+    /// Notes an event of a key, if anybody may want to know of it.
+    #[inline]
+    fn notify(&mut self, db: usize, class: notify::Class, event: &'static str, key: &[u8]) {
+        if self.settings.notify.has(class) {
+            self.note(db, class, event, key);
+        }
+    }
+
+    #[cold]
+    fn note(&mut self, db: usize, class: notify::Class, event: &'static str, key: &[u8]) {
+        self.notifications.push(notify::Notification {
+            db,
+            class,
+            event,
+            key: key.into(),
+        });
+    }
+
+    /// Counts and notes a read of a key that is not there.
+    #[inline]
+    fn missed(&mut self, db: usize, key: &[u8]) {
+        self.stats.keyspace_misses += 1;
+        self.notify(db, notify::Class::KEY_MISS, "keymiss", key);
+    }
+}
+
 /// On whose behalf a command runs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
@@ -222,6 +249,7 @@ impl<'a> Ctx<'a> {
         self.effects.request(db as u32, &[name, key]);
         self.state.stats.expired_keys += 1;
         self.state.watched.touch_expired(db, key);
+        self.notify_in(db, notify::Class::EXPIRED, "expired", key);
     }
 
     /// Deletes a key for its memory and propagates the deletion.
@@ -235,7 +263,7 @@ impl<'a> Ctx<'a> {
         };
         self.effects.request(db as u32, &[name, key]);
         self.state.stats.evicted_keys += 1;
-        self.state.watched.touch(db, key);
+        self.state.watched.touch_evicted(db, key);
         self.notify_in(db, notify::Class::EVICTED, "evicted", key);
     }
 
@@ -284,7 +312,7 @@ impl<'a> Ctx<'a> {
         let found = found.filter(|entry| !(hides && entry.is_expired(now_ms)));
         match found {
             Some(_) => self.state.stats.keyspace_hits += 1,
-            None => self.state.stats.keyspace_misses += 1,
+            None => self.state.missed(db, key),
         }
         (found, self.reply)
     }
@@ -320,8 +348,8 @@ impl<'a> Ctx<'a> {
         if self.keyspace.db(db).expires() == 0 || self.is_live(db, key) {
             return;
         }
-        if self.origin == Origin::Replica {
-            self.drop_key(db, key);
+        if self.origin == Origin::Replica && self.drop_key(db, key) {
+            self.notify_in(db, notify::Class::EXPIRED, "expired", key);
         }
     }
 
@@ -399,6 +427,25 @@ impl<'a> Ctx<'a> {
         }
     }
 
+    /// As [`Ctx::find_collection_mut`], for a command that Redis takes for a reader of the key: a
+    /// hit or a miss is counted.
+    ///
+    /// # Errors
+    /// [`Error::WrongType`] if the key holds another type.
+    pub fn read_collection_mut<T: Boxed>(&mut self, key: &[u8]) -> Result<Option<&mut T>, Error> {
+        self.prepare_write(self.db, key);
+        match self.keyspace.db_mut(self.db).get_mut(key) {
+            None => {
+                self.state.missed(self.db, key);
+                Ok(None)
+            }
+            Some(entry) => {
+                self.state.stats.keyspace_hits += 1;
+                entry.collection_mut().map(Some).ok_or(Error::WrongType)
+            }
+        }
+    }
+
     /// A collection for writing, with the reply beside it.
     ///
     /// # Errors
@@ -458,6 +505,7 @@ impl<'a> Ctx<'a> {
             self.prepare_write(self.db, key);
         }
         let previous = self.database().set_string(key, value, expiry);
+        let mut is_new = previous.is_none();
         // Found out afterwards, so that a plain SET needs no second look-up.
         if self.origin == Origin::Primary
             && expiry != SetExpiry::Keep
@@ -467,14 +515,19 @@ impl<'a> Ctx<'a> {
             && self.now_ms > at
         {
             self.expired(self.db, key);
+            is_new = true;
+        }
+        if is_new {
+            self.notify(notify::Class::NEW, "new", key);
         }
     }
 
     /// Stores a new value of any type under `key`, over whatever was there.
     pub fn set_value(&mut self, key: &[u8], value: Value, expire_at_ms: Option<u64>) {
         let database = self.database();
-        if let Some(old) = database.insert(Entry::new(key, value, expire_at_ms)) {
-            database.discard(old);
+        match database.insert(Entry::new(key, value, expire_at_ms)) {
+            Some(old) => database.discard(old),
+            None => self.notify(notify::Class::NEW, "new", key),
         }
     }
 
@@ -502,6 +555,7 @@ impl<'a> Ctx<'a> {
         let removed = self.remove(key);
         if removed {
             self.changed(key, 1);
+            self.notify(notify::Class::GENERIC, "del", key);
             self.propagate_as(&[self.expired_name(), key]);
         }
         removed
@@ -518,21 +572,22 @@ impl<'a> Ctx<'a> {
         self.state.watched.touch(db, key);
     }
 
+    /// Notes that a read found nothing.
+    #[inline]
+    pub fn missed(&mut self, key: &[u8]) {
+        self.state.missed(self.db, key);
+    }
+
     /// Notes an event of a key of the selected database, if anybody may want to know of it.
+    #[inline]
     pub fn notify(&mut self, class: notify::Class, event: &'static str, key: &[u8]) {
         self.notify_in(self.db, class, event, key);
     }
 
     /// As [`Ctx::notify`], in another database.
+    #[inline]
     pub fn notify_in(&mut self, db: usize, class: notify::Class, event: &'static str, key: &[u8]) {
-        if self.state.settings.notify.has(class) {
-            self.state.notifications.push(notify::Notification {
-                db,
-                class,
-                event,
-                key: key.into(),
-            });
-        }
+        self.state.notify(db, class, event, key);
     }
 
     /// Counts changes that touch no watched key (FLUSHALL of nothing, PUBLISH …).

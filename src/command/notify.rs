@@ -34,6 +34,38 @@ impl Class {
     pub const KEY_MISS: Class = Class(1 << 11);
     /// `n`: new keys.
     pub const NEW: Class = Class(1 << 14);
+    /// `A`: all classes but misses and new keys.
+    pub const ALL: Class = Class(0x7fc);
+
+    /// The classes that a value of `notify-keyspace-events` names; none unless events are sent
+    /// by the key's or by the event's name.
+    pub fn parse(letters: &str) -> Class {
+        let mut bits = 0;
+        for letter in letters.bytes() {
+            bits |= match letter {
+                b'K' => Class::KEYSPACE.0,
+                b'E' => Class::KEYEVENT.0,
+                b'A' => Class::ALL.0,
+                b'g' => Class::GENERIC.0,
+                b'$' => Class::STRING.0,
+                b'l' => Class::LIST.0,
+                b's' => Class::SET.0,
+                b'h' => Class::HASH.0,
+                b'z' => Class::SORTED_SET.0,
+                b'x' => Class::EXPIRED.0,
+                b'e' => Class::EVICTED.0,
+                b't' => Class::STREAM.0,
+                b'm' => Class::KEY_MISS.0,
+                b'n' => Class::NEW.0,
+                _ => 0,
+            };
+        }
+        let class = Class(bits);
+        match class.has(Class::KEYSPACE) || class.has(Class::KEYEVENT) {
+            true => class,
+            false => Class::default(),
+        }
+    }
 
     /// Whether any bit is in both.
     pub const fn has(self, other: Class) -> bool {
@@ -52,4 +84,21 @@ pub struct Notification {
     pub event: &'static str,
     /// The key.
     pub key: Box<[u8]>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Class;
+
+    #[test]
+    fn letters_stand_for_classes_and_need_a_way_to_be_told() {
+        assert_eq!(Class::parse("gx"), Class::default());
+        assert_eq!(Class::parse(""), Class::default());
+        let some = Class::parse("Kgn");
+        assert!(some.has(Class::GENERIC) && some.has(Class::NEW) && some.has(Class::KEYSPACE));
+        assert!(!some.has(Class::STRING) && !some.has(Class::KEYEVENT));
+        let all = Class::parse("EA");
+        assert!(all.has(Class::STREAM) && all.has(Class::EVICTED) && all.has(Class::GENERIC));
+        assert!(!all.has(Class::KEY_MISS) && !all.has(Class::NEW));
+    }
 }

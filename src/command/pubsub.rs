@@ -26,6 +26,13 @@ pub enum Space {
     Shard,
     /// A pattern of channels, of PSUBSCRIBE.
     Pattern,
+    /// Channels that tell of a kind of event (`__keyevent@…`), beside their being channels: every
+    /// shard counts who listens to them, since it tells of its own keys.
+    Event,
+    /// The lines of MONITOR; it has one name, the empty one.
+    Monitor,
+    /// The prefixes of client-side caching.
+    Prefix,
 }
 
 /// A message on its way to the subscribers of a channel.
@@ -55,6 +62,15 @@ impl Message {
         }
     }
 
+    /// A line of MONITOR.
+    pub fn line(line: Vec<u8>) -> Self {
+        Message {
+            space: Space::Monitor,
+            tail: line.into(),
+            channel: (0, 0),
+        }
+    }
+
     /// The channel's name.
     pub fn channel(&self) -> &[u8] {
         &self.tail[self.channel.0..][..self.channel.1]
@@ -77,18 +93,27 @@ pub fn place_of(space: Space, name: &[u8]) -> &[u8] {
     };
     match space {
         Space::Channel => key().unwrap_or(name),
-        Space::Shard | Space::Pattern => name,
+        _ => name,
     }
+}
+
+/// Whether a channel tells of a kind of event.
+pub fn is_event_channel(name: &[u8]) -> bool {
+    name.starts_with(b"__keyevent@")
 }
 
 /// How many connections of which shards listen.
 type Listeners = Vec<(u32, u32)>;
 
-/// The listeners of the channels that a shard owns, and those of all patterns.
+/// The listeners of the channels that a shard owns, and those of all patterns, event channels and
+/// monitors.
 pub struct Directory {
     channels: HashMap<Name, Listeners, RandomState>,
     shard_channels: HashMap<Name, Listeners, RandomState>,
     patterns: HashMap<Name, Listeners, RandomState>,
+    events: HashMap<Name, Listeners, RandomState>,
+    monitors: HashMap<Name, Listeners, RandomState>,
+    prefixes: HashMap<Name, Listeners, RandomState>,
 }
 
 impl Directory {
@@ -99,6 +124,9 @@ impl Directory {
             channels: empty(),
             shard_channels: empty(),
             patterns: empty(),
+            events: empty(),
+            monitors: empty(),
+            prefixes: empty(),
         }
     }
 
@@ -107,6 +135,9 @@ impl Directory {
             Space::Channel => &self.channels,
             Space::Shard => &self.shard_channels,
             Space::Pattern => &self.patterns,
+            Space::Event => &self.events,
+            Space::Monitor => &self.monitors,
+            Space::Prefix => &self.prefixes,
         }
     }
 
@@ -116,6 +147,9 @@ impl Directory {
             Space::Channel => &mut self.channels,
             Space::Shard => &mut self.shard_channels,
             Space::Pattern => &mut self.patterns,
+            Space::Event => &mut self.events,
+            Space::Monitor => &mut self.monitors,
+            Space::Prefix => &mut self.prefixes,
         };
         if on {
             let listeners = names.entry(name.clone()).or_default();
@@ -160,7 +194,7 @@ impl Directory {
         let direct = count(self.listeners(space, channel));
         match space {
             Space::Channel => direct + self.matching(channel).map(|(_, l)| count(l)).sum::<u64>(),
-            Space::Shard | Space::Pattern => direct,
+            _ => direct,
         }
     }
 
@@ -171,7 +205,14 @@ impl Directory {
 
     /// Whether nobody listens to anything.
     pub fn is_empty(&self) -> bool {
-        self.channels.is_empty() && self.shard_channels.is_empty() && self.patterns.is_empty()
+        let all = [
+            &self.channels,
+            &self.shard_channels,
+            &self.patterns,
+            &self.events,
+            &self.monitors,
+        ];
+        all.iter().all(|names| names.is_empty())
     }
 
     /// The names with listeners.
@@ -204,32 +245,39 @@ impl PubSub {
         let Some(lent) = &self.lent else {
             return self.directory.receivers(space, channel);
         };
-        lent.of(space).get(channel).copied().unwrap_or(0)
+        lent.of(space, channel).unwrap_or(0)
     }
 }
 
 /// Numbers of receivers of the channels that a transaction names.
+///
+/// Almost none names any: then it costs nothing.
 #[derive(Default)]
 pub struct Lent {
-    channels: HashMap<Name, u64, RandomState>,
-    shard_channels: HashMap<Name, u64, RandomState>,
+    channels: Option<Box<Receivers>>,
+    shard_channels: Option<Box<Receivers>>,
 }
 
+type Receivers = HashMap<Name, u64, RandomState>;
+
 impl Lent {
-    fn of(&self, space: Space) -> &HashMap<Name, u64, RandomState> {
-        match space {
+    fn of(&self, space: Space, channel: &[u8]) -> Option<u64> {
+        let counts = match space {
             Space::Shard => &self.shard_channels,
-            Space::Channel | Space::Pattern => &self.channels,
-        }
+            _ => &self.channels,
+        };
+        counts.as_ref()?.get(channel).copied()
     }
 
     /// Remembers what a channel's owner told.
     pub fn insert(&mut self, space: Space, channel: Name, receivers: u64) {
         let counts = match space {
             Space::Shard => &mut self.shard_channels,
-            Space::Channel | Space::Pattern => &mut self.channels,
+            _ => &mut self.channels,
         };
-        counts.insert(channel, receivers);
+        counts
+            .get_or_insert_with(Box::default)
+            .insert(channel, receivers);
     }
 }
 

@@ -27,6 +27,10 @@ pub enum SessionOp {
     ClientUnpause,
     ClientNoEvict,
     ClientNoTouch,
+    ClientTracking,
+    ClientCaching,
+    ClientGetredir,
+    ClientTrackinginfo,
     ClientHelp,
     // pub/sub
     Subscribe(Space),
@@ -41,6 +45,7 @@ pub enum SessionOp {
     Info,
     Time,
     Role,
+    Monitor,
     LastSave,
     Shutdown,
     ConfigGet,
@@ -111,6 +116,7 @@ impl SessionOp {
                 | SessionOp::ClientKill
                 | SessionOp::ClientUnblock
                 | SessionOp::ClientUnpause
+                | SessionOp::ClientTracking
                 | SessionOp::Info
                 | SessionOp::ConfigSet
                 | SessionOp::ConfigResetStat

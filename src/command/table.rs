@@ -294,6 +294,12 @@ impl Command {
         self.flags.has(Flags::WRITE.or(Flags::EXCLUSIVE))
     }
 
+    /// Whether it changes keys of whole databases: nothing that was read of any of them counts any
+    /// more.
+    pub fn replaces_databases(&self) -> bool {
+        matches!(self.full_name, "flushall" | "flushdb" | "swapdb")
+    }
+
     /// Whether it reads keys that its arguments do not name, on the one shard that
     /// [`cursor_shard`] tells: SCAN.
     pub fn walks(&self) -> bool {

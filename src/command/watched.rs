@@ -56,7 +56,19 @@ pub struct Watched {
     awaited: HashSet<(usize, Box<[u8]>), RandomState>,
     ready: Vec<(usize, Box<[u8]>)>,
     /// Set while a transaction runs on lent entries: the owners, not we, hold the watches.
-    recorder: Option<Vec<(usize, Box<[u8]>)>>,
+    recorder: Option<Vec<Change>>,
+    /// Somebody may have to be told which keys change (client-side caching).
+    follows: bool,
+    changes: Vec<Change>,
+}
+
+/// A key that has changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub db: usize,
+    pub key: Box<[u8]>,
+    /// It expired or was evicted: nobody's command meant to change it.
+    pub unasked: bool,
 }
 
 impl Watched {
@@ -68,7 +80,35 @@ impl Watched {
             ready: Vec::new(),
             version: 0,
             recorder: None,
+            follows: false,
+            changes: Vec::new(),
         }
+    }
+
+    /// Whether changes are kept from now on for [`Watched::take_changes`].
+    pub fn follow(&mut self, follows: bool) {
+        self.follows = follows;
+    }
+
+    /// Whether there are changes to be taken.
+    #[inline]
+    pub fn has_changes(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
+    /// The changes since they were last taken, in their order, if anybody wants to know.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// The same, left where they are.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Puts changes back that were taken.
+    pub fn put_changes(&mut self, changes: Vec<Change>) {
+        self.changes = changes;
     }
 
     /// A client begins to watch a key.
@@ -131,14 +171,14 @@ impl Watched {
     /// Whether anybody wants to know of changes.
     #[inline]
     fn is_active(&self) -> bool {
-        !self.keys.is_empty() || !self.awaited.is_empty() || self.recorder.is_some()
+        !self.keys.is_empty() || !self.awaited.is_empty() || self.recorder.is_some() || self.follows
     }
 
     /// A key has changed.
     #[inline]
     pub fn touch(&mut self, db: usize, key: &[u8]) {
         if self.is_active() {
-            self.touch_slow(db, key, Touch::Changed);
+            self.touch_slow(db, key, Touch::Changed, false);
         }
     }
 
@@ -146,17 +186,33 @@ impl Watched {
     #[inline]
     pub fn touch_expired(&mut self, db: usize, key: &[u8]) {
         if self.is_active() {
-            self.touch_slow(db, key, Touch::Expired);
+            self.touch_slow(db, key, Touch::Expired, true);
+        }
+    }
+
+    /// A key was deleted for its memory.
+    #[inline]
+    pub fn touch_evicted(&mut self, db: usize, key: &[u8]) {
+        if self.is_active() {
+            self.touch_slow(db, key, Touch::Changed, true);
         }
     }
 
     #[cold]
-    fn touch_slow(&mut self, db: usize, key: &[u8], touch: Touch) {
-        let id = (db, Box::from(key));
+    fn touch_slow(&mut self, db: usize, key: &[u8], touch: Touch, unasked: bool) {
+        let change = || Change {
+            db,
+            key: key.into(),
+            unasked,
+        };
         if let Some(recorder) = &mut self.recorder {
-            recorder.push(id);
+            recorder.push(change());
             return;
         }
+        if self.follows {
+            self.changes.push(change());
+        }
+        let id = (db, Box::from(key));
         if self.awaited.contains(&id) {
             self.ready.push(id.clone());
         }
@@ -164,6 +220,13 @@ impl Watched {
             self.version += 1;
             watch.touch(touch, self.version);
         }
+    }
+
+    /// As [`Watched::touch`], for a change that whoever made it tells of.
+    pub fn touch_told(&mut self, db: usize, key: &[u8]) {
+        let follows = std::mem::replace(&mut self.follows, false);
+        self.touch(db, key);
+        self.follows = follows;
     }
 
     /// Touches the watched keys of `db` as `judge` says (FLUSHDB, SWAPDB).
@@ -189,9 +252,18 @@ impl Watched {
         self.recorder = Some(Vec::new());
     }
 
+    /// What was recorded so far, the first `from` left out.
+    pub fn recorded(&self, from: usize) -> &[Change] {
+        let recorder = self.recorder.as_deref().unwrap_or_default();
+        recorder.get(from..).unwrap_or_default()
+    }
+
     /// Ends a recording and gives the keys touched.
     pub fn stop_recording(&mut self) -> Vec<(usize, Box<[u8]>)> {
-        self.recorder.take().expect("a recording was started")
+        let recorded = self.recorder.take().expect("a recording was started");
+        (recorded.into_iter())
+            .map(|change| (change.db, change.key))
+            .collect()
     }
 
     /// Number of watched keys.
@@ -235,6 +307,28 @@ mod tests {
         assert!(!watched.is_dirty(0, b"k", &stale));
         watched.touch(0, b"k");
         assert!(watched.is_dirty(0, b"k", &stale));
+    }
+
+    #[test]
+    fn changes_are_kept_only_while_somebody_follows_and_where_nobody_else_tells() {
+        let mut watched = Watched::new(RandomState::with_seeds(1, 2, 3, 4));
+        watched.touch(0, b"before");
+        assert!(!watched.has_changes());
+        watched.follow(true);
+        watched.touch(0, b"a");
+        watched.touch_told(0, b"b");
+        watched.touch_expired(1, b"c");
+        watched.start_recording();
+        watched.touch(0, b"d");
+        assert_eq!(watched.recorded(0).len(), 1);
+        assert_eq!(watched.recorded(1), []);
+        assert_eq!(watched.stop_recording(), [(0, Box::from(&b"d"[..]))]);
+        let changes = watched.take_changes();
+        let seen: Vec<_> = (changes.iter())
+            .map(|change| (change.db, &change.key[..], change.unasked))
+            .collect();
+        assert_eq!(seen, [(0, &b"a"[..], false), (1, &b"c"[..], true)]);
+        assert!(!watched.has_changes());
     }
 
     #[test]

@@ -28,11 +28,6 @@ pub(super) fn no_appendonly(value: &Value) -> Checked {
     only(*value == Value::Bool(false), reason)
 }
 
-pub(super) fn no_events(value: &Value) -> Checked {
-    let reason = "keyspace notifications are not supported yet, only \"\" is accepted";
-    only(text_of(value).is_empty(), reason)
-}
-
 /// Ignoring a file of users would leave the server more open than its owner believes.
 pub(super) fn no_aclfile(value: &Value) -> Checked {
     only(

@@ -96,7 +96,6 @@ pub(super) static INERT: &[Directive] = &[
     alias("lua-time-limit", free("busy-reply-threshold", Int(0, I64), "5000")),
     // A payload is always checked in full.
     free("sanitize-dump-payload", Choice(&["no", "yes", "clients"]), "no"),
-    free("tracking-table-max-keys", Int(0, I64), "1000000"),
     free("acl-pubsub-default", Choice(&["allchannels", "resetchannels"]), "resetchannels"),
     free("acllog-max-len", Int(0, I64), "128"),
     // Data that goes is always freed in slices, and a full sync is always loaded beside the data in

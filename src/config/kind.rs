@@ -161,6 +161,9 @@ impl Kind {
     /// The value as CONFIG GET shows it; parsing it gives the value back.
     pub fn format(self, value: &Value) -> Vec<u8> {
         match value {
+            Value::Text(classes) if self == Self::Events && classes.contains('A') => {
+                classes.replace('n', "").into_bytes()
+            }
             Value::Bool(yes) => if *yes { "yes" } else { "no" }.into(),
             Value::Number(number) => match self {
                 Self::Octal(_) => format!("{number:o}").into_bytes(),
@@ -480,6 +483,8 @@ fn events(word: &[u8]) -> Result<String, Reason> {
     let mut text = String::new();
     if all {
         text.push('A');
+        // Not shown, as in Redis, but in force.
+        text.extend(word.contains(&b'n').then_some('n'));
     } else {
         text.extend(
             EVENT_CLASSES

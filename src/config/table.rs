@@ -298,8 +298,10 @@ directives! {
         "Percentiles of the histograms that INFO shows"
         latency_tracking_info_percentiles: Vec<f64> =
             "latency-tracking-info-percentiles", Percentiles, "50 99 99.9", Mutable;
+        "Keys that are remembered as read by tracking connections; 0: no limit"
+        tracking_table_max_keys: u64 = "tracking-table-max-keys", Int(0, I64), "1000000", Mutable;
         "Classes of keyspace events to publish; empty: none"
         notify_keyspace_events: String =
-            "notify-keyspace-events", Events, "", Mutable, checks::no_events;
+            "notify-keyspace-events", Events, "", Mutable;
     }
 }

@@ -427,11 +427,7 @@ fn protected_and_loading_rules_depend_on_who_asks_and_when() {
 
 #[test]
 fn what_is_not_supported_yet_is_refused_in_one_line() {
-    for (name, value) in [
-        ("save", "900 1"),
-        ("appendonly", "yes"),
-        ("notify-keyspace-events", "KEA"),
-    ] {
+    for (name, value) in [("save", "900 1"), ("appendonly", "yes")] {
         let text = error(&[], &[&format!("--{name}"), value]);
         let reason = text.lines().last().expect("a reason").to_owned();
         assert!(reason.contains("not supported yet, only "), "{text}");

@@ -4,6 +4,7 @@ use super::access::Clock;
 use super::entry::{Entry, prefetch_line};
 use super::snapshot::{Cut, preserve};
 use crate::value::HashSeed;
+use crate::value::scattered::Scattered;
 use crate::value::table::{IntoSegments, Note, Slot, Table};
 use std::mem;
 
@@ -178,6 +179,14 @@ impl Db {
         }
     }
 
+    /// The elements of the large collection that a look-up of this hash will probably find, see
+    /// [`scattered`](crate::value::ValueRef::scattered).
+    pub fn scattered(&self, hash: u64) -> Option<Scattered<'_>> {
+        let order = order_of(hash);
+        let entry = self.table.find(hash, |entry| entry.order() == order)?;
+        entry.value().scattered()
+    }
+
     /// The entry of a key.
     pub fn get(&self, key: &[u8]) -> Option<&Entry> {
         let hash = self.seed.hash(key);
@@ -205,9 +214,14 @@ impl Db {
 
     /// Puts an entry in and returns the one whose place it took. An entry whose access word was
     /// never set gets the clock's.
-    pub fn insert(&mut self, mut entry: Entry) -> Option<Entry> {
+    pub fn insert(&mut self, entry: Entry) -> Option<Entry> {
+        self.insert_hashed(self.seed.hash(entry.key()), entry)
+    }
+
+    /// As [`Db::insert`]; `hash` is [`Db::hash`] of the key.
+    pub fn insert_hashed(&mut self, hash: u64, mut entry: Entry) -> Option<Entry> {
         let seed = self.seed;
-        let hash = seed.hash(entry.key());
+        debug_assert_eq!(hash, seed.hash(entry.key()));
         self.stamp(&mut entry, hash);
         let key = entry.key();
         match self
@@ -231,8 +245,13 @@ impl Db {
 
     /// Takes an entry out. One that may be large is best dropped with [`Db::discard`].
     pub fn remove(&mut self, key: &[u8]) -> Option<Entry> {
+        self.remove_hashed(self.seed.hash(key), key)
+    }
+
+    /// As [`Db::remove`]; `hash` is [`Db::hash`] of the key.
+    pub fn remove_hashed(&mut self, hash: u64, key: &[u8]) -> Option<Entry> {
         let seed = self.seed;
-        let hash = seed.hash(key);
+        debug_assert_eq!(hash, seed.hash(key));
         let found = self
             .table
             .remove(hash, |entry| is(entry, hash, key), |e| seed.hash(e.key()));

@@ -30,6 +30,7 @@
 
 mod layout;
 
+pub use layout::prefetch_address;
 pub(super) use layout::prefetch_line;
 
 use crate::value::hash::Hash;
@@ -38,10 +39,7 @@ use crate::value::set::Set;
 use crate::value::sorted_set::SortedSet;
 use crate::value::stream::Stream;
 use crate::value::{Collection, Kind, Value, ValueRef, number};
-use layout::{
-    CACHE_LINE, class_of, class_size, layout_of, prefetch_address, read_varint, varint_size,
-    write_varint,
-};
+use layout::{CACHE_LINE, class_of, class_size, layout_of, read_varint, varint_size, write_varint};
 use std::alloc::{alloc, dealloc, handle_alloc_error};
 use std::mem::{ManuallyDrop, size_of};
 use std::ptr::{self, NonNull};

@@ -11,7 +11,7 @@ mod snapshot;
 
 pub use crate::value::HashSeed as Seed;
 pub use db::{Db, Previous, SetExpiry};
-pub use entry::{Boxed, Entry, INLINE_LEN_MAX};
+pub use entry::{Boxed, Entry, INLINE_LEN_MAX, prefetch_address};
 
 use crate::value::codec::Compression;
 use access::{Clock, Tracking};

@@ -16,13 +16,14 @@
 //! - Lists, sets, sorted sets, geo: all commands.
 //! - Streams: all commands, consumer groups included.
 //! - Blocking commands, over keys of any shards.
-//! - Pub/sub: all commands.
+//! - Pub/sub: all commands; keyspace notifications of all classes
+//!   ([`pubsub`](super::pubsub)).
 //! - Databases: SELECT SWAPDB FLUSHDB FLUSHALL.
 //! - Transactions: MULTI EXEC DISCARD WATCH UNWATCH, over any keys.
-//! - Connections: AUTH and HELLO with `requirepass`; CLIENT with its subcommands but those of
-//!   tracking.
-//! - Server: INFO, CONFIG, COMMAND, TIME, ROLE, LASTSAVE, SHUTDOWN, SLOWLOG, LATENCY, some of
-//!   DEBUG.
+//! - Connections: AUTH and HELLO with `requirepass`; CLIENT with all subcommands, client-side
+//!   caching in all modes.
+//! - Server: INFO, CONFIG, COMMAND, TIME, ROLE, LASTSAVE, SHUTDOWN, SLOWLOG, LATENCY, MONITOR,
+//!   some of DEBUG.
 //! - Replication, upstream side: PSYNC and SYNC, full and partial, diskless (`$EOF:`) and with a
 //!   length; WAIT; `min-replicas-to-write`.
 //! - Replication, replica side: REPLICAOF; of redis-server, valkey-server and Banyan; chains,
@@ -31,13 +32,12 @@
 //!
 //! # What does not yet
 //!
-//! SORT and SORT_RO; keyspace notifications; client-side caching; scripts and functions; ACL
-//! users; TLS; cluster mode; Sentinel's part of a failover, FAILOVER; MONITOR; persistence
-//! ([`durability`](super::durability)).
+//! SORT and SORT_RO; scripts and functions; ACL users; TLS; cluster mode;
+//! Sentinel's part of a failover, FAILOVER; persistence ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
-//! `save`, `appendonly`, `notify-keyspace-events`, `aclfile`. Others that mean
-//! nothing here are accepted and named once at the start.
+//! `save`, `appendonly`, `aclfile`. Others that mean nothing here are accepted and named once at
+//! the start.
 //!
 //! A replica whose upstream sends a command that is not there logs an error, skips it, and goes
 //! on: its data then differs from the upstream's. In a full sync a type that is not there is an
@@ -62,10 +62,20 @@
 //! - **LSET** refuses an index beyond 32 bits. Valkey cuts it off there, and sets another element.
 //! - **`list-compress-depth`** leaves elements above 1 MiB uncompressed.
 //! - **DEBUG LISTPACK and QUICKLIST** show what they found in the log.
+//! - **SWAPDB** makes connections that track forget all keys; Redis does not tell them, and they go
+//!   on with values of the other database.
+//! - **CLIENT TRACKING with overlapping prefixes** is refused. Redis refuses some of them and then
+//!   turns it on all the same, with a second reply.
 //! - **UNSUBSCRIBE without subscriptions** is confirmed, as by Redis; Valkey 8 answers with an
 //!   error.
 //! - **A client that subscribes while a message is published** may get it without being counted in
 //!   PUBLISH's reply.
+//! - **Keyspace notifications** keep the order of each key; between keys of different shards
+//!   there is none.
+//! - **MONITOR** shows the commands of a connection in their order. Those of different connections
+//!   that are under way at the same time may be shown in another order than they ran in; a
+//!   transaction over several shards is shown when it has ended. Times are exact to the
+//!   millisecond.
 //! - **XGROUP DESTROY** is a change to who watches the key.
 //! - **XADD** of an entry above 1 GiB fails without leaving an empty stream behind.
 //! - **Streams from a payload** must have ascending nodes and entries, right counts and a last id

@@ -70,8 +70,10 @@
 //!
 //! # Locks by name
 //!
-//! *Designed*: locks per key. *Built*: per 64 bits of the key's hash. Two keys that share them
-//! are locked together, which is harmless, and no key is copied for a lock.
+//! *Designed*: locks per key. *Built*: per 64 bits of the key's hash, which is the hash that the
+//! keyspace knows it by: a transaction's home computes it once, and its owner locks, lends and
+//! takes back by it. Two keys that share them are locked together, which is harmless, and no key
+//! is copied for a lock.
 //!
 //! # Epochs and effects
 //!

@@ -8,6 +8,7 @@
 //! - [`transactions`]: How commands over several shards are atomic; locks, lending, pipelines,
 //!   WATCH.
 //! - [`pubsub`]: Channels, one order for each; subscribers; messages and transactions.
+//! - [`tracking`]: Client-side caching: reads that are remembered, and the order of what is told.
 //! - [`replication`]: How many streams become one; backlog, full sync without fork, being a
 //!   replica.
 //! - [`durability`]: What survives a crash (today: nothing but what replicas hold).
@@ -40,5 +41,6 @@ pub mod durability;
 pub mod observation;
 pub mod pubsub;
 pub mod replication;
+pub mod tracking;
 pub mod transactions;
 pub mod vulnerabilities;

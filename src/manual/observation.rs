@@ -1,4 +1,5 @@
-//! What the server tells about itself: times of commands, the slow log, the latency monitor.
+//! What the server tells about itself: times of commands, the slow log, the latency monitor,
+//! MONITOR.
 //!
 //! Figures are plain integers of one shard, added up only when somebody asks; nothing is shared
 //! between shards but the number of the slow log's next entry, which only slow commands touch.
@@ -59,3 +60,19 @@
 //!
 //! Each shard keeps, by event, the worst of each second, 160 samples at most; LATENCY shows all
 //! shards' samples merged by second. Events are `command`, `fast-command` and `expire-cycle`.
+//!
+//! # MONITOR
+//!
+//! A connection that monitors is counted by every shard, by the ways of a subscription
+//! ([`pubsub`](super::pubsub)). While there is none, a command costs a look at one flag of its
+//! shard.
+//!
+//! - The line of a command is made where its connection lives, when it has run: a pipelined run or
+//!   a transaction shows its commands, in order, when it ends; a command that may wait is shown
+//!   when it comes. The line leaves after the tick's publish, as any message.
+//! - Commands that are flagged `admin` or `skip_monitor` are not shown, nor are refused ones, EXEC
+//!   excepted. Passwords are replaced.
+//! - Commands of an upstream's stream are shown by the shard that reads the stream, with the
+//!   upstream's address.
+//! - A monitor may not touch keys; RESET makes it an ordinary client. It falls under
+//!   `client-output-buffer-limit normal`.

@@ -48,6 +48,25 @@
 //! - A connection that is itself the publisher gets its own message after the reply of the command,
 //!   or of EXEC, as from Redis.
 //!
+//! # Keyspace notifications
+//!
+//! - Commands note events as they change keys, in the order in which Redis announces them
+//!   ([`command::notify`](crate::command::notify)). A class that is off costs a look at one word
+//!   of the shard's settings; while nobody listens to anything that could tell of keys, events are
+//!   dropped before a message is made.
+//! - The channel of a key (`__keyspace@0__:key`) is owned by the shard of the key. The channels of
+//!   kinds of events (`__keyevent@0__:set`) are counted by every shard, as patterns are. So the
+//!   shard of a key sends its events by itself, straight to where somebody listens.
+//! - **Invariant: what happens to a key is told in the order in which it happened, over all
+//!   kinds of channels.** All events of a key leave its shard: what a transaction did to keys that
+//!   were lent to it goes back with them, and is told before they are unlocked.
+//! - Between keys of different shards there is no order, and two subscribers may see them
+//!   differently.
+//! - One change is told of once. Two readers that saw a copy of the same key expire both report
+//!   it; the owner deletes the key once, and tells of it once.
+//! - A replica tells of what it applies, as Redis does; an expired key there is told of when its
+//!   deletion comes down the stream, as `del`.
+//!
 //! # Slow subscribers
 //!
 //! A connection that listens falls under `client-output-buffer-limit pubsub`, checked in every tick

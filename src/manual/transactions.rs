@@ -150,5 +150,6 @@
 //! - **Invariant: a key that changed is offered to its waiters before any other command sees it**,
 //!   in the order in which they came. The lock for a waiter is taken under a number drawn when it
 //!   began to wait, so it goes before all transactions that queued later. Only where the waiter's
-//!   transaction meets a conflict on another shard, and begins again, may somebody come between.
+//!   transaction meets a conflict on another shard, and begins again, may somebody come between;
+//!   and while one of its shards is serving a waiter, another offers its key to the next in line.
 //! - EXEC serves waiters when it is over, as Redis does; within it nobody waits.

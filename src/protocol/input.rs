@@ -32,6 +32,8 @@ const PARTIAL_CAPACITY_MAX: usize = 1024 * 1024;
 const CAPACITY_MIN: usize = 512;
 /// Capacity of the spans, in arguments, that survives a request.
 const IDLE_SPANS_MAX: usize = 1024;
+/// Longest argument in bytes of what [`Input::small_request`] reads.
+const SMALL_BULK_LEN_MAX: usize = 99;
 /// Digits that the fast path reads; whatever is longer or odd takes the slow one.
 const FAST_DIGITS_MAX: usize = 9;
 
@@ -310,6 +312,13 @@ impl Input {
         if let Some(error) = self.failed {
             return Err(error);
         }
+        if self.missing == 0
+            && let Some(len) = self.small_request(limits)
+        {
+            self.at = len;
+            self.canonical = true;
+            return Ok(Some(self.consume()));
+        }
         loop {
             if self.missing == 0 {
                 let begun = match self.buf.get(self.start) {
@@ -339,6 +348,40 @@ impl Input {
             }
             return Ok(Some(self.consume()));
         }
+    }
+
+    /// Parses a request of few small arguments that is there as a whole, in canonical form: almost
+    /// all of them, at a fraction of the cost. Gives its length in bytes. `None`: it is something
+    /// else, or something is wrong with it, which the resumable parser finds out.
+    #[inline]
+    fn small_request(&mut self, limits: &Limits) -> Option<usize> {
+        if limits.bulk_len_max < SMALL_BULK_LEN_MAX {
+            return None;
+        }
+        let bytes = self.buf.get(self.start..)?;
+        let (&[b'*', count @ b'1'..=b'9', b'\r', b'\n'], _) = bytes.split_first_chunk()? else {
+            return None;
+        };
+        self.spans.truncate(self.first_span);
+        let mut at = 4;
+        for _ in b'0'..count {
+            let (len, start) = match bytes.get(at..)?.first_chunk()? {
+                [b'$', ones @ b'0'..=b'9', b'\r', b'\n', _] => (digit(*ones), at + 4),
+                [b'$', tens @ b'1'..=b'9', ones @ b'0'..=b'9', b'\r', b'\n'] => {
+                    (10 * digit(*tens) + digit(*ones), at + 5)
+                }
+                _ => return None,
+            };
+            let end = start + len as usize;
+            if bytes.get(end..end + 2)? != b"\r\n" {
+                return None;
+            }
+            // A request of so few and small arguments is far shorter than 4 GiB.
+            let start = start as u32;
+            self.spans.push(Span { start, len });
+            at = end + 2;
+        }
+        (at <= limits.request_len_max()).then_some(at)
     }
 
     /// What to return when bytes are missing.
@@ -582,6 +625,12 @@ impl Input {
             self.spans = Vec::new();
         }
     }
+}
+
+/// The value of a decimal digit.
+#[inline(always)]
+fn digit(byte: u8) -> u32 {
+    u32::from(byte - b'0')
 }
 
 /// Reads a sigil (not looked at), a canonical number of few digits, CR and one more byte.

@@ -239,6 +239,23 @@ impl Node {
             let link = self.link.as_ref();
             return link.map_or(Parsed::Nothing, |link| link.applier.without_effect());
         };
+        let parsed = self.take_known(shell, command, args, raw);
+        if let Some(link) = &self.link
+            && let Some(conn) = link.conn
+        {
+            self.shard
+                .show_upstream(conn, command, link.applier.db, args);
+        }
+        parsed
+    }
+
+    fn take_known(
+        &mut self,
+        shell: &mut dyn Shell,
+        command: &'static Command,
+        args: Args<'_>,
+        raw: Option<&[u8]>,
+    ) -> Parsed {
         let Some(link) = &mut self.link else {
             return Parsed::Nothing;
         };

@@ -283,6 +283,7 @@ impl Node {
                 for db in 0..self.shard.keyspace.databases() {
                     self.shard.data.watched.touch_all(db, |_| Touch::Changed);
                 }
+                self.shard.dataset_replaced();
                 let mut old = std::mem::replace(&mut self.shard.keyspace, staged);
                 old.flush_all();
                 self.dying.push(old);

@@ -59,6 +59,7 @@ impl Shard {
         more |= self.keyspace.free_slice(FREE_BUDGET);
         // What transactions replaced in lent entries.
         more |= self.scratch.free_slice(FREE_BUDGET);
+        more |= self.tracking_slice(FREE_BUDGET);
         self.background.more = more;
         if now_ms >= self.background.next_idle_ms {
             self.background.next_idle_ms = now_ms + IDLE_PERIOD_MS;
@@ -135,7 +136,7 @@ impl Shard {
         ctx.expire(db, key);
         self.sink = reply;
         self.effects.end_unit();
-        self.send_news();
+        self.send_news(None);
     }
 
     fn close_idle(&mut self, shell: &mut dyn super::shell::Shell) {
@@ -147,7 +148,7 @@ impl Shard {
         let idle: Vec<_> = (self.clients())
             .filter(|client| {
                 client.class == super::client::Class::Normal
-                    && !client.is_subscriber()
+                    && client.pubsub.is_none()
                     && client.waiting == super::client::Waiting::No
                     && now_ns.saturating_sub(client.last_input_ns) > limit_ns
             })

@@ -11,6 +11,7 @@ use super::message::OwnedRequest;
 use super::pubsub::Subscriptions;
 use super::run::Run;
 use super::shell::{Chunk, ConnId};
+use super::tracking::Tracking;
 
 /// Which output limits and which listings a connection falls under.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,6 +99,8 @@ pub struct Client {
     pub no_touch: bool,
     pub multi: Option<Multi>,
     pub watched: Vec<(usize, Box<[u8]>, Token)>,
+    /// Client-side caching, if it is on.
+    pub tracking: Option<Box<Tracking>>,
     /// What it listens to, if to anything.
     pub pubsub: Option<Box<Subscriptions>>,
     pub run: Run,
@@ -161,6 +164,7 @@ impl Client {
             no_touch: false,
             multi: None,
             watched: Vec::new(),
+            tracking: None,
             pubsub: None,
             pieces: Vec::new(),
             run: Run::default(),
@@ -195,7 +199,20 @@ impl Client {
 
     /// Whether it listens to any channel or pattern.
     pub fn is_subscriber(&self) -> bool {
-        self.pubsub.as_ref().is_some_and(|own| !own.is_empty())
+        self.pubsub
+            .as_ref()
+            .is_some_and(|own| own.counts() != (0, 0, 0))
+    }
+
+    /// Whether the keys that `command` reads are remembered for it.
+    #[inline]
+    pub fn remembers(&self, command: &Command) -> bool {
+        (self.tracking.as_ref()).is_some_and(|tracking| tracking.remembers(command))
+    }
+
+    /// Whether it is told every command.
+    pub fn is_monitor(&self) -> bool {
+        self.pubsub.as_ref().is_some_and(|own| own.monitors())
     }
 
     /// Whether it waits for something that CLIENT LIST and INFO call blocking.
@@ -210,6 +227,12 @@ impl Client {
     /// command after it, however long that takes.
     pub fn end_command(&mut self) {
         if std::mem::take(&mut self.in_command) {
+            if let Some(tracking) = &mut self.tracking
+                && self.multi.is_none()
+                && !(self.shown_command).is_some_and(|c| c.full_name.starts_with("client|"))
+            {
+                tracking.end_command();
+            }
             self.reply_mode = match self.reply_mode {
                 ReplyMode::Skip => ReplyMode::On,
                 ReplyMode::SkipNext => ReplyMode::Skip,
@@ -251,6 +274,7 @@ impl Client {
         match self.class {
             Class::Replica => letters.push('S'),
             Class::Upstream => letters.push('M'),
+            Class::Normal if self.is_monitor() => letters.push('O'),
             Class::Normal => {}
         }
         if self.is_subscriber() {
@@ -261,6 +285,9 @@ impl Client {
         }
         if self.is_blocked() {
             letters.push('b');
+        }
+        if let Some(tracking) = &self.tracking {
+            letters.push_str(tracking.letters());
         }
         if self.closing {
             letters.push('c');

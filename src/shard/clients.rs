@@ -328,6 +328,7 @@ impl Shard {
         let total = client.memory(queued) - (client.argv_bytes - argv_bytes);
         let subscriptions = client.pubsub.as_ref().map(|own| own.counts());
         let (sub, psub, ssub) = subscriptions.unwrap_or_default();
+        let redirect = (client.tracking.as_ref()).map_or(-1, |own| own.redirect() as i64);
         let events = match (client.read_paused, queued > 0) {
             (false, false) => "r",
             (false, true) => "rw",
@@ -338,7 +339,7 @@ impl Shard {
              psub={psub} ssub={ssub} multi={multi} watch={} qbuf={input} \
              qbuf-free={input_free} argv-mem={argv_bytes} \
              multi-mem={multi_bytes} rbs={reply_bytes} rbp={reply_bytes} obl={reply_bytes} oll={} \
-             omem={queued} tot-mem={total} events={events} cmd={} user={} redir=-1 resp={} \
+             omem={queued} tot-mem={total} events={events} cmd={} user={} redir={redirect} resp={} \
              lib-name={} lib-ver={} tot-net-in={} tot-net-out={} tot-cmds={}",
             client.id,
             client.peer,
@@ -574,8 +575,12 @@ pub(super) fn help(reply: &mut Reply, container: &str, lines: &[&str]) {
 }
 
 const HELP: &[&str] = &[
+    "CACHING (YES|NO)",
+    "    Track the keys of the next command, or do not.",
     "GETNAME",
     "    The name of this connection.",
+    "GETREDIR",
+    "    The number of the connection that is told of changed keys instead.",
     "ID",
     "    The number of this connection.",
     "INFO",
@@ -605,6 +610,11 @@ const HELP: &[&str] = &[
     "    Tell the name or version of the client's library.",
     "SETNAME <name>",
     "    Name this connection.",
+    "TRACKING (ON|OFF) [REDIRECT <id>] [BCAST] [PREFIX <prefix> [...]]",
+    "         [OPTIN] [OPTOUT] [NOLOOP]",
+    "    Be told when keys change that this connection has read.",
+    "TRACKINGINFO",
+    "    How this connection tracks keys.",
     "UNBLOCK <clientid> [TIMEOUT|ERROR]",
     "    End the wait of a blocked connection.",
     "UNPAUSE",

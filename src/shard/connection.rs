@@ -112,6 +112,7 @@ impl Shard {
         self.runs_away -= usize::from(client.waiting == Waiting::Run);
         self.shared.clients.fetch_sub(1, Ordering::Relaxed);
         self.leave_all(&mut client, false);
+        self.stop_tracking(&mut client, false);
         if let Waiting::Blocked(token) = client.waiting {
             self.blocked_is_gone(token);
         }
@@ -224,7 +225,7 @@ impl Shard {
 
     /// Whether messages to this shard itself wait.
     pub fn has_own_messages(&self) -> bool {
-        !self.outboxes[self.id].is_empty()
+        !self.mail.is_empty_to(self.id)
     }
 }
 

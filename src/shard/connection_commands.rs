@@ -159,6 +159,7 @@ impl Shard {
         let mark = client.reply.len();
         client.multi = None;
         self.leave_all(client, true);
+        self.stop_tracking(client, true);
         self.unwatch(client);
         client.db = 0;
         client.reply.set_version(Version::Resp2);

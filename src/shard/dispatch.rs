@@ -8,7 +8,9 @@ use crate::command::error::SUBCOMMAND_SHOWN_MAX;
 use crate::command::table::{self, Flags, Run as Runs};
 use crate::command::{Command, session::SessionOp};
 use crate::config::ProtectedAction;
+use crate::keyspace::prefetch_address;
 use crate::protocol::{Args, Limits, ProtocolError, Reply, Taken, quote};
+use crate::value::scattered::Scattered;
 
 use super::Shard;
 use super::client::{Class, Client, ReplyMode, Waiting};
@@ -26,6 +28,8 @@ pub(super) type Refusal = String;
 
 /// Requests of a pipeline that are looked at before the first of them runs.
 pub(super) const LOOK_AHEAD: usize = 32;
+/// Beyond this many shards a connection's own shard does not prefetch for a pipeline.
+const PREFETCHING_SHARDS_MAX: usize = 2;
 /// Reading pauses while a connection's command waits and this many bytes have come after it.
 pub(super) const INPUT_AHEAD_MAX: usize = 1 << 20;
 
@@ -94,7 +98,13 @@ impl Shard {
                 ..self.limits
             };
             // AUTH changes the limits of what follows it: no looking ahead before.
-            if limits.authenticated && input.look_ahead(&limits, LOOK_AHEAD) > 1 {
+            let ahead = match limits.authenticated {
+                true => input.look_ahead(&limits, LOOK_AHEAD),
+                false => 0,
+            };
+            // With more shards most keys are elsewhere; commands that arrive from a run are
+            // prefetched for at their owner, this one included.
+            if ahead > 1 && self.shared.shards <= PREFETCHING_SHARDS_MAX {
                 self.prefetch(input.ahead().map(|request| (client.db, request.args)));
             }
             if self.shared.shards > 1
@@ -131,17 +141,56 @@ impl Shard {
     /// [`LOOK_AHEAD`] are left out. Entries are found through the table, so its misses come first,
     /// all of them.
     pub(super) fn prefetch<'a>(&self, requests: impl Iterator<Item = (usize, Args<'a>)>) {
-        self.prefetch_keys(requests.filter_map(|(db, args)| Some((db, args.get(1)?))));
-    }
-
-    /// As [`Shard::prefetch`], for keys with the numbers of their databases.
-    pub(super) fn prefetch_keys<'a>(&self, keys: impl Iterator<Item = (usize, &'a [u8])>) {
-        let mut hashes = [(0, 0); LOOK_AHEAD];
+        let mut keys = [(0, 0, &[][..]); LOOK_AHEAD];
         let mut len = 0;
-        for (index, key) in keys.take(LOOK_AHEAD) {
+        for (index, args) in requests.take(LOOK_AHEAD) {
+            let Some(key) = args.get(1) else { continue };
             let db = self.keyspace.db(index);
             if !db.is_empty() {
                 let hash = db.hash(key);
+                db.prefetch_slot(hash);
+                keys[len] = (index, hash, args.get(2).unwrap_or_default());
+                len += 1;
+            }
+        }
+        let keys = &keys[..len];
+        for &(db, hash, _) in keys {
+            self.keyspace.db(db).prefetch(hash);
+        }
+        let elements = |&(db, hash, _): &(usize, u64, &[u8])| self.keyspace.db(db).scattered(hash);
+        // Pipelines repeat themselves: if the first is about a large collection, all may be.
+        if keys.first().and_then(elements).is_some() {
+            self.prefetch_elements(keys, elements);
+        }
+    }
+
+    /// The same for what the commands look up within large collections: the argument after the key
+    /// in almost all of them.
+    fn prefetch_elements<'a>(
+        &'a self,
+        keys: &[(usize, u64, &[u8])],
+        elements: impl Fn(&(usize, u64, &[u8])) -> Option<Scattered<'a>>,
+    ) {
+        let seed = self.data.settings.seed;
+        let mut found = [None; LOOK_AHEAD];
+        for (key, found) in keys.iter().zip(&mut found) {
+            *found = elements(key).map(|elements| (elements, seed.hash(key.2)));
+            let slot = found.and_then(|(elements, hash)| elements.slot_address(hash));
+            slot.into_iter().for_each(prefetch_address);
+        }
+        for (elements, hash) in found.into_iter().flatten() {
+            let element = elements.element_address(hash);
+            element.into_iter().for_each(prefetch_address);
+        }
+    }
+
+    /// As [`Shard::prefetch`], for hashes of keys with the numbers of their databases.
+    pub(super) fn prefetch_hashed(&self, keys: impl Iterator<Item = (usize, u64)>) {
+        let mut hashes = [(0, 0); LOOK_AHEAD];
+        let mut len = 0;
+        for (index, hash) in keys.take(LOOK_AHEAD) {
+            let db = self.keyspace.db(index);
+            if !db.is_empty() {
                 db.prefetch_slot(hash);
                 hashes[len] = (index, hash);
                 len += 1;
@@ -192,7 +241,7 @@ impl Shard {
     fn take_large(&mut self, shell: &mut dyn Shell, client: &mut Client, taken: Taken) {
         let held = Held {
             data: taken.data.into(),
-            spans: taken.spans,
+            spans: taken.spans.into(),
             canonical: taken.canonical,
         };
         client.argv_bytes = held.data.len();
@@ -222,7 +271,11 @@ impl Shard {
                 self.dispatch(shell, client, parsed);
                 self.give_late(client);
             }
-            Err((command, text)) => self.refuse(client, command, &text),
+            Err((command, text)) => {
+                self.refuse(client, command, &text);
+                self.show_refused(client, command, args);
+                self.give_late(client);
+            }
         }
     }
 
@@ -237,14 +290,24 @@ impl Shard {
         let command = match client.last_command {
             // Pipelines repeat themselves.
             Some(last) if last.name.as_bytes().eq_ignore_ascii_case(name) => last,
-            _ => table::find(name).ok_or_else(|| (None, unknown_command(args)))?,
+            _ => match table::find(name) {
+                Some(command) => command,
+                None => {
+                    client.shown_command = None;
+                    return Err((None, unknown_command(args)));
+                }
+            },
         };
         client.last_command = Some(command);
         client.shown_command = Some(command);
         let command = match (command.subcommands.is_empty(), args.get(1)) {
-            (false, Some(sub)) => {
-                find_subcommand(command, sub, args.len()).map_err(|text| (None, text))?
-            }
+            (false, Some(sub)) => match find_subcommand(command, sub, args.len()) {
+                Ok(command) => command,
+                Err(text) => {
+                    client.shown_command = None;
+                    return Err((None, text));
+                }
+            },
             _ => command,
         };
         client.shown_command = Some(command);
@@ -300,13 +363,8 @@ impl Shard {
                 return Err(READONLY.into());
             }
         }
-        if client.pubsub.is_some() && only_listens(client) && !fits_a_subscriber(command) {
-            return Err(format!(
-                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / \
-                 RESET are allowed in this context",
-                command.full_name
-            )
-            .into());
+        if client.pubsub.is_some() {
+            admit_listener(client, command)?;
         }
         if shared.stale.load(Ordering::Relaxed)
             && !self.config.replica_serve_stale_data
@@ -338,6 +396,7 @@ impl Shard {
         let Parsed { command, args, .. } = parsed;
         if let Err(text) = self.admit(client, command) {
             self.refuse(client, Some(command), &text);
+            self.show_refused(client, Some(command), args);
             return;
         }
         if self.config.maxmemory > 0
@@ -364,7 +423,8 @@ impl Shard {
         }
         match command.run {
             Runs::Data(_) => self.dispatch_data(shell, client, parsed),
-            Runs::Session(op) if client.run.is_empty() || joins_a_run(op) => {
+            // While somebody monitors it waits, so as to be shown after the commands before it.
+            Runs::Session(op) if client.run.is_empty() || (joins_a_run(op) && !self.monitored) => {
                 self.session(shell, client, op, parsed);
             }
             Runs::Everywhere { check, .. } if client.run.is_empty() => {
@@ -372,6 +432,7 @@ impl Shard {
                     Ok(()) => self.dispatch_everywhere(shell, client, parsed),
                     Err(error) => {
                         self.stats.commands[command.number()].failed += 1;
+                        self.show(client, command, client.db, args);
                         self.refuse(client, None, &error.to_string());
                     }
                 }
@@ -503,6 +564,7 @@ impl Shard {
             self.add_to_run(client, parsed, owner);
             return;
         }
+        self.show(client, command, client.db, args);
         let silent = client.reply_mode != ReplyMode::On;
         let mark = client.reply.len();
         let done = self.execute(
@@ -522,7 +584,10 @@ impl Shard {
             self.wrote_now.push(client.conn);
         }
         self.list_output(client);
-        self.send_news();
+        self.send_news(Some(self.reader(client.conn)));
+        if client.remembers(command) {
+            self.remember(self.reader(client.conn), command, args);
+        }
     }
 
     /// Whether no lock stops a command on this shard.
@@ -547,6 +612,7 @@ impl Shard {
             self.begin_transaction(shell, client, Kind::Command, vec![request]);
             return;
         }
+        self.show(client, request.command, client.db, request.args());
         let timed = self.start_timing(request.command, request.args(), None);
         let part = self.run_part(&request);
         let mark = client.reply.len();
@@ -555,6 +621,9 @@ impl Shard {
         let wrote = self.merge_parts(&request, vec![part], &mut client.reply, &mut effects);
         effects.end_unit();
         self.effects = effects;
+        if wrote && request.command.replaces_databases() {
+            self.tell_to_forget(Some(client.conn));
+        }
         self.stop_timing(timed, request.command, request.args(), 0);
         self.claim_slow(client);
         self.serve_waiters();
@@ -611,6 +680,24 @@ pub(super) fn unknown_or_misused(name: &str, container: &str) -> Refusal {
     format!(
         "ERR unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP."
     )
+}
+
+/// The checks of a connection that is told something.
+#[cold]
+fn admit_listener(client: &Client, command: &Command) -> Result<(), Cow<'static, str>> {
+    const KEYSPACE: Flags = Flags::WRITE.or(Flags::READONLY).or(Flags::MAY_REPLICATE);
+    if only_listens(client) && !fits_a_subscriber(command) {
+        return Err(format!(
+            "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET \
+             are allowed in this context",
+            command.full_name
+        )
+        .into());
+    }
+    if client.is_monitor() && command.flags.has(KEYSPACE) {
+        return Err("ERR Replica can't interact with the keyspace".into());
+    }
+    Ok(())
 }
 
 /// What a subscriber of RESP2 may send.

@@ -16,6 +16,8 @@ pub enum Question {
     ClientKill(Kill),
     /// CLIENT UNBLOCK id, with an error or as by timeout.
     ClientUnblock { id: u64, error: bool },
+    /// Whether the client of this number lives here.
+    FindClient { id: u64 },
     /// Figures for INFO.
     Stats,
     /// SLOWLOG and LATENCY.
@@ -44,6 +46,8 @@ pub enum Answer {
     Done,
     Lines(Vec<(u64, String)>),
     Count(u64),
+    /// The shard at which a client lives, from that shard.
+    Found(Option<usize>),
     Stats(Box<ShardFigures>),
     Observed(Box<Observed>),
     /// Of whoever writes the configuration's file.
@@ -68,6 +72,12 @@ pub struct ShardFigures {
     pub shard_channels: u64,
     pub patterns: u64,
     pub subscribers: u64,
+    /// Connections that track, the keys that they have read, and pairs of both.
+    pub tracking_clients: u64,
+    pub tracked_keys: u64,
+    pub tracked_items: u64,
+    /// Prefixes of the whole process.
+    pub tracked_prefixes: u64,
     pub watched_keys: u64,
     pub watching_clients: u64,
     pub max_input_bytes: u64,

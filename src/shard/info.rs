@@ -144,6 +144,10 @@ impl Shard {
             shard_channels: self.data.pubsub.directory.len(Space::Shard) as u64,
             patterns: self.data.pubsub.directory.len(Space::Pattern) as u64,
             subscribers: count(super::client::Client::is_subscriber),
+            tracking_clients: self.tracked.clients as u64,
+            tracked_keys: self.tracked.table.len() as u64,
+            tracked_items: self.tracked.table.items() as u64,
+            tracked_prefixes: self.data.pubsub.directory.len(Space::Prefix) as u64,
             watched_keys: self.data.watched.len() as u64,
             watching_clients: count(|client| !client.watched.is_empty()),
             max_input_bytes: (self.clients().map(|client| client.input.buffered() as u64))
@@ -251,7 +255,10 @@ fn clients(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
             sums.max(|figures| figures.max_output_bytes),
         ),
         ("blocked_clients", sums.sum(|figures| figures.blocked)),
-        ("tracking_clients", 0),
+        (
+            "tracking_clients",
+            sums.sum(|figures| figures.tracking_clients),
+        ),
         ("pubsub_clients", sums.sum(|figures| figures.subscribers)),
         (
             "watching_clients",
@@ -420,8 +427,13 @@ fn stats(_: &Shard, sums: &Sums<'_>, text: &mut Text) {
     text.zeros(&["slave_expires_tracked_keys", "active_defrag_hits"]);
     text.zeros(&["active_defrag_misses", "active_defrag_key_hits"]);
     text.zeros(&["active_defrag_key_misses", "total_active_defrag_time"]);
-    text.zeros(&["current_active_defrag_time", "tracking_total_keys"]);
-    text.zeros(&["tracking_total_items", "tracking_total_prefixes"]);
+    text.zeros(&["current_active_defrag_time"]);
+    let keys = sums.sum(|figures| figures.tracked_keys);
+    text.field("tracking_total_keys", keys);
+    let items = sums.sum(|figures| figures.tracked_items);
+    text.field("tracking_total_items", items);
+    let prefixes = sums.max(|figures| figures.tracked_prefixes);
+    text.field("tracking_total_prefixes", prefixes);
     text.zeros(&["unexpected_error_replies"]);
     text.field("total_error_replies", stats.total_error_replies);
     text.zeros(&["dump_payload_sanitizations"]);

@@ -9,13 +9,38 @@
 //! locked together, which is rare and harmless, and no key is copied for a lock.
 
 use std::collections::VecDeque;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use ahash::RandomState;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
+use smallvec::SmallVec;
+
+use crate::value::HashSeed;
 
 /// A key, as locks know it.
 pub type KeyName = u64;
+
+/// Keys with the modes in which they are locked.
+pub type Named = SmallVec<[(KeyName, Mode); 4]>;
+
+/// The hasher of names, which are hashes already.
+#[derive(Clone, Copy, Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _: &[u8]) {
+        unreachable!("names are numbers")
+    }
+
+    fn write_u64(&mut self, name: u64) {
+        self.0 = name;
+    }
+}
 
 /// Number of a transaction: unique, ascending over the whole process.
 pub type TxId = u64;
@@ -37,7 +62,7 @@ impl Mode {
 #[derive(Clone, Debug)]
 pub enum Claim {
     /// These keys; a key named twice takes the stronger mode.
-    Keys(Vec<(KeyName, Mode)>),
+    Keys(Named),
     /// The whole shard.
     Whole(Mode),
 }
@@ -96,7 +121,8 @@ struct Claimed {
 
 /// The locks of one shard.
 pub struct Locks {
-    keys: HashMap<KeyName, KeyLock, RandomState>,
+    keys: HashMap<KeyName, KeyLock, BuildHasherDefault<AsItIs>>,
+    seed: HashSeed,
     whole: VecDeque<(TxId, Mode)>,
     claims: HashMap<TxId, Claimed, RandomState>,
     /// Claims that are not granted yet.
@@ -104,19 +130,20 @@ pub struct Locks {
 }
 
 impl Locks {
-    /// No lock is held. `state` is seeded by the process, since keys come from peers.
-    pub fn new(state: RandomState) -> Self {
+    /// No lock is held. `seed` is the keyspace's, since keys come from peers.
+    pub fn new(seed: HashSeed, state: RandomState) -> Self {
         Locks {
-            keys: HashMap::with_hasher(state.clone()),
+            keys: HashMap::default(),
+            seed,
             whole: VecDeque::new(),
             claims: HashMap::with_hasher(state),
             waiting: 0,
         }
     }
 
-    /// What a key is called here.
+    /// What a key is called here: its hash in the keyspace.
     pub fn name(&self, key: &[u8]) -> KeyName {
-        self.keys.hasher().hash_one(key)
+        self.seed.hash(key)
     }
 
     fn key_lock(&self, key: &[u8]) -> Option<&KeyLock> {
@@ -183,22 +210,22 @@ impl Locks {
             !self.claims.contains_key(&id),
             "a transaction claims a shard once"
         );
-        if self.conflicts(&claim, |other| other > id) {
+        let (mut younger, mut older) = (false, false);
+        self.conflicts(&claim, |other| {
+            older |= other < id;
+            younger |= other > id;
+            younger
+        });
+        if younger {
             return Verdict::Refused;
         }
         self.enter(id, &claim);
-        self.waiting += 1;
-        self.claims.insert(
-            id,
-            Claimed {
-                claim,
-                granted: false,
-            },
-        );
-        if self.try_grant(id) {
-            Verdict::Granted
-        } else {
-            Verdict::Queued
+        self.waiting += usize::from(older);
+        let granted = !older;
+        self.claims.insert(id, Claimed { claim, granted });
+        match granted {
+            true => Verdict::Granted,
+            false => Verdict::Queued,
         }
     }
 
@@ -239,30 +266,26 @@ impl Locks {
     }
 
     /// Whether any conflicting request of a transaction for which `counts` holds is there.
-    fn conflicts(&self, claim: &Claim, counts: impl Fn(TxId) -> bool) -> bool {
-        let against = |mode: Mode| {
-            let counts = &counts;
-            move |(other, held): &(TxId, Mode)| counts(*other) && held.conflicts(mode)
-        };
+    fn conflicts(&self, claim: &Claim, mut counts: impl FnMut(TxId) -> bool) -> bool {
+        let mut against =
+            |(other, held): &(TxId, Mode), mode: Mode| held.conflicts(mode) && counts(*other);
         match claim {
             Claim::Whole(mode) => {
-                self.whole.iter().any(against(*mode))
-                    || self
-                        .claims
-                        .iter()
-                        .any(|(other, claimed)| match &claimed.claim {
-                            Claim::Keys(keys) => {
-                                counts(*other) && keys.iter().any(|(_, held)| held.conflicts(*mode))
-                            }
-                            Claim::Whole(_) => false,
-                        })
+                let held = |claimed: &Claimed| match &claimed.claim {
+                    Claim::Keys(keys) => keys.iter().any(|(_, held)| held.conflicts(*mode)),
+                    Claim::Whole(_) => false,
+                };
+                self.whole.iter().any(|request| against(request, *mode))
+                    || self.claims.iter().any(|(other, claimed)| {
+                        held(claimed) && against(&(*other, Mode::Exclusive), *mode)
+                    })
             }
             Claim::Keys(keys) => keys.iter().any(|(key, mode)| {
-                self.whole.iter().any(against(*mode))
+                self.whole.iter().any(|request| against(request, *mode))
                     || self
                         .keys
                         .get(key)
-                        .is_some_and(|lock| lock.requests().any(against(*mode)))
+                        .is_some_and(|lock| lock.requests().any(|it| against(it, *mode)))
             }),
         }
     }
@@ -350,7 +373,7 @@ mod tests {
     use super::*;
 
     fn locks() -> Locks {
-        Locks::new(RandomState::with_seeds(1, 2, 3, 4))
+        Locks::new(HashSeed([1, 2, 3, 4]), RandomState::with_seeds(1, 2, 3, 4))
     }
 
     fn keys(names: &[&str], mode: Mode) -> Claim {
@@ -443,10 +466,11 @@ mod tests {
     #[test]
     fn a_key_named_twice_takes_the_stronger_mode() {
         let mut locks = locks();
-        let claim = Claim::Keys(vec![
+        let twice = [
             (locks.name(b"a"), Mode::Shared),
             (locks.name(b"a"), Mode::Exclusive),
-        ]);
+        ];
+        let claim = Claim::Keys(twice.into_iter().collect());
         assert_eq!(locks.claim(1, claim), Verdict::Granted);
         assert!(locks.blocks(b"a", false));
         locks.release(1);

@@ -1,17 +1,23 @@
 //! What shards say to each other. All of a tick's messages for one peer travel in one [`Envelope`].
 
-use bytes::Bytes;
+use std::sync::Arc;
 
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use crate::command::notify::Notification;
 use crate::command::pubsub::{Message, Name, Space};
 use crate::command::watched::Token;
 use crate::command::{Command, Flags, Part};
 use crate::keyspace::Entry;
 use crate::protocol::{Args, Span, Version};
+use crate::value::HashSeed;
 
 use super::gather::{Answer, Question};
 use super::locks::{Mode, TxId};
 use super::shell::ConnId;
 use super::slow_log::SlowEntry;
+use super::tracking::{Changed, Reads, Told};
 
 /// One tick's messages from one shard to another.
 #[derive(Default)]
@@ -47,11 +53,12 @@ pub enum Item {
     /// Take the entries back and unlock.
     Release { tx: TxId, release: Box<Release> },
     /// Under a whole-shard lock: lend these entries for one command.
-    Fetch { tx: TxId, keys: Vec<KeyRef> },
+    Fetch { tx: TxId, keys: Box<Keys> },
     /// The entries asked for.
     Fetched {
         tx: TxId,
-        entries: Vec<Option<Entry>>,
+        entries: Box<Entries>,
+        readers: Reads,
     },
     /// Under a whole-shard lock: take entries back, keep the lock.
     Return { tx: TxId, release: Box<Release> },
@@ -110,6 +117,16 @@ pub enum Item {
     Apply(ApplyItem),
     /// The receiver has applied everything up to this number.
     Applied { upto: u64 },
+    /// Keys have changed that connections of the receiver had read.
+    Invalidate { tail: Bytes, to: Vec<Told> },
+    /// An invalidation for the client of this number, instead of the sender's `conn`.
+    Redirected { id: u64, tail: Bytes, conn: ConnId },
+    /// The receiver's connection redirects to one that is gone.
+    RedirectBroken { conn: ConnId },
+    /// Keys with a prefix have changed that connections of the receiver asked for.
+    Broadcast { prefix: Name, keys: Arc<[Changed]> },
+    /// Whole databases were flushed or swapped: connections that track forget all keys.
+    ForgetKeys,
     /// For the layer above: replication's own messages.
     Upper(Box<dyn std::any::Any + Send>),
 }
@@ -123,6 +140,8 @@ pub struct RunItem {
     pub db: u32,
     pub version: Version,
     pub no_touch: bool,
+    /// The keys that it reads are remembered for its connection.
+    pub remembers: bool,
     pub command: &'static Command,
     /// A large request with its bytes, instead of what follows.
     pub own: Option<Box<OwnedRequest>>,
@@ -155,19 +174,51 @@ pub struct ApplyItem {
     pub spans: (u32, u32),
 }
 
+/// A key by value: most are short enough to lie in it.
+pub type KeyBytes = SmallVec<[u8; 24]>;
+
 /// One key of a transaction.
 #[derive(Clone, Debug)]
 pub struct KeyRef {
     pub db: usize,
-    pub key: Box<[u8]>,
+    pub key: KeyBytes,
+    /// The key's hash, which is that of the keyspace and the name of its lock.
+    pub hash: u64,
     pub mode: Mode,
 }
 
+impl KeyRef {
+    /// A key, copied.
+    pub fn new(db: usize, key: &[u8], mode: Mode, seed: HashSeed) -> Self {
+        KeyRef {
+            db,
+            key: KeyBytes::from_slice(key),
+            hash: seed.hash(key),
+            mode,
+        }
+    }
+
+    /// This key's entry, to be given back.
+    pub fn lent(&self, entry: Entry) -> Lent {
+        Lent {
+            db: self.db,
+            hash: self.hash,
+            entry,
+        }
+    }
+}
+
+/// The keys that a transaction has on one shard: in general a few.
+pub type Keys = SmallVec<[KeyRef; 4]>;
+/// Their entries.
+pub type Entries = SmallVec<[Option<Entry>; 4]>;
+
 /// What a transaction wants of one shard.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "it is always boxed")]
 pub enum ClaimRequest {
     Keys {
-        keys: Vec<KeyRef>,
+        keys: Keys,
         watched: Vec<(usize, Box<[u8]>, Token)>,
         /// Channels that it speaks on: locked, so that their order is that of the stream.
         channels: Vec<(Space, Name)>,
@@ -184,28 +235,45 @@ pub enum ClaimRequest {
 /// What a shard lends.
 pub struct Grant {
     /// In the order of the claim's keys.
-    pub entries: Vec<Option<Entry>>,
+    pub entries: Entries,
     /// Which of them are copies: the owner has kept its own.
-    pub copied: Vec<bool>,
+    pub copied: SmallVec<[bool; 16]>,
     /// A watched key has changed.
     pub dirty: bool,
     /// Numbers of receivers of the claim's channels, in their order.
     pub receivers: Vec<u64>,
+    /// Who has read the keys that are lent to nobody else.
+    pub readers: Reads,
+}
+
+/// An entry on its way back.
+pub struct Lent {
+    pub db: usize,
+    /// Its key's.
+    pub hash: u64,
+    pub entry: Entry,
 }
 
 /// What a shard gets back.
 #[derive(Default)]
 pub struct Release {
-    pub entries: Vec<(usize, Entry)>,
+    pub entries: SmallVec<[Lent; 4]>,
     /// Keys that the transaction changed, for their watchers.
     pub touched: Vec<(usize, Box<[u8]>)>,
+    /// Events of keys of the receiver, told before it unlocks them.
+    pub events: Vec<Notification>,
     /// Keys whose copy expired at the home, which has propagated the deletion.
     pub expired: Vec<(usize, Box<[u8]>)>,
+    /// Readers that were lent, less those that were told, with those that the transaction adds.
+    pub readers: Reads,
 }
 
 /// From this many bytes a request or a reply moves between shards with its buffer instead of being
 /// copied from one to the next.
 pub const LARGE_BYTES_MIN: usize = 64 << 10;
+
+/// Where a request's arguments are in its bytes.
+pub type Spans = SmallVec<[Span; 4]>;
 
 /// The bytes of a request.
 #[derive(Clone)]
@@ -252,15 +320,17 @@ pub struct OwnedRequest {
     pub command: &'static Command,
     pub db: usize,
     pub data: Data,
-    pub spans: Vec<Span>,
+    pub spans: Spans,
     /// `data` is the canonical request.
     pub verbatim: bool,
+    /// The shard of all its keys, where that is known.
+    pub owner: Option<u32>,
 }
 
 /// A large request, whose bytes whoever keeps it shares.
 pub struct Held {
     pub data: Bytes,
-    pub spans: Vec<Span>,
+    pub spans: Spans,
     /// `data` is the canonical request.
     pub canonical: bool,
 }
@@ -269,7 +339,7 @@ impl OwnedRequest {
     /// Copies a request.
     pub fn new(command: &'static Command, db: usize, args: Args<'_>, raw: Option<&[u8]>) -> Self {
         let mut data = Vec::new();
-        let mut spans = Vec::with_capacity(args.len());
+        let mut spans = Spans::with_capacity(args.len());
         append_request(&mut data, &mut spans, args, raw);
         OwnedRequest {
             command,
@@ -277,6 +347,7 @@ impl OwnedRequest {
             data: Data::Own(data),
             spans,
             verbatim: raw.is_some(),
+            owner: None,
         }
     }
 
@@ -288,12 +359,13 @@ impl OwnedRequest {
             data: Data::Shared(held.data.clone()),
             spans: held.spans.clone(),
             verbatim: held.canonical,
+            owner: None,
         }
     }
 
     /// The same command with other arguments, of which the first is its name.
     pub fn with_args(&self, args: &[Vec<u8>]) -> Self {
-        let (mut data, mut spans) = (Vec::new(), Vec::with_capacity(args.len()));
+        let (mut data, mut spans) = (Vec::new(), Spans::with_capacity(args.len()));
         for arg in args {
             spans.push(Span {
                 start: data.len() as u32,
@@ -307,6 +379,7 @@ impl OwnedRequest {
             data: Data::Own(data),
             spans,
             verbatim: false,
+            owner: None,
         }
     }
 
@@ -339,7 +412,11 @@ impl OwnedRequest {
 
     /// Bytes of memory that it holds.
     pub fn memory(&self) -> usize {
-        size_of::<Self>() + self.len() + self.spans.capacity() * size_of::<Span>()
+        let spans = match self.spans.spilled() {
+            true => self.spans.capacity() * size_of::<Span>(),
+            false => 0,
+        };
+        size_of::<Self>() + self.len() + spans
     }
 
     /// Its arguments.
@@ -356,7 +433,7 @@ impl OwnedRequest {
 /// Appends a request's bytes to `data` and its spans, relative to `data`, to `spans`.
 pub fn append_request(
     data: &mut Vec<u8>,
-    spans: &mut Vec<Span>,
+    spans: &mut impl Extend<Span>,
     args: Args<'_>,
     raw: Option<&[u8]>,
 ) {
@@ -365,23 +442,21 @@ pub fn append_request(
         Some(raw) => {
             data.extend_from_slice(raw);
             let origin = raw.as_ptr() as usize;
-            for arg in args.iter() {
-                // Every argument lies within the verbatim bytes.
-                let start = base + (arg.as_ptr() as usize - origin);
-                spans.push(Span {
-                    start: start as u32,
-                    len: arg.len() as u32,
-                });
-            }
+            // Every argument lies within the verbatim bytes.
+            spans.extend(args.iter().map(|arg| Span {
+                start: (base + (arg.as_ptr() as usize - origin)) as u32,
+                len: arg.len() as u32,
+            }));
         }
         None => {
-            for arg in args.iter() {
-                spans.push(Span {
-                    start: data.len() as u32,
-                    len: arg.len() as u32,
-                });
+            spans.extend(args.iter().map(|arg| {
+                let start = data.len() as u32;
                 data.extend_from_slice(arg);
-            }
+                Span {
+                    start,
+                    len: arg.len() as u32,
+                }
+            }));
         }
     }
 }

@@ -32,8 +32,10 @@ mod keys_tests;
 pub mod latency;
 pub mod locks;
 mod lolwut;
+mod mail;
 mod memory;
 pub mod message;
+mod monitor;
 mod multi;
 pub mod observe;
 pub mod output;
@@ -59,6 +61,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 mod timing;
+pub mod tracking;
 pub mod transaction;
 pub mod upper;
 
@@ -78,7 +81,9 @@ use crate::protocol::{Limits, Reply, Version};
 use crate::value::codec::Compression;
 use client::Client;
 use locks::{Locks, TxId};
+use mail::Mail;
 use message::{Envelope, Item, OwnedRequest};
+use queue::Parcel;
 use shared::{Pause, Shared};
 use shell::{ConnId, Now, Shell};
 use stats::ShardStats;
@@ -142,7 +147,7 @@ pub struct Shard {
     serving: bool,
     was_replica: bool,
     claims: HashMap<TxId, owner::Lending, RandomState>,
-    txs: HashMap<TxId, Tx, RandomState>,
+    txs: HashMap<TxId, Box<Tx>, RandomState>,
     gathers: HashMap<u64, session::Gather, RandomState>,
     next_token: u64,
     /// Indexed by the connection's slot.
@@ -158,7 +163,7 @@ pub struct Shard {
     eviction: evict::Eviction,
     settling: Vec<clients::Settling>,
     sleepers: Vec<ConnId>,
-    outboxes: Vec<Vec<Envelope>>,
+    mail: Mail,
     pub events: Vec<Event>,
     pub stats: ShardStats,
     rates: stats::Rates,
@@ -179,6 +184,9 @@ pub struct Shard {
     registry: pubsub::Registry,
     /// Messages for a connection that is being worked on.
     late: Vec<pubsub::Late>,
+    tracked: tracking::Tracked,
+    /// Some connection, of whatever shard, is told every command.
+    monitored: bool,
     background: background::Background,
     run_spent: run::Spent,
     watch: timing::Stopwatch,
@@ -207,7 +215,7 @@ impl Shard {
                 pubsub: crate::command::pubsub::PubSub::new(&state),
             },
             effects: Effects::default(),
-            locks: Locks::new(state.clone()),
+            locks: Locks::new(crate::value::HashSeed(shared.process.seed), state.clone()),
             parked: VecDeque::new(),
             slicing: slicing::Slicing::default(),
             blocked: blocking::Blocked::new(state.clone()),
@@ -222,6 +230,8 @@ impl Shard {
             slots: Vec::new(),
             registry: pubsub::Registry::new(state.clone()),
             late: Vec::new(),
+            tracked: tracking::Tracked::new(state.clone()),
+            monitored: false,
             by_id: HashMap::with_hasher(state),
             ready: Vec::new(),
             with_output: Vec::new(),
@@ -232,7 +242,7 @@ impl Shard {
             eviction: evict::Eviction::new(&config),
             settling: Vec::new(),
             sleepers: Vec::new(),
-            outboxes: (0..shared.shards).map(|_| Vec::new()).collect(),
+            mail: Mail::new(shared.shards),
             events: Vec::new(),
             stats: ShardStats::default(),
             rates: stats::Rates::default(),
@@ -299,6 +309,12 @@ impl Shard {
     /// background slice. The layer above then handles [`Shard::events`] and calls
     /// [`Shard::work`] again while there are any.
     pub fn work(&mut self, shell: &mut dyn Shell) {
+        if self.tracked.clients > 0 {
+            // What was told of keys before a request came is told before that is answered.
+            self.drain_mailbox(shell);
+            self.serve_waiters();
+            self.drain_own_messages(shell);
+        }
         loop {
             self.run_ready(shell);
             self.stop_watch();
@@ -330,19 +346,26 @@ impl Shard {
             return;
         }
         let shared = self.shared.clone();
-        shared.mailboxes[self.id].drain(|envelope| self.receive(shell, envelope));
+        shared.mailboxes[self.id].receive(|parcel| self.open(shell, parcel));
     }
 
     /// Messages to ourselves take the same path as others', without leaving the tick.
     fn drain_own_messages(&mut self, shell: &mut dyn Shell) {
-        while !self.outboxes[self.id].is_empty() {
-            let envelopes = std::mem::take(&mut self.outboxes[self.id]);
-            for mut envelope in envelopes {
-                envelope.from = self.id as u32;
-                envelope.published = self.published + 1;
-                self.receive(shell, envelope);
+        while !self.mail.is_empty_to(self.id) {
+            let mut row = self.mail.take_row(self.id);
+            for mut parcel in row.drain(..) {
+                parcel.from = self.id as u32;
+                parcel.published = self.published + 1;
+                self.open(shell, parcel);
             }
+            self.mail.put_row(self.id, row);
         }
+    }
+
+    /// Handles what is in an envelope, and keeps it for the next messages.
+    fn open(&mut self, shell: &mut dyn Shell, mut parcel: Parcel<Envelope>) {
+        self.receive(shell, &mut parcel);
+        self.mail.recycle(parcel);
     }
 
     /// Publishes the tick's effects, then lets everything out: messages first, then replies.
@@ -350,10 +373,17 @@ impl Shard {
         if !self.settling.is_empty() {
             self.check_settling();
         }
-        self.drain_own_messages(shell);
+        loop {
+            self.drain_own_messages(shell);
+            self.send_news(None);
+            if !self.tell_prefixes() {
+                break;
+            }
+        }
         // Commands of the upstream's stream run outside of `work`.
         self.stop_watch();
         self.publish();
+        self.flush_first(shell);
         self.flush_messages(shell);
         self.flush_outputs(shell);
     }
@@ -378,8 +408,8 @@ impl Shard {
     }
 
     fn flush_messages(&mut self, shell: &mut dyn Shell) {
-        for to in 0..self.outboxes.len() {
-            if self.outboxes[to].is_empty() {
+        for to in 0..self.shared.shards {
+            if self.mail.is_empty_to(to) {
                 continue;
             }
             assert_ne!(
@@ -387,33 +417,28 @@ impl Shard {
                 "messages to ourselves were handled in this tick"
             );
             let mut wake = false;
-            for mut envelope in std::mem::take(&mut self.outboxes[to]) {
-                envelope.from = self.id as u32;
-                envelope.published = self.published;
-                self.stats.messages += envelope.items.len() as u64;
-                wake |= self.shared.mailboxes[to].push(envelope);
+            let mut row = self.mail.take_row(to);
+            for parcel in row.drain(..) {
+                wake |= self.push_parcel(to, parcel);
             }
+            self.mail.put_row(to, row);
             if wake {
                 shell.wake(to);
             }
         }
     }
 
-    /// Queues a message to a shard, this one included.
-    pub fn post(&mut self, to: usize, item: Item) {
-        self.outbox(to).items.push(item);
+    /// Puts an envelope into a mailbox; whether its shard has to be woken.
+    fn push_parcel(&mut self, to: usize, mut parcel: Parcel<Envelope>) -> bool {
+        parcel.from = self.id as u32;
+        parcel.published = self.published;
+        self.stats.messages += parcel.items.len() as u64;
+        self.shared.mailboxes[to].send(parcel)
     }
 
-    /// The envelope to a shard that is being filled.
-    fn outbox(&mut self, to: usize) -> &mut Envelope {
-        let outbox = &mut self.outboxes[to];
-        if outbox
-            .last()
-            .is_none_or(|last| last.data.len() > message::ENVELOPE_BYTES_MAX)
-        {
-            outbox.push(Envelope::default());
-        }
-        outbox.last_mut().expect("one was pushed")
+    /// Queues a message to a shard, this one included.
+    pub fn post(&mut self, to: usize, item: Item) {
+        self.mail.post(to, item);
     }
 
     /// Whether another tick is due at once.
@@ -434,7 +459,7 @@ impl Shard {
             && self.gathers.is_empty()
             && self.settling.is_empty()
             && self.scratch.total_len() == 0
-            && self.outboxes.iter().all(Vec::is_empty)
+            && self.mail.is_empty()
             && !self.has_work()
     }
 
@@ -534,7 +559,7 @@ fn settings_of(config: &Config, shared: &Shared) -> Settings {
         lazy_user_del: config.lazyfree_lazy_user_del,
         lazy_server_del: config.lazyfree_lazy_server_del,
         lfu: tracking_of(config) != Tracking::Recency,
-        notify: crate::command::notify::Class::default(),
+        notify: crate::command::notify::Class::parse(&config.notify_keyspace_events),
         seed: crate::value::HashSeed(shared.process.seed),
     }
 }

@@ -61,22 +61,34 @@ impl Shard {
         self.answer(client, Reply::ok);
     }
 
-    pub(super) fn exec(&mut self, shell: &mut dyn Shell, client: &mut Client) {
+    pub(super) fn exec(&mut self, shell: &mut dyn Shell, client: &mut Client, args: Args<'_>) {
+        let ran = self.exec_now(shell, client);
+        if !self.monitored {
+            return;
+        }
+        match client.shown_command {
+            Some(command) if ran => self.show(client, command, client.db, args),
+            _ => self.note_typed(client, args),
+        }
+    }
+
+    /// EXEC itself; false if it goes on as a transaction over several shards.
+    fn exec_now(&mut self, shell: &mut dyn Shell, client: &mut Client) -> bool {
         let Some(multi) = client.multi.take() else {
             self.answer(client, |reply| reply.error("ERR EXEC without MULTI"));
-            return;
+            return true;
         };
         if multi.failed {
             self.unwatch(client);
             self.answer(client, |reply| {
                 reply.error("EXECABORT Transaction discarded because of previous errors.");
             });
-            return;
+            return true;
         }
         if let Some(text) = self.refuses_transaction(&multi) {
             self.unwatch(client);
             self.answer(client, |reply| reply.error(text));
-            return;
+            return true;
         }
         let requests = with_selects(multi.queued, client.db, self.data.settings.databases);
         if self.keyspace.snapshot_active() {
@@ -89,9 +101,10 @@ impl Shard {
         }
         if self.runs_here(client, &requests) {
             self.exec_here(shell, client, &requests);
-        } else {
-            self.begin_transaction(shell, client, Kind::Exec, requests);
+            return true;
         }
+        self.begin_transaction(shell, client, Kind::Exec, requests);
+        false
     }
 
     /// Conditions may have changed since the commands were queued.
@@ -157,7 +170,17 @@ impl Shard {
         let mut wrote = false;
         for request in requests {
             wrote |= self.exec_one(shell, client, request, &mut reply);
-            self.send_news();
+            self.show(
+                client,
+                request.command,
+                request_db(client, request),
+                request.args(),
+            );
+            let reader = self.reader(client.conn);
+            self.send_news(Some(reader));
+            if client.remembers(request.command) {
+                self.remember(reader, request.command, request.args());
+            }
         }
         self.effects.end_unit();
         self.serve_waiters();
@@ -208,6 +231,9 @@ impl Shard {
                 let mut effects = std::mem::take(&mut self.effects);
                 let wrote = self.merge_parts(request, vec![part], reply, &mut effects);
                 self.effects = effects;
+                if wrote && request.command.replaces_databases() {
+                    self.tell_to_forget(Some(client.conn));
+                }
                 self.stop_timing(timed, request.command, request.args(), 0);
                 wrote
             }
@@ -372,6 +398,14 @@ impl Shard {
             }
         }
         self.put_client(shell, client);
+    }
+}
+
+/// The database that MONITOR shows with a queued command: SELECT's is the one chosen.
+pub(super) fn request_db(client: &Client, request: &OwnedRequest) -> usize {
+    match request.command.run {
+        Runs::Session(_) => client.db,
+        _ => request.db,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The owner's side of transactions: locking, lending entries, taking them back.
 
+use crate::command::notify::{Class, Notification};
 use crate::command::table;
 use crate::command::{Ctx, Effects, Env, Origin, Part};
 use crate::keyspace::Entry;
@@ -10,7 +11,9 @@ use super::Shard;
 use super::dispatch::LOOK_AHEAD;
 use super::gather::Question;
 use super::locks::{Claim, Mode, TxId, Verdict};
-use super::message::{ClaimRequest, Envelope, Grant, Item, KeyRef, OwnedRequest, Release};
+use super::message::{
+    ClaimRequest, Entries, Envelope, Grant, Item, KeyRef, Lent, OwnedRequest, Release,
+};
 use super::shell::Shell;
 
 /// A claim of some home that is not granted yet.
@@ -24,21 +27,24 @@ const SHARED_COPY_BYTES_MAX: usize = 16 * 1024;
 
 impl Shard {
     /// Handles everything another shard sent in one of its ticks.
-    pub(super) fn receive(&mut self, shell: &mut dyn Shell, mut envelope: Envelope) {
-        let mut items = std::mem::take(&mut envelope.items).into_iter();
+    pub(super) fn receive(&mut self, shell: &mut dyn Shell, envelope: &mut Envelope) {
+        let mut row = std::mem::take(&mut envelope.items);
+        let mut items = row.drain(..);
         let from = envelope.from as usize;
         let mut prefetched = 0;
         loop {
             if prefetched == 0 {
                 prefetched = LOOK_AHEAD;
-                self.prefetch_runs(&envelope, items.as_slice());
+                self.prefetch_runs(envelope, items.as_slice());
             }
             prefetched -= 1;
             let Some(item) = items.next() else {
                 break;
             };
-            self.receive_item(shell, &envelope, from, item);
+            self.receive_item(shell, envelope, from, item);
         }
+        drop(items);
+        envelope.items = row;
         self.report_applied();
     }
 
@@ -61,11 +67,12 @@ impl Shard {
                 self.unlock_for(tx, shell);
             }
             Item::Return { tx: _, release } => self.take_back(*release),
-            Item::Fetch { tx, keys } => {
-                let entries = self.lend(&keys);
-                self.post(from, Item::Fetched { tx, entries });
-            }
-            Item::Fetched { tx, entries } => self.receive_fetched(from, tx, entries, shell),
+            Item::Fetch { tx, keys } => self.receive_fetch(from, tx, &keys),
+            Item::Fetched {
+                tx,
+                entries,
+                readers,
+            } => self.receive_fetched((from, tx), *entries, readers, shell),
             Item::Part { tx, request } => {
                 let part = self.run_part(&request);
                 self.post(from, Item::PartDone { tx, part });
@@ -108,6 +115,15 @@ impl Shard {
         }
     }
 
+    fn receive_fetch(&mut self, from: usize, tx: TxId, keys: &[KeyRef]) {
+        let fetched = Item::Fetched {
+            tx,
+            entries: Box::new(self.lend(keys)),
+            readers: self.lend_readers(keys),
+        };
+        self.post(from, fetched);
+    }
+
     /// Questions to every shard, and what clients are told without having asked.
     fn receive_rest(&mut self, shell: &mut dyn Shell, from: usize, item: Item) {
         match item {
@@ -129,6 +145,11 @@ impl Shard {
                 listens,
                 patterns,
             } => self.deliver(&message, listens, &patterns),
+            Item::Invalidate { tail, to } => self.receive_invalidate(&tail, &to),
+            Item::Broadcast { prefix, keys } => self.receive_broadcast(&prefix, &keys),
+            Item::ForgetKeys => self.tell_to_forget(None),
+            Item::Redirected { id, tail, conn } => self.receive_redirected(from, id, &tail, conn),
+            Item::RedirectBroken { conn } => self.receive_redirect_broken(conn),
             _ => unreachable!("other messages are handled by the caller"),
         }
     }
@@ -189,7 +210,7 @@ impl Shard {
                 channels,
                 ..
             } => {
-                let named = keys.iter().map(|key| (self.locks.name(&key.key), key.mode));
+                let named = keys.iter().map(|key| (key.hash, key.mode));
                 let seen = watched
                     .iter()
                     .map(|(_, key, _)| (self.locks.name(key), Mode::Shared));
@@ -254,6 +275,7 @@ impl Shard {
                         .is_some_and(|e| e.is_expired(now_ms)))
         });
         let entries = self.lend(keys);
+        let readers = self.lend_readers(keys);
         let copied = keys.iter().map(|key| key.mode == Mode::Shared).collect();
         let directory = &self.data.pubsub.directory;
         let receivers = (channels.iter())
@@ -264,14 +286,15 @@ impl Shard {
             copied,
             dirty,
             receivers,
+            readers,
         });
         self.post(home, Item::Grant { tx, grant });
     }
 
     /// Takes the entries out of the keyspace, or copies those that are only read.
-    pub(super) fn lend(&mut self, keys: &[KeyRef]) -> Vec<Option<Entry>> {
-        self.prefetch_keys(keys.iter().map(|key| (key.db, &*key.key)));
-        let mut entries = Vec::with_capacity(keys.len());
+    pub(super) fn lend(&mut self, keys: &[KeyRef]) -> Entries {
+        self.prefetch_hashed(keys.iter().map(|key| (key.db, key.hash)));
+        let mut entries = Entries::with_capacity(keys.len());
         for key in keys {
             // Under a shared lock others read the key too, so the entry stays, whatever it has
             // become since the claim: a copy is always right, only perhaps slower.
@@ -282,23 +305,36 @@ impl Shard {
                     copy
                 })
             } else {
-                self.keyspace.db_mut(key.db).remove(&key.key)
+                self.keyspace
+                    .db_mut(key.db)
+                    .remove_hashed(key.hash, &key.key)
             });
         }
         entries
     }
 
     /// Puts lent entries back and tells watchers what was changed.
-    fn take_back(&mut self, release: Release) {
-        for (db, entry) in release.entries {
-            self.keyspace.db_mut(db).insert(entry);
+    fn take_back(&mut self, mut release: Release) {
+        for Lent { db, hash, entry } in release.entries {
+            self.keyspace.db_mut(db).insert_hashed(hash, entry);
         }
         for (db, key) in release.expired {
-            self.keyspace.db_mut(db).remove(&key);
+            if self.keyspace.db_mut(db).remove(&key).is_none() {
+                // Another reader saw it expire too, and has been told of.
+                let told = |event: &Notification| {
+                    event.class == Class::EXPIRED && event.db == db && event.key == key
+                };
+                release.events.retain(|event| !told(event));
+            }
+            self.tell_of_loss(&key);
         }
         for (db, key) in release.touched {
-            self.data.watched.touch(db, &key);
+            // The home tells those who track.
+            self.data.watched.touch_told(db, &key);
         }
+        self.take_back_readers(release.readers);
+        self.data.notifications.extend(release.events);
+        self.send_news(None);
     }
 
     fn unlock_for(&mut self, tx: TxId, shell: &mut dyn Shell) {
@@ -321,6 +357,9 @@ impl Shard {
     pub(super) fn run_part(&mut self, request: &OwnedRequest) -> Part {
         if request.command.full_name == "flushall" {
             self.events.push(super::Event::FlushedAll);
+        }
+        if request.command.replaces_databases() {
+            self.forget_all_reads();
         }
         let mut origin = self.origin();
         if request.command.walks() && origin == Origin::Primary {
@@ -390,7 +429,7 @@ impl Shard {
             self.apply(command, db, args);
             return true;
         }
-        let envelope = self.outbox(owner);
+        let envelope = self.mail.to(owner);
         let first = envelope.spans.len() as u32;
         super::message::append_request(&mut envelope.data, &mut envelope.spans, args, None);
         envelope.items.push(Item::Apply(super::message::ApplyItem {
@@ -417,7 +456,7 @@ impl Shard {
         self.effects.end_unit();
         self.sink = sink;
         self.claim_slow_of(self.id, None);
-        self.send_news();
+        self.send_news(None);
         self.serve_waiters();
         !done.failed
     }

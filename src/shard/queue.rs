@@ -1,15 +1,17 @@
 //! The one cross-core primitive: an unbounded queue that many cores push to and one drains.
 //!
-//! Pushing never blocks and never fails. A push is one allocation and a compare-and-swap, so
-//! callers push batches (all of a tick's messages for one peer, one sealed batch of effects), not
-//! single messages. Draining takes everything there is at once and returns it oldest first *per
-//! producer*; between producers the order is that of their compare-and-swaps.
+//! Pushing never blocks and never fails. A push is one compare-and-swap, of a value that is boxed
+//! already ([`Parcel`]) or is boxed for it, so callers push batches (all of a tick's messages for
+//! one peer, one sealed batch of effects), not single messages. Draining takes everything there is
+//! at once and returns it oldest first *per producer*; between producers the order is that of
+//! their compare-and-swaps.
 //!
 //! Source: R. K. Treiber, "Systems Programming: Coping with Parallelism", IBM RJ 5118, 1986 (the
 //! stack); taking the whole list at once removes its ABA problem.
 
 #[cfg(banyan_loom)]
 use loom::sync::atomic::{AtomicPtr, Ordering};
+use std::ops::{Deref, DerefMut};
 use std::ptr;
 #[cfg(not(banyan_loom))]
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -18,6 +20,37 @@ struct Node<T> {
     value: T,
     next: *mut Node<T>,
 }
+
+/// A value in the box in which it travels: whoever uses the box again saves an allocation here and
+/// a free on another core.
+pub struct Parcel<T>(Box<Node<T>>);
+
+impl<T> Parcel<T> {
+    /// Boxes a value.
+    pub fn new(value: T) -> Self {
+        Parcel(Box::new(Node {
+            value,
+            next: ptr::null_mut(),
+        }))
+    }
+}
+
+impl<T> Deref for Parcel<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.value
+    }
+}
+
+impl<T> DerefMut for Parcel<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0.value
+    }
+}
+
+// SAFETY: the pointer in a node is used only while the node is in a queue; a parcel is its value.
+unsafe impl<T: Send> Send for Parcel<T> {}
 
 /// A multi-producer queue whose consumer takes all there is.
 pub struct Queue<T> {
@@ -48,10 +81,12 @@ impl<T> Queue<T> {
     /// Adds a value; says whether the queue was empty before, that is, whether a sleeping consumer
     /// must be woken.
     pub fn push(&self, value: T) -> bool {
-        let node = Box::into_raw(Box::new(Node {
-            value,
-            next: ptr::null_mut(),
-        }));
+        self.send(Parcel::new(value))
+    }
+
+    /// As [`push`](Self::push), without an allocation.
+    pub fn send(&self, parcel: Parcel<T>) -> bool {
+        let node = Box::into_raw(parcel.0);
         let mut head = self.head.load(Ordering::Relaxed);
         loop {
             // SAFETY: the node is not yet published; we alone own it.
@@ -75,6 +110,11 @@ impl<T> Queue<T> {
 
     /// Takes everything that is queued, oldest first, and calls `f` with each value.
     pub fn drain(&self, mut f: impl FnMut(T)) {
+        self.receive(|parcel| f(parcel.0.value));
+    }
+
+    /// As [`drain`](Self::drain), with the boxes.
+    pub fn receive(&self, mut f: impl FnMut(Parcel<T>)) {
         if self.head.load(Ordering::Relaxed).is_null() {
             return;
         }
@@ -90,8 +130,8 @@ impl<T> Queue<T> {
             newest = next;
         }
         let mut rest = Rest(oldest);
-        while let Some(value) = rest.pop() {
-            f(value);
+        while let Some(parcel) = rest.pop() {
+            f(parcel);
         }
     }
 }
@@ -106,14 +146,14 @@ impl<T> Drop for Queue<T> {
 struct Rest<T>(*mut Node<T>);
 
 impl<T> Rest<T> {
-    fn pop(&mut self) -> Option<T> {
+    fn pop(&mut self) -> Option<Parcel<T>> {
         if self.0.is_null() {
             return None;
         }
         // SAFETY: the list is private to us and each node came from Box::into_raw exactly once.
         let node = unsafe { Box::from_raw(self.0) };
         self.0 = node.next;
-        Some(node.value)
+        Some(Parcel(node))
     }
 }
 
@@ -161,6 +201,22 @@ mod tests {
             });
         }
         producers.into_iter().for_each(|p| p.join().unwrap());
+    }
+
+    #[test]
+    fn a_parcel_travels_in_its_box_and_can_be_sent_again() {
+        let queue = Queue::new();
+        let mut parcel = Parcel::new(vec![1]);
+        let at: *const Vec<i32> = &*parcel;
+        for round in 2..5 {
+            parcel.push(round);
+            assert!(queue.send(parcel));
+            let mut got = None;
+            queue.receive(|parcel| got = Some(parcel));
+            parcel = got.unwrap();
+            assert!(std::ptr::eq(&*parcel, at));
+        }
+        assert_eq!(*parcel, [1, 2, 3, 4]);
     }
 
     #[test]

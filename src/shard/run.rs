@@ -9,6 +9,8 @@
 //! MULTI on the stream): its effects are published by the home in the order sent, before its keys
 //! are unlocked.
 
+use bytes::Bytes;
+
 use crate::command::table::Keys;
 use crate::command::{Command, Env, Flags, Origin, Ran, run as run_command};
 use crate::protocol::{Args, Reply, Span, Version};
@@ -17,9 +19,10 @@ use super::Shard;
 use super::client::{Client, Waiting};
 use super::dispatch::{Parsed, READONLY};
 use super::message::{
-    Envelope, Item, LARGE_BYTES_MIN, OwnedRequest, ReplyItem, RunItem, append_request,
+    Data, Envelope, Item, LARGE_BYTES_MIN, OwnedRequest, ReplyItem, RunItem, append_request,
 };
 use super::shell::{ConnId, Shell};
+use super::tracking::{self, Reader};
 use super::transaction::Kind;
 
 /// Commands in one run.
@@ -34,6 +37,8 @@ pub struct Entry {
     pub owner: u32,
     pub db: u32,
     pub no_touch: bool,
+    /// The keys that it reads are remembered for its connection.
+    remembers: bool,
     /// CLIENT REPLY OFF or SKIP was in force.
     pub silent: bool,
     pub version: Version,
@@ -65,6 +70,10 @@ pub struct Run {
     missing: u32,
     /// Bytes of large requests and replies.
     own_bytes: usize,
+    /// Invalidations that come behind the reply of the command of this index.
+    held: Vec<(u32, Bytes)>,
+    /// Bytes of requests that were posted to their owners when they came.
+    posted_bytes: usize,
 }
 
 impl Run {
@@ -75,12 +84,30 @@ impl Run {
 
     /// Whether no more should be added.
     pub fn is_full(&self) -> bool {
-        self.entries.len() >= RUN_COMMANDS_MAX || self.data.len() + self.own_bytes >= RUN_BYTES_MAX
+        let bytes = self.data.len() + self.own_bytes + self.posted_bytes;
+        self.entries.len() >= RUN_COMMANDS_MAX || bytes >= RUN_BYTES_MAX
     }
 
     /// Bytes held, for CLIENT LIST.
     pub fn bytes(&self) -> usize {
         self.data.len() + self.replies.len() + self.own_bytes
+    }
+
+    /// Keeps an invalidation until the command of an index, or all of them, have their replies.
+    pub fn hold(&mut self, index: u32, tail: Bytes) {
+        self.held.push((index, tail));
+    }
+
+    /// What was kept for an index.
+    pub fn take_held(&mut self, index: u32) -> Vec<Bytes> {
+        let held = self.held.extract_if(.., |(at, _)| *at == index);
+        held.map(|(_, tail)| tail).collect()
+    }
+
+    /// Of which of its commands the keys are remembered, in the order of its requests.
+    pub fn remembers(&self) -> Vec<bool> {
+        let commands = self.entries.iter().filter(|entry| entry.command.is_some());
+        commands.map(|entry| entry.remembers).collect()
     }
 
     fn clear(&mut self) {
@@ -91,6 +118,8 @@ impl Run {
         self.replies.clear();
         self.missing = 0;
         self.own_bytes = 0;
+        self.held.clear();
+        self.posted_bytes = 0;
         // A run of huge values must not pin its memory.
         self.data.shrink_to(RUN_BYTES_MAX);
         self.replies.shrink_to(RUN_BYTES_MAX);
@@ -105,6 +134,7 @@ impl Run {
             owner: 0,
             db: 0,
             no_touch: false,
+            remembers: false,
             silent,
             version: Version::Resp2,
             spans: (0, 0),
@@ -113,6 +143,44 @@ impl Run {
             reply: at,
             own_reply: None,
         });
+    }
+
+    /// Adds a command that stays here until the run is whole.
+    fn gather(&mut self, mut entry: Entry, args: Args<'_>, raw: Option<&[u8]>) {
+        if let Some(request) = &entry.own {
+            self.own_bytes += request.len();
+        } else {
+            let (first, start) = (self.spans.len() as u32, self.data.len() as u32);
+            append_request(&mut self.data, &mut self.spans, args, raw);
+            entry.spans = (first, args.len() as u32);
+            if raw.is_some() {
+                entry.verbatim = (start, self.data.len() as u32 - start);
+            }
+        }
+        self.entries.push(entry);
+    }
+
+    /// A command as a request whose bytes are a part of `data`, a copy of the run's.
+    fn request(&self, data: &Bytes, entry: &Entry, command: &'static Command) -> OwnedRequest {
+        let spans = &self.spans[entry.spans.0 as usize..][..entry.spans.1 as usize];
+        let verbatim = entry.verbatim.1 > 0;
+        // Without verbatim bytes the arguments may be anywhere.
+        let (start, len) = match verbatim {
+            true => entry.verbatim,
+            false => (0, data.len() as u32),
+        };
+        let spans = spans.iter().map(|span| Span {
+            start: span.start - start,
+            len: span.len,
+        });
+        OwnedRequest {
+            command,
+            db: entry.db as usize,
+            data: Data::Shared(data.slice(start as usize..(start + len) as usize)),
+            spans: spans.collect(),
+            verbatim,
+            owner: Some(entry.owner),
+        }
     }
 
     fn args<'a>(&'a self, entry: &'a Entry) -> Args<'a> {
@@ -133,8 +201,9 @@ impl Run {
         (len > 0).then(|| &self.data[start as usize..][..len as usize])
     }
 
-    /// The commands as requests of a transaction.
+    /// The commands as requests of a transaction, which share one copy of their bytes.
     fn requests(&self) -> Vec<OwnedRequest> {
+        let data = Bytes::copy_from_slice(&self.data);
         let commands = self
             .entries
             .iter()
@@ -142,12 +211,7 @@ impl Run {
         commands
             .map(|(entry, command)| match &entry.own {
                 Some(request) => OwnedRequest::clone(request),
-                None => OwnedRequest::new(
-                    command,
-                    entry.db as usize,
-                    self.args(entry),
-                    self.raw(entry),
-                ),
+                None => self.request(&data, entry, command),
             })
             .collect()
     }
@@ -168,6 +232,7 @@ fn run_item(
         db: entry.db,
         version: entry.version,
         no_touch: entry.no_touch,
+        remembers: entry.remembers,
         command,
         own: None,
         spans: (0, 0),
@@ -181,32 +246,41 @@ impl Shard {
         let Parsed {
             command, args, raw, ..
         } = parsed;
-        let silent = client.reply_mode != super::client::ReplyMode::On;
-        let run = &mut client.run;
-        let (first, start) = (run.spans.len() as u32, run.data.len() as u32);
-        let own = parsed.held.map(|_| Box::new(parsed.owned(client.db)));
-        match &own {
-            Some(request) => run.own_bytes += request.len(),
-            None => append_request(&mut run.data, &mut run.spans, args, raw),
-        }
-        let verbatim = if raw.is_some() && own.is_none() {
-            (start, run.data.len() as u32 - start)
-        } else {
-            (0, 0)
-        };
-        run.entries.push(Entry {
+        let mut entry = Entry {
             command: Some(command),
             owner: owner as u32,
             db: client.db as u32,
             no_touch: client.no_touch,
-            silent,
+            remembers: client.remembers(command),
+            silent: client.reply_mode != super::client::ReplyMode::On,
             version: client.reply.version(),
-            spans: (first, args.len() as u32),
-            verbatim,
-            own,
+            spans: (0, 0),
+            verbatim: (0, 0),
+            own: parsed.held.map(|_| Box::new(parsed.owned(client.db))),
             reply: (0, 0),
             own_reply: None,
-        });
+        };
+        if self.gathers() {
+            client.run.gather(entry, args, raw);
+            return;
+        }
+        let own = entry.own.take();
+        let run = &mut client.run;
+        run.posted_bytes += match (&own, raw) {
+            (Some(request), _) => request.len(),
+            (None, Some(raw)) => raw.len(),
+            (None, None) => args.iter().map(<[u8]>::len).sum(),
+        };
+        run.missing += 1;
+        let item = run_item(client.conn, run.number, run.entries.len(), &entry, command);
+        self.post_run_item(owner, item, own, args, raw);
+        client.run.entries.push(entry);
+    }
+
+    /// Whether runs stay here until they are whole: only then it is known whether one has to be a
+    /// transaction, and what has run can be shown only if it is kept.
+    fn gathers(&self) -> bool {
+        self.strict || self.monitored
     }
 
     /// Starts the gathered run.
@@ -218,40 +292,56 @@ impl Shard {
         }
         client.waiting = Waiting::Run;
         self.runs_away += 1;
-        client.run.missing = client
-            .run
-            .entries
-            .iter()
-            .filter(|e| e.command.is_some())
-            .count() as u32;
-        for index in 0..client.run.entries.len() {
-            let own = client.run.entries[index].own.take();
-            let entry = &client.run.entries[index];
+        if self.gathers() {
+            self.post_gathered(client);
+        }
+        self.complete_run(shell, client);
+    }
+
+    /// Sends the commands of a run that was held back until it was whole.
+    fn post_gathered(&mut self, client: &mut Client) {
+        let run = &mut client.run;
+        for index in 0..run.entries.len() {
+            // The bytes are shared: they are shown when the command has run.
+            let own = match self.monitored {
+                true => run.entries[index].own.clone(),
+                false => run.entries[index].own.take(),
+            };
+            let entry = &run.entries[index];
             let Some(command) = entry.command else {
                 continue;
             };
-            let owner = entry.owner as usize;
-            if own.is_some() {
-                let item = run_item(client.conn, client.run.number, index, entry, command);
-                self.post(owner, Item::Run(RunItem { own, ..item }));
-                continue;
-            }
-            let (args, raw) = (client.run.args(entry), client.run.raw(entry));
-            let envelope = self.outbox(owner);
-            let (first, start) = (envelope.spans.len() as u32, envelope.data.len() as u32);
-            append_request(&mut envelope.data, &mut envelope.spans, args, raw);
-            let verbatim = match raw {
-                Some(raw) => (start, raw.len() as u32),
-                None => (0, 0),
-            };
-            let item = run_item(client.conn, client.run.number, index, entry, command);
-            envelope.items.push(Item::Run(RunItem {
-                spans: (first, args.len() as u32),
-                verbatim,
-                ..item
-            }));
+            run.missing += 1;
+            let item = run_item(client.conn, run.number, index, entry, command);
+            let (args, raw) = (run.args(entry), run.raw(entry));
+            self.post_run_item(entry.owner as usize, item, own, args, raw);
         }
-        self.complete_run(shell, client);
+    }
+
+    fn post_run_item(
+        &mut self,
+        owner: usize,
+        item: RunItem,
+        own: Option<Box<OwnedRequest>>,
+        args: Args<'_>,
+        raw: Option<&[u8]>,
+    ) {
+        let envelope = self.mail.to(owner);
+        if own.is_some() {
+            envelope.items.push(Item::Run(RunItem { own, ..item }));
+            return;
+        }
+        let (first, start) = (envelope.spans.len() as u32, envelope.data.len() as u32);
+        append_request(&mut envelope.data, &mut envelope.spans, args, raw);
+        let verbatim = match raw {
+            Some(raw) => (start, raw.len() as u32),
+            None => (0, 0),
+        };
+        envelope.items.push(Item::Run(RunItem {
+            spans: (first, args.len() as u32),
+            verbatim,
+            ..item
+        }));
     }
 
     /// Whether a command must wait until the run has ended. PUBLISH waits for all before it, and
@@ -297,7 +387,7 @@ impl Shard {
         args: Args<'_>,
         raw: Option<&[u8]>,
     ) {
-        let buffer = std::mem::take(&mut self.outbox(from).data);
+        let buffer = std::mem::take(&mut self.mail.to(from).data);
         let at = buffer.len();
         let mut reply = Reply::with_buffer(buffer, item.version);
         let room = self.run_room(from, item);
@@ -321,7 +411,7 @@ impl Shard {
             false => None,
         };
         let range = (at as u32, (data.len().max(at) - at) as u32);
-        let envelope = self.outbox(from);
+        let envelope = self.mail.to(from);
         envelope.data = data;
         envelope.items.push(Item::Reply(ReplyItem {
             conn: item.conn,
@@ -333,7 +423,15 @@ impl Shard {
             overrun,
             range,
         }));
-        self.send_news();
+        let reader = Reader {
+            shard: from as u32,
+            conn: item.conn,
+            place: Some((item.run, item.index)),
+        };
+        self.send_news(Some(reader));
+        if item.remembers {
+            self.remember(reader, item.command, args);
+        }
     }
 
     /// How many more bytes of replies the run of `item` may make on this shard, if there is a
@@ -507,25 +605,53 @@ impl Shard {
         if client.run.missing > 0 {
             return;
         }
+        if self.monitored {
+            self.show_run(client);
+        }
+        let holds = !client.run.held.is_empty();
         for index in 0..client.run.entries.len() {
-            let entry = &mut client.run.entries[index];
-            if entry.silent {
-                continue;
+            self.put_reply(shell, client, index);
+            if holds {
+                self.send_held(client, index as u32);
             }
-            if let Some(own) = entry.own_reply.take() {
-                // Not behind what is there, but as a piece of its own: nothing is copied.
-                self.hand_over(shell, client);
-                client.reply.append(own);
-                continue;
-            }
-            let (start, len) = client.run.entries[index].reply;
-            client.reply.raw(&client.run.replies[start..][..len]);
+        }
+        if holds {
+            self.send_held(client, tracking::LAST);
         }
         client.run.clear();
         client.waiting = Waiting::No;
         self.runs_away -= 1;
         self.list_output(client);
         self.list_ready(client);
+    }
+
+    /// Shows the commands of a run that has been run, but not what was answered at once.
+    #[cold]
+    fn show_run(&mut self, client: &Client) {
+        let run = &client.run;
+        for entry in &run.entries {
+            let args = run.args(entry);
+            // What was given away before anybody monitored is known no more.
+            if let Some(command) = entry.command.filter(|_| !args.is_empty()) {
+                self.show(client, command, entry.db as usize, args);
+            }
+        }
+    }
+
+    /// Puts the reply of one of a run's commands out.
+    fn put_reply(&mut self, shell: &mut dyn Shell, client: &mut Client, index: usize) {
+        let entry = &mut client.run.entries[index];
+        if entry.silent {
+            return;
+        }
+        if let Some(own) = entry.own_reply.take() {
+            // Not behind what is there, but as a piece of its own: nothing is copied.
+            self.hand_over(shell, client);
+            client.reply.append(own);
+            return;
+        }
+        let (start, len) = entry.reply;
+        client.reply.raw(&client.run.replies[start..][..len]);
     }
 
     /// A run executed as a transaction: its replies, in order, are in `replies`.

@@ -14,6 +14,7 @@ use super::message::Item;
 use super::observe::{Observed, Report};
 use super::shell::{ConnId, Shell};
 use super::slow_log::SlowEntry;
+use super::tracking::Asked;
 use super::{Event, Shard};
 
 /// A question whose answers are being collected.
@@ -31,6 +32,8 @@ pub(super) struct Gather {
     slow: Vec<SlowEntry>,
     /// Why it did not come about.
     failure: Option<String>,
+    /// Where a client lives.
+    found: Option<usize>,
 }
 
 /// What the answers are for.
@@ -46,6 +49,8 @@ pub(super) enum Purpose {
     Info(Vec<String>),
     /// SLOWLOG and LATENCY.
     Report(Report),
+    /// CLIENT TRACKING: the number of the connection to redirect to, and the rest.
+    Redirect(u64, Box<Result<Asked, String>>),
     /// OK when all have acted.
     Ok,
     /// CONFIG REWRITE.
@@ -69,6 +74,10 @@ impl Shard {
         self.run_session(shell, client, op, parsed);
         self.stop_timing(timed, parsed.command, parsed.args, 0);
         self.claim_slow_once_answered(client);
+        // EXEC is shown after its commands, when they have run.
+        if op != SessionOp::Exec {
+            self.show(client, parsed.command, client.db, parsed.args);
+        }
         // What fails within EXEC is counted there, command by command.
         if op != SessionOp::Exec && self.stats.total_error_replies > errors {
             self.stats.commands[number].failed += 1;
@@ -85,7 +94,7 @@ impl Shard {
     ) {
         let args = parsed.args;
         match op {
-            SessionOp::Exec => self.exec(shell, client),
+            SessionOp::Exec => self.exec(shell, client, args),
             SessionOp::Watch => self.watch(client, args),
             SessionOp::Subscribe(space) => self.subscribe(client, space, args, false),
             SessionOp::Unsubscribe(space) => self.unsubscribe(client, space, args, false),
@@ -102,6 +111,7 @@ impl Shard {
                 self.client_unpause();
                 self.ask(client, Purpose::Ok, &Question::Refresh);
             }
+            SessionOp::ClientTracking => self.tracking_command(client, op, args),
             SessionOp::Info => {
                 let sections = info_sections(args);
                 self.ask(client, Purpose::Info(sections), &Question::Stats);
@@ -109,6 +119,7 @@ impl Shard {
             SessionOp::Observe(what) => self.observe(client, what, args),
             SessionOp::ConfigResetStat => self.ask(client, Purpose::Ok, &Question::ResetStats),
             SessionOp::ConfigSet => self.config_set(client, args),
+            SessionOp::Monitor => self.monitor(client),
             SessionOp::ConfigRewrite => self.config_rewrite(shell, client),
             SessionOp::ClientPause => self.client_pause(client, args),
             SessionOp::Shutdown => self.shutdown(client, parsed),
@@ -142,6 +153,9 @@ impl Shard {
             | SessionOp::ClientNoEvict
             | SessionOp::ClientNoTouch
             | SessionOp::ClientHelp => self.client_command(client, op, args),
+            SessionOp::ClientCaching
+            | SessionOp::ClientGetredir
+            | SessionOp::ClientTrackinginfo => self.tracking_command(client, op, args),
             SessionOp::Subscribe(space) => self.subscribe(client, space, args, true),
             SessionOp::Unsubscribe(space) => self.unsubscribe(client, space, args, true),
             SessionOp::Multi => self.multi(client),
@@ -169,6 +183,9 @@ impl Shard {
             | SessionOp::DebugError
             | SessionOp::DebugPanic
             | SessionOp::DebugHelp => self.debug_command(client, op, args),
+            SessionOp::Monitor => self.answer(client, |reply| {
+                reply.error("ERR MONITOR isn't allowed for DENY BLOCKING client");
+            }),
             SessionOp::ReplicaOf => self.replicaof_in_exec(client, parsed),
             SessionOp::Wait => self.wait_in_exec(client, args),
             // A transaction is one moment: nobody could tell that it slept.
@@ -238,6 +255,7 @@ impl Shard {
             count: 0,
             figures: Vec::new(),
             failure: None,
+            found: None,
             observed: Observed::default(),
             slow: Vec::new(),
         };
@@ -255,6 +273,7 @@ impl Shard {
             Answer::Done => {}
             Answer::Lines(lines) => gather.lines.extend(lines),
             Answer::Count(count) => gather.count += count,
+            Answer::Found(found) => gather.found = gather.found.or(found),
             Answer::Observed(observed) => gather.observed.merge(*observed),
             Answer::Stats(figures) => gather.figures.push(*figures),
             Answer::Rewritten(result) => gather.failure = result.err(),
@@ -293,6 +312,9 @@ impl Shard {
                 None => reply.ok(),
                 Some(reason) => reply.error(&format!("ERR Rewriting config file: {reason}")),
             }),
+            Purpose::Redirect(id, asked) => {
+                self.redirect_found(client, id, gather.found, *asked);
+            }
             Purpose::Flag => {
                 self.answer(client, |reply| reply.integer(gather.count as i64));
             }
@@ -325,6 +347,9 @@ impl Shard {
             Question::ClientKill(kill) => Answer::Count(self.kill_clients(&kill, shell)),
             Question::ClientUnblock { id, error } => {
                 Answer::Count(u64::from(self.unblock_client(id, error)))
+            }
+            Question::FindClient { id } => {
+                Answer::Found(self.by_id.contains_key(&id).then_some(self.id))
             }
             Question::Observe(wanted) => Answer::Observed(Box::new(self.observed(&wanted, shell))),
             Question::Stats => Answer::Stats(Box::new(self.figures(shell))),

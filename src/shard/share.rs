@@ -1,31 +1,32 @@
 //! What a transaction has with one shard: the keys it names there, and the entries lent to it.
 
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use crate::command::pubsub::{Name, Space};
 use crate::command::table::{self, Run as Runs};
-use crate::keyspace::Entry;
+use crate::value::HashSeed;
 
 use super::locks::Mode;
-use super::message::{KeyRef, OwnedRequest};
+use super::message::{Entries, KeyBytes, KeyRef, Keys, OwnedRequest};
 use super::pubsub::channel_owner;
 use super::shared::Shared;
 
 /// One shard's share.
 pub(super) struct Share {
     pub shard: usize,
-    pub keys: Vec<KeyRef>,
+    pub keys: Keys,
     pub watched: Vec<(usize, Box<[u8]>, crate::command::watched::Token)>,
     /// Channels that its commands speak on.
     pub channels: Vec<(Space, Name)>,
     pub granted: bool,
     pub refused: bool,
     /// Lent entries, in the order of `keys`.
-    pub entries: Vec<Option<Entry>>,
+    pub entries: Entries,
     /// Which of them are copies, to be dropped and not returned.
-    pub copied: Vec<bool>,
+    pub copied: SmallVec<[bool; 16]>,
     /// Which of them were there when the commands began to run.
-    pub present: Vec<bool>,
+    pub present: SmallVec<[bool; 16]>,
     /// Copies that expired under a reader: the owner deletes the key itself.
     pub expired: Vec<(usize, Box<[u8]>)>,
 }
@@ -35,20 +36,24 @@ pub(super) const KEYS_SEARCHED_MAX: usize = 64;
 
 /// Finds keys that a transaction names more than once: by an index where they may be many, for a
 /// million keys may come in one command.
-pub(super) struct KeyPlaces(Option<PlaceIndex>);
+pub(super) struct KeyPlaces {
+    index: Option<PlaceIndex>,
+    seed: HashSeed,
+}
 
 /// Position in its share of each (database, key).
-type PlaceIndex = HashMap<(usize, Box<[u8]>), usize, ahash::RandomState>;
+type PlaceIndex = HashMap<(usize, KeyBytes), usize, ahash::RandomState>;
 
 impl KeyPlaces {
     /// With a hasher, an index is kept.
-    pub fn new(hasher: Option<ahash::RandomState>) -> Self {
-        KeyPlaces(hasher.map(HashMap::with_hasher))
+    pub fn new(hasher: Option<ahash::RandomState>, seed: HashSeed) -> Self {
+        let index = hasher.map(HashMap::with_hasher);
+        KeyPlaces { index, seed }
     }
 
     /// Learns the keys that a share has already.
     pub fn note(&mut self, share: &Share) {
-        if let Some(places) = &mut self.0 {
+        if let Some(places) = &mut self.index {
             let named = share.keys.iter().enumerate();
             places.extend(named.map(|(place, key)| ((key.db, key.key.clone()), place)));
         }
@@ -57,21 +62,23 @@ impl KeyPlaces {
     /// Adds a key to its share, or makes the lock that it has there as strong as needed.
     pub fn add(&mut self, share: &mut Share, db: usize, key: &[u8], mode: Mode) {
         let keys = &mut share.keys;
-        let place = match &mut self.0 {
-            Some(places) => *places.entry((db, key.into())).or_insert(keys.len()),
+        let fresh = KeyRef::new(db, key, mode, self.seed);
+        let place = match &mut self.index {
+            Some(places) => {
+                let at = places.entry((db, fresh.key.clone()));
+                *at.or_insert(keys.len())
+            }
             None => {
-                let same = |known: &KeyRef| known.db == db && *known.key == *key;
+                let same = |known: &KeyRef| {
+                    known.hash == fresh.hash && known.db == db && *known.key == *key
+                };
                 keys.iter().position(same).unwrap_or(keys.len())
             }
         };
         match keys.get_mut(place) {
             Some(known) if mode == Mode::Exclusive => known.mode = mode,
             Some(_) => {}
-            None => keys.push(KeyRef {
-                db,
-                key: key.into(),
-                mode,
-            }),
+            None => keys.push(fresh),
         }
     }
 }
@@ -103,14 +110,14 @@ pub(super) fn share_of(shares: &mut Vec<Share>, shard: usize) -> &mut Share {
     }
     shares.push(Share {
         shard,
-        keys: Vec::new(),
+        keys: Keys::new(),
         watched: Vec::new(),
         channels: Vec::new(),
         granted: false,
         refused: false,
-        entries: Vec::new(),
-        copied: Vec::new(),
-        present: Vec::new(),
+        entries: Entries::new(),
+        copied: SmallVec::new(),
+        present: SmallVec::new(),
         expired: Vec::new(),
     });
     shares.last_mut().expect("one was pushed")

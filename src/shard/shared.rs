@@ -193,6 +193,8 @@ pub struct Shared {
     pub pause_writes_only: AtomicBool,
     /// Channels and patterns, shard by shard, whose listeners may hear of changes of keys.
     pub event_listeners: AtomicU32,
+    /// Keys that are remembered as read by connections that track.
+    pub tracked_keys: AtomicU64,
     /// A signal asks for a shutdown; the coordinator takes it from here.
     pub stop_asked: AtomicBool,
     /// A shutdown waits for replicas that lag: no client writes.
@@ -258,6 +260,7 @@ impl Shared {
             pause_until_ms: AtomicU64::new(0),
             pause_writes_only: AtomicBool::new(false),
             event_listeners: AtomicU32::new(0),
+            tracked_keys: AtomicU64::new(0),
             next_slow: AtomicU64::new(0),
             memory: (0..shards).map(|_| Usage::default()).collect(),
             stop_asked: AtomicBool::new(false),

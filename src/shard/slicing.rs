@@ -29,7 +29,7 @@ impl Slicing {
         self.last += 1;
         let id = self.last;
         assert!(id < super::shared::FIRST_TX, "ids of this kind never end");
-        let claim = Claim::Keys(vec![(locks.name(key), Mode::Shared)]);
+        let claim = Claim::Keys(std::iter::once((locks.name(key), Mode::Shared)).collect());
         match locks.claim(id, claim) {
             Verdict::Granted => {
                 self.held.push((key.into(), id));

@@ -6,6 +6,7 @@
 //! together are in order of their numbers.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
 use crate::command::{Command, Flags};
@@ -21,7 +22,7 @@ const ARGS_MAX: usize = 32;
 /// Bytes of an argument that are kept.
 const ARG_BYTES_MAX: usize = 128;
 /// What a secret is replaced by.
-const REDACTED: &[u8] = b"(redacted)";
+pub(super) const REDACTED: &[u8] = b"(redacted)";
 /// Directives whose values are secrets.
 const SECRETS: [&str; 3] = ["requirepass", "masterauth", "primaryauth"];
 
@@ -169,8 +170,10 @@ fn shown_args(command: &Command, args: Args<'_>) -> Vec<Vec<u8>> {
         few if few <= ARGS_MAX => few,
         _ => ARGS_MAX - 1,
     };
+    let secrets = secrets(command, args);
+    let is_secret = |at: usize| secrets.contains(&at) || is_secret_value(command, args, at);
     let mut shown: Vec<Vec<u8>> = (args.iter().take(kept).enumerate())
-        .map(|(at, arg)| match is_secret(command, args, at) {
+        .map(|(at, arg)| match is_secret(at) {
             true => REDACTED.to_vec(),
             false => shortened(arg),
         })
@@ -190,21 +193,36 @@ fn shortened(arg: &[u8]) -> Vec<u8> {
     shown
 }
 
-/// Whether argument `at` is a password, or a user's name beside one.
-fn is_secret(command: &Command, args: Args<'_>, at: usize) -> bool {
-    let word = |at: usize, word: &str| {
-        args.get(at)
-            .is_some_and(|arg| arg.eq_ignore_ascii_case(word.as_bytes()))
-    };
+/// The arguments that are a password, with the user's name beside it.
+pub(super) fn secrets(command: &Command, args: Args<'_>) -> Range<usize> {
     match command.full_name {
-        "auth" => at > 0,
+        "auth" => 1..args.len(),
         "hello" => {
-            let auth = (2..args.len()).find(|at| word(*at, "auth"));
-            auth.is_some_and(|auth| at == auth + 1 || at == auth + 2)
+            let is = |at: usize, word: &[u8]| {
+                args.get(at)
+                    .is_some_and(|arg| arg.eq_ignore_ascii_case(word))
+            };
+            let mut at = 2;
+            while is(at, b"setname") {
+                at += 2;
+            }
+            match is(at, b"auth") {
+                true => at + 1..at + 3,
+                false => 0..0,
+            }
         }
-        "config|set" => at > 2 && at % 2 == 1 && SECRETS.iter().any(|name| word(at - 1, name)),
-        _ => false,
+        _ => 0..0,
     }
+}
+
+/// Whether argument `at` is the value of a directive that is a secret.
+fn is_secret_value(command: &Command, args: Args<'_>, at: usize) -> bool {
+    let names =
+        |name: &[u8]| (SECRETS.iter()).any(|secret| secret.as_bytes().eq_ignore_ascii_case(name));
+    command.full_name == "config|set"
+        && at > 2
+        && at % 2 == 1
+        && args.get(at - 1).is_some_and(names)
 }
 
 #[cfg(test)]

@@ -16,22 +16,29 @@
 
 mod whole;
 
+use smallvec::SmallVec;
+
+use crate::command::notify::Notification;
 use crate::command::pubsub::{Lent, Message};
 use crate::command::table::{self, Keys, Run as Runs};
 use crate::command::{Effects, Env, Outcome, Part, run as run_command};
-use crate::protocol::Reply;
+use crate::protocol::{Args, Reply};
 
 use super::blocking::{Blocking, may_wait};
 use super::client::{Client, Waiting};
 use super::locks::{Mode, TxId};
-use super::message::{ClaimRequest, Item, OwnedRequest, Release};
+use super::message::{ClaimRequest, Entries, Item, OwnedRequest, Release};
 use super::session::Gather;
 use super::share::{
     KEYS_SEARCHED_MAX, KeyPlaces, Share, asks, for_each_key, name_channels, share_of, whole_mode,
 };
 use super::shell::{ConnId, Shell};
 use super::timing::Timed;
+use super::tracking;
 use super::{Event, Shard};
+
+/// Shares for which room is made at once.
+const SHARES_RESERVED_MAX: usize = 16;
 
 /// What a transaction is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,6 +71,8 @@ pub struct Tx {
     missing: usize,
     refused: bool,
     dirty: bool,
+    /// EXEC as it was typed, for MONITOR.
+    typed: Option<Box<[u8]>>,
     /// One of its commands closes the connection.
     closes: bool,
     pub(super) requests: Vec<OwnedRequest>,
@@ -78,7 +87,11 @@ pub struct Tx {
     touched: Vec<(usize, Box<[u8]>)>,
     /// Who will receive what its commands say.
     receivers: Lent,
+    /// Who has read its keys.
+    pub(super) tracked: tracking::Lent,
     said: Vec<Message>,
+    /// What its commands noted of keys: told by the keys' owners, in the order of each key.
+    events: Vec<Notification>,
     now_ms: u64,
     /// When the parts of the command under way were asked for, monotonic nanoseconds.
     asked_ns: u64,
@@ -89,12 +102,12 @@ pub struct Tx {
 }
 
 impl Tx {
-    fn new(kind: Kind, requests: Vec<OwnedRequest>, reply: Reply) -> Self {
+    fn new(kind: Kind, requests: Vec<OwnedRequest>, reply: Reply) -> Box<Self> {
         let whole = match kind {
             Kind::Barrier => Some(Mode::Exclusive),
             _ => whole_mode(&requests),
         };
-        Tx {
+        Box::new(Tx {
             client: None,
             blocking: None,
             token: 0,
@@ -105,6 +118,7 @@ impl Tx {
             missing: 0,
             refused: false,
             dirty: false,
+            typed: None,
             closes: false,
             requests,
             next: 0,
@@ -114,12 +128,14 @@ impl Tx {
             parts: Vec::new(),
             touched: Vec::new(),
             receivers: Lent::default(),
+            tracked: tracking::Lent::default(),
             said: Vec::new(),
+            events: Vec::new(),
             now_ms: 0,
             asked_ns: 0,
             no_touch: false,
             effects: Effects::default(),
-        }
+        })
     }
 }
 
@@ -136,6 +152,9 @@ impl Shard {
         tx.client = Some(client.conn);
         tx.reply.set_limit(self.reply_bytes_max(client));
         tx.no_touch = client.no_touch;
+        if kind == Kind::Pipeline && client.tracking.is_some() {
+            tx.tracked = tracking::Lent::of_pipeline(client.run.remembers());
+        }
         if kind == Kind::Exec {
             for (db, key, token) in std::mem::take(&mut client.watched) {
                 let shard = self.shared.owner(&key);
@@ -194,6 +213,8 @@ impl Shard {
             share_of(&mut tx.shares, self.id);
         }
         let databases = self.data.settings.databases;
+        tx.shares
+            .reserve(self.shared.shards.min(SHARES_RESERVED_MAX));
         let mut places = self.key_places(&tx.requests);
         for request in &tx.requests {
             // What is shared is copied. Of a stream only the end is read, so its entry rather
@@ -205,7 +226,9 @@ impl Shard {
                 Mode::Shared
             };
             for_each_key(request, databases, |db, key| {
-                let share = share_of(&mut tx.shares, self.shared.owner(key));
+                let owner = request.owner.map(|owner| owner as usize);
+                let owner = owner.unwrap_or_else(|| self.shared.owner(key));
+                let share = share_of(&mut tx.shares, owner);
                 places.add(share, db, key, mode);
             });
         }
@@ -215,11 +238,14 @@ impl Shard {
     fn key_places(&self, requests: &[OwnedRequest]) -> KeyPlaces {
         let arguments: usize = requests.iter().map(|request| request.args().len()).sum();
         let state = self.txs.hasher().clone();
-        KeyPlaces::new((arguments > KEYS_SEARCHED_MAX).then_some(state))
+        KeyPlaces::new(
+            (arguments > KEYS_SEARCHED_MAX).then_some(state),
+            self.data.settings.seed,
+        )
     }
 
     /// Asks every shard for its locks, under a new id.
-    fn claim_all(&mut self, shell: &mut dyn Shell, mut tx: Tx) -> TxId {
+    fn claim_all(&mut self, shell: &mut dyn Shell, mut tx: Box<Tx>) -> TxId {
         let id = self.shared.next_tx();
         self.stats.transactions += 1;
         tx.missing = tx.shares.len();
@@ -298,6 +324,7 @@ impl Shard {
             share.entries = grant.entries;
             share.copied = grant.copied;
         }
+        tx.tracked.borrow(grant.readers);
         self.claim_missing(id, &tx);
         let ready = tx.missing == 0;
         self.txs.insert(id, tx);
@@ -329,6 +356,7 @@ impl Shard {
             tx.receivers.insert(*space, name.clone(), receivers);
         }
         tx.dirty |= grant.dirty;
+        tx.tracked.borrow(grant.readers);
         self.one_answered(shell, id);
     }
 
@@ -393,13 +421,20 @@ impl Shard {
                 touched[at].push((db, key));
             }
         }
+        let mut events = self.route_events(tx).into_iter();
         let shares = tx.shares.iter_mut().zip(touched);
-        for (share, touched) in shares.filter(|(share, _)| share.granted) {
+        for (share, touched) in shares {
+            let events = events.next().unwrap_or_default();
+            if !share.granted {
+                continue;
+            }
             let expired = std::mem::take(&mut share.expired);
             let mut release = Release {
-                entries: Vec::with_capacity(share.keys.len()),
+                entries: SmallVec::with_capacity(share.keys.len()),
                 touched,
+                events,
                 expired,
+                readers: (tx.tracked).give_back(|key| self.shared.owner(key) == share.shard),
             };
             let lent = share
                 .keys
@@ -408,11 +443,24 @@ impl Shard {
                 .zip(&share.copied);
             for ((key, entry), copied) in lent {
                 let lent = entry.filter(|_| !copied);
-                release.entries.extend(lent.map(|entry| (key.db, entry)));
+                release.entries.extend(lent.map(|entry| key.lent(entry)));
             }
             let release = Box::new(release);
             self.post(share.shard, Item::Release { tx: id, release });
         }
+    }
+
+    /// What a transaction noted of keys, by the share of their owner; nothing if it noted nothing.
+    fn route_events(&self, tx: &mut Tx) -> Vec<Vec<Notification>> {
+        let mut routed = Vec::new();
+        for event in tx.events.drain(..) {
+            routed.resize_with(tx.shares.len(), Vec::new);
+            let owner = self.shared.owner(&event.key);
+            if let Some(at) = tx.shares.iter().position(|share| share.shard == owner) {
+                routed[at].push(event);
+            }
+        }
+        routed
     }
 
     /// Ends a barrier.
@@ -468,6 +516,7 @@ impl Shard {
     /// All entries are here: runs every command in one go.
     fn run_on_lent(&mut self, shell: &mut dyn Shell, id: TxId, tx: &mut Tx) {
         self.data.watched.start_recording();
+        tx.tracked.start();
         self.borrow_entries(tx);
         let units = tx.kind == Kind::Pipeline;
         if !units {
@@ -487,6 +536,7 @@ impl Shard {
         }
         self.return_entries(tx);
         tx.touched.extend(self.data.watched.stop_recording());
+        tx.events.append(&mut self.data.notifications);
     }
 
     fn borrow_entries(&mut self, tx: &mut Tx) {
@@ -497,7 +547,7 @@ impl Shard {
                 .extend(share.entries.iter().map(Option::is_some));
             for (key, entry) in share.keys.iter().zip(share.entries.iter_mut()) {
                 if let Some(entry) = entry.take() {
-                    self.scratch.db_mut(key.db).insert(entry);
+                    self.scratch.db_mut(key.db).insert_hashed(key.hash, entry);
                 }
             }
         }
@@ -508,11 +558,12 @@ impl Shard {
             let slots = share.keys.iter().zip(share.entries.iter_mut()).enumerate();
             for (at, (key, slot)) in slots {
                 let before = std::mem::replace(&mut share.present[at], false);
-                *slot = self.scratch.db_mut(key.db).remove(&key.key);
+                let db = self.scratch.db_mut(key.db);
+                *slot = db.remove_hashed(key.hash, &key.key);
                 let copied = share.copied.get(at).copied().unwrap_or(false);
                 if before && slot.is_none() && copied {
                     // A reader saw the copy expire; the owner still has the key.
-                    share.expired.push((key.db, key.key.clone()));
+                    share.expired.push((key.db, key.key.as_slice().into()));
                 }
             }
         }
@@ -572,6 +623,7 @@ impl Shard {
         {
             self.note_local_write(conn);
         }
+        self.note_lent(tx, index);
         tx.ends.push(tx.reply.len());
     }
 
@@ -616,11 +668,18 @@ impl Shard {
     }
 
     /// Releases the locks and answers the client. Replies leave after the publish of this tick.
-    fn finish(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
+    fn finish(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Box<Tx>) {
+        let told = tx.tracked.take_told();
+        let by = tx.client.map(|conn| self.reader(conn));
+        self.release_and_answer(shell, id, tx);
+        self.tell_lent(told, by);
+    }
+
+    fn release_and_answer(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Box<Tx>) {
         let waits = self.settle_wait(&mut tx);
         self.data.pubsub.outgoing.append(&mut tx.said);
         // Messages reach the owners of their channels before these are unlocked.
-        self.send_news();
+        self.send_news(None);
         self.release_all(id, &mut tx);
         for share in &mut tx.shares {
             for (db, key, _) in std::mem::take(&mut share.watched) {
@@ -646,11 +705,52 @@ impl Shard {
             client.reply.append(tx.reply.take());
         }
         client.waiting = Waiting::No;
+        if self.monitored {
+            self.show_transaction(&client, &tx);
+            self.give_late(&mut client);
+        }
         self.hold_reply(&mut client, mark, true);
         client.closing |= tx.closes;
         self.list_output(&mut client);
         self.list_ready(&client);
         self.put_client(shell, client);
+    }
+
+    /// Remembers how a client typed the EXEC that has begun.
+    #[cold]
+    pub(super) fn note_typed(&mut self, client: &Client, args: Args<'_>) {
+        if let Waiting::Transaction(id) = client.waiting
+            && let Some(tx) = self.txs.get_mut(&id)
+        {
+            tx.typed = args.get(0).map(Into::into);
+        }
+    }
+
+    /// Shows the commands of a transaction that has run. A failed EXEC has run none; a command that
+    /// may wait was shown before.
+    #[cold]
+    fn show_transaction(&mut self, client: &Client, tx: &Tx) {
+        if may_wait(&tx.requests, tx.kind) {
+            return;
+        }
+        for (at, request) in tx.requests.iter().enumerate().take(tx.ends.len()) {
+            // SELECT is shown with what it chose: the database of the command after it.
+            let db = match request.command.run {
+                Runs::Session(_) => tx.requests.get(at + 1).map_or(client.db, |next| next.db),
+                _ => request.db,
+            };
+            self.show(client, request.command, db, request.args());
+        }
+        if tx.kind == Kind::Exec
+            && let Some(command) = client.shown_command
+        {
+            let exec = tx.typed.as_deref().unwrap_or(b"EXEC");
+            let span = crate::protocol::Span {
+                start: 0,
+                len: exec.len() as u32,
+            };
+            self.show(client, command, client.db, Args::new(exec, &[span]));
+        }
     }
 
     /// Remembers that a client wrote in this tick, in this shard's batch.

@@ -1,10 +1,10 @@
 //! The hash data type: fields, each with a value, in one of two encodings.
 //!
 //! A small hash is a [`Listpack`] of field, value, field, value in the order of insertion. It turns
-//! into a [`Table`] under exactly Redis's conditions (`OBJECT ENCODING` shows which it is, and DUMP
+//! into a table under exactly Redis's conditions (`OBJECT ENCODING` shows which it is, and DUMP
 //! carries it), and never back.
 //!
-//! In the table each field is one allocation:
+//! In the table each field is a [packed](super::packed) record:
 //!
 //! ```text
 //!  +---------------------------------+-------+-------+
@@ -16,8 +16,10 @@
 mod tests;
 
 use super::listpack::{Element, Listpack};
-use super::table::{Slot, Table};
-use super::{Collection, Garbage, HashSeed, Kind, Value, ValueRef};
+use super::packed::{Keyed, Packed};
+use super::sample::{below, draw};
+use super::scattered::{SCATTERED_LEN_MIN, Scattered};
+use super::{Collection, Garbage, HashSeed, Kind, Value, ValueRef, allocated};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -60,7 +62,7 @@ pub struct Hash(Encoding);
 #[derive(Clone)]
 enum Encoding {
     Listpack(Listpack),
-    Table(Box<Fields>),
+    Table(Box<Packed<Field>>),
 }
 
 /// A field and its value, as they are stored.
@@ -124,7 +126,7 @@ impl Hash {
     pub fn len(&self) -> usize {
         match &self.0 {
             Encoding::Listpack(listpack) => listpack.len() / 2,
-            Encoding::Table(fields) => fields.table.len(),
+            Encoding::Table(fields) => fields.len(),
         }
     }
 
@@ -132,7 +134,7 @@ impl Hash {
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Encoding::Listpack(listpack) => listpack.is_empty(),
-            Encoding::Table(fields) => fields.table.is_empty(),
+            Encoding::Table(fields) => fields.is_empty(),
         }
     }
 
@@ -141,7 +143,7 @@ impl Hash {
     pub fn get(&self, field: &[u8]) -> Option<Element<'_>> {
         match &self.0 {
             Encoding::Listpack(listpack) => listpack.get(listpack.next(listpack.find(field, 1)?)?),
-            Encoding::Table(fields) => Some(Element::Bytes(fields.find(field)?.parts().1)),
+            Encoding::Table(fields) => Some(Element::Bytes(parts(fields.get(field)?).1)),
         }
     }
 
@@ -150,7 +152,17 @@ impl Hash {
     pub fn contains(&self, field: &[u8]) -> bool {
         match &self.0 {
             Encoding::Listpack(listpack) => listpack.find(field, 1).is_some(),
-            Encoding::Table(fields) => fields.find(field).is_some(),
+            Encoding::Table(fields) => fields.get(field).is_some(),
+        }
+    }
+
+    /// The fields, if they are many and scattered in memory: see [`ValueRef::scattered`].
+    pub(super) fn scattered(&self) -> Option<Scattered<'_>> {
+        match &self.0 {
+            Encoding::Table(fields) if fields.len() >= SCATTERED_LEN_MIN => {
+                Some(Scattered::Fields(fields))
+            }
+            _ => None,
         }
     }
 
@@ -186,7 +198,7 @@ impl Hash {
         }
         let listpack = match &mut self.0 {
             Encoding::Listpack(listpack) => listpack,
-            Encoding::Table(fields) => return fields.set(field, value),
+            Encoding::Table(fields) => return set(fields, field, value),
         };
         let found = listpack.find(field, 1);
         if let Some(position) = found.and_then(|found| listpack.next(found)) {
@@ -208,7 +220,7 @@ impl Hash {
                 Some(position) => listpack.delete(position, 2) == 2,
                 None => false,
             },
-            Encoding::Table(fields) => fields.delete(field),
+            Encoding::Table(fields) => fields.remove(field),
         }
     }
 
@@ -221,7 +233,7 @@ impl Hash {
                     Some((elements.next()?, elements.next()?))
                 }))
             }
-            Encoding::Table(fields) => Either::Right(fields.table.iter().map(Field::pair)),
+            Encoding::Table(fields) => Either::Right(fields.iter().map(pair)),
         }
     }
 
@@ -233,7 +245,7 @@ impl Hash {
                 let field = listpack.seek(i64::try_from(index * 2).ok()?)?;
                 Some((listpack.get(field)?, listpack.get(listpack.next(field)?)?))
             }
-            Encoding::Table(fields) => fields.table.random(r).map(Field::pair),
+            Encoding::Table(fields) => random(fields, r),
         }
     }
 
@@ -257,12 +269,7 @@ impl Hash {
             }
             Encoding::Table(fields) => {
                 for _ in 0..count {
-                    fields
-                        .table
-                        .random(next())
-                        .map(Field::pair)
-                        .into_iter()
-                        .for_each(&mut f);
+                    random(fields, next()).into_iter().for_each(&mut f);
                 }
             }
         }
@@ -271,23 +278,27 @@ impl Hash {
     /// Calls `f` with `count` different random fields, or with all if there are fewer (HRANDFIELD
     /// with a positive count). `next` gives random numbers.
     ///
-    /// Takes time and memory for `count` fields, or at most for three times as many.
+    /// Takes time and memory for `count` fields; of a listpack, for all.
     pub fn random_distinct<'a>(
         &'a self,
         count: usize,
-        mut next: impl FnMut() -> u64,
+        next: impl FnMut() -> u64,
         mut f: impl FnMut(Pair<'a>),
     ) {
         let len = self.len();
         if count >= len {
             return self.iter().for_each(f);
         }
-        if let Encoding::Table(fields) = &self.0
-            && count < len / 3
-        {
-            return fields.random_distinct(count, &mut next, &mut f);
+        match &self.0 {
+            Encoding::Listpack(_) => {
+                // One walk instead of one per draw.
+                let pairs: Vec<_> = self.iter().collect();
+                draw(count, len, next, |index| f(pairs[index]));
+            }
+            Encoding::Table(fields) => draw(count, len, next, |index| {
+                fields.at(index).map(pair).into_iter().for_each(&mut f);
+            }),
         }
-        shuffle_out(self.iter().collect(), count, &mut next, &mut f);
     }
 
     /// One step of HSCAN: calls `f` with about `count` fields and returns the next cursor, 0 at the
@@ -299,7 +310,7 @@ impl Hash {
                 self.iter().for_each(f);
                 0
             }
-            Encoding::Table(fields) => fields.scan(cursor, count, &mut f),
+            Encoding::Table(fields) => fields.scan(cursor, count, &mut |record| f(pair(record))),
         }
     }
 
@@ -307,9 +318,7 @@ impl Hash {
     pub fn memory(&self) -> usize {
         let inside = match &self.0 {
             Encoding::Listpack(listpack) => allocated(listpack.memory()),
-            Encoding::Table(fields) => {
-                allocated(size_of::<Fields>()) + fields.table.memory() + fields.field_bytes
-            }
+            Encoding::Table(fields) => allocated(size_of::<Packed<Field>>()) + fields.memory(),
         };
         size_of::<Self>() + inside
     }
@@ -318,9 +327,7 @@ impl Hash {
     pub fn into_garbage(self) -> Garbage {
         match self.0 {
             Encoding::Listpack(listpack) => Box::new(std::iter::once(listpack.len() / 2)),
-            Encoding::Table(fields) => {
-                Box::new(fields.table.into_segments().map(|segment| segment.count()))
-            }
+            Encoding::Table(fields) => fields.into_garbage(),
         }
     }
 
@@ -328,10 +335,10 @@ impl Hash {
         let Encoding::Listpack(listpack) = &self.0 else {
             return;
         };
-        let mut fields = Box::new(Fields::new(*seed));
+        let mut fields = Box::new(Packed::new(*seed));
         let mut elements = listpack.iter();
         while let (Some(field), Some(value)) = (elements.next(), elements.next()) {
-            field.with_bytes(|field| value.with_bytes(|value| fields.set(field, value)));
+            field.with_bytes(|field| value.with_bytes(|value| set(&mut fields, field, value)));
         }
         self.0 = Encoding::Table(fields);
     }
@@ -397,194 +404,55 @@ fn listpack_takes<'a>(
     total.is_some_and(|total| listpack.fits(total))
 }
 
-/// Gives the first `count` of a random permutation (Fisher and Yates).
-fn shuffle_out<T: Copy>(
-    mut all: Vec<T>,
-    count: usize,
-    next: &mut impl FnMut() -> u64,
-    f: &mut impl FnMut(T),
-) {
-    for at in 0..count.min(all.len()) {
-        let chosen = at + below(next(), all.len() - at).unwrap_or(0);
-        all.swap(at, chosen);
-        f(all[at]);
-    }
-}
-
-/// A number below `len` from 64 random bits, without the cost and bias of a remainder; `None` if
-/// there is none.
-fn below(r: u64, len: usize) -> Option<usize> {
-    let scaled = (u128::from(r) * len as u128) >> 64;
-    usize::try_from(scaled).ok().filter(|&index| index < len)
-}
-
-/// What the allocator takes for `len` bytes: jemalloc's size classes, four to a doubling.
-pub(super) fn allocated(len: usize) -> usize {
-    match len {
-        0 => 0,
-        1..=8 => 8,
-        9..=128 => len.next_multiple_of(16),
-        _ => len.next_multiple_of(1 << (len - 1).ilog2().saturating_sub(2)),
-    }
-}
-
-/// The table encoding.
-struct Fields {
-    table: Table<Field>,
-    seed: HashSeed,
-    /// Allocated bytes of all fields.
-    field_bytes: usize,
-}
-
-impl Fields {
-    fn new(seed: HashSeed) -> Self {
-        Self {
-            table: Table::new(),
-            seed,
-            field_bytes: 0,
-        }
-    }
-
-    #[inline]
-    fn find(&self, field: &[u8]) -> Option<&Field> {
-        let hash = self.seed.hash(field);
-        self.table.find(hash, |other| other.field() == field)
-    }
-
-    fn set(&mut self, field: &[u8], value: &[u8]) -> bool {
-        let seed = self.seed;
-        let new = Field::new(field, value);
-        self.field_bytes += new.memory();
-        let place = self.table.entry(
-            seed.hash(field),
-            |other| other.field() == field,
-            |other| seed.hash(other.field()),
-        );
-        match place {
-            Slot::Occupied(place) => {
-                self.field_bytes -= place.element.memory();
-                *place.element = new;
-                false
-            }
-            Slot::Vacant(place) => {
-                place.insert(new);
-                true
-            }
-        }
-    }
-
-    fn delete(&mut self, field: &[u8]) -> bool {
-        let seed = self.seed;
-        let removed = self.table.remove(
-            seed.hash(field),
-            |other| other.field() == field,
-            |other| seed.hash(other.field()),
-        );
-        self.field_bytes -= removed.as_ref().map_or(0, Field::memory);
-        removed.is_some()
-    }
-
-    fn scan(&self, cursor: u64, count: usize, f: &mut impl FnMut(Pair<'_>)) -> u64 {
-        let order = |field: &Field| {
-            let [low, high, ..] = self.seed.hash(field.field()).to_le_bytes();
-            u16::from_le_bytes([low, high])
-        };
-        self.table
-            .scan(cursor, count, order, |field| f(field.pair()))
-    }
-
-    fn random_distinct<'a>(
-        &'a self,
-        count: usize,
-        next: &mut impl FnMut() -> u64,
-        f: &mut impl FnMut(Pair<'a>),
-    ) {
-        // Told apart by their address. Less than a third of all, so that a draw is mostly new.
-        let mut drawn = BTreeSet::new();
-        let draws_max = count.saturating_mul(32);
-        for _ in 0..draws_max {
-            if drawn.len() == count {
-                return;
-            }
-            let Some(field) = self.table.random(next()) else {
-                return;
-            };
-            if drawn.insert(std::ptr::from_ref(field).addr()) {
-                f(field.pair());
-            }
-        }
-        // Only with a poor source of random numbers.
-        let missing = count - drawn.len();
-        let rest = self.table.iter().filter(|field| {
-            let address = std::ptr::from_ref(*field).addr();
-            !drawn.contains(&address)
-        });
-        rest.take(missing).for_each(|field| f(field.pair()));
-    }
-}
-
-impl Clone for Fields {
-    fn clone(&self) -> Self {
-        let seed = self.seed;
-        let mut copy = Self::new(seed);
-        copy.field_bytes = self.field_bytes;
-        for field in self.table.iter() {
-            let hash = seed.hash(field.field());
-            copy.table
-                .insert(hash, field.clone(), |other| seed.hash(other.field()));
-        }
-        copy
-    }
-}
-
-/// A field with its value; the layout is at the top of this file.
+/// A field with its value, as the table holds them; the layout is at the top of this file.
 #[derive(Clone)]
-struct Field(Box<[u8]>);
+pub struct Field;
 
-// A slot of the table is an optional field, and must not be larger than one.
-const _: () = assert!(size_of::<Option<Field>>() == size_of::<Field>());
-
-impl Field {
-    fn new(field: &[u8], value: &[u8]) -> Self {
-        let len_bytes = (field.len() | 1).ilog2() as usize / 7 + 1;
-        let mut bytes = Vec::with_capacity(len_bytes + field.len() + value.len());
-        let mut rest = field.len();
-        while rest > 0x7F {
-            bytes.push((rest & 0x7F) as u8 | 0x80);
-            rest >>= 7;
-        }
-        bytes.push(rest as u8);
-        bytes.extend_from_slice(field);
-        bytes.extend_from_slice(value);
-        Self(bytes.into_boxed_slice())
-    }
-
+impl Keyed for Field {
     #[inline]
-    fn parts(&self) -> (&[u8], &[u8]) {
-        let (mut len, mut at) = (0, 0);
-        loop {
-            let byte = self.0[at];
-            len |= usize::from(byte & 0x7F) << (7 * at);
-            at += 1;
-            if byte & 0x80 == 0 {
-                return self.0[at..].split_at(len);
-            }
+    fn key(record: &[u8]) -> &[u8] {
+        parts(record).0
+    }
+}
+
+/// Bytes of the longest field length.
+const LEN_BYTES_MAX: usize = 10;
+
+/// Sets a field of the table; whether it is new.
+#[inline]
+fn set(fields: &mut Packed<Field>, field: &[u8], value: &[u8]) -> bool {
+    let mut head = [0; LEN_BYTES_MAX];
+    let (mut rest, mut len) = (field.len(), 0);
+    while rest > 0x7F {
+        head[len] = (rest & 0x7F) as u8 | 0x80;
+        rest >>= 7;
+        len += 1;
+    }
+    head[len] = rest as u8;
+    fields.set(field, &[&head[..=len], field, value])
+}
+
+/// The field and the value of a record.
+#[inline]
+fn parts(record: &[u8]) -> (&[u8], &[u8]) {
+    let (mut len, mut at) = (0, 0);
+    loop {
+        let byte = record[at];
+        len |= usize::from(byte & 0x7F) << (7 * at);
+        at += 1;
+        if byte & 0x80 == 0 {
+            return record[at..].split_at(len);
         }
     }
+}
 
-    #[inline]
-    fn field(&self) -> &[u8] {
-        self.parts().0
-    }
+fn pair(record: &[u8]) -> Pair<'_> {
+    let (field, value) = parts(record);
+    (Element::Bytes(field), Element::Bytes(value))
+}
 
-    fn pair(&self) -> Pair<'_> {
-        let (field, value) = self.parts();
-        (Element::Bytes(field), Element::Bytes(value))
-    }
-
-    fn memory(&self) -> usize {
-        allocated(self.0.len())
-    }
+fn random(fields: &Packed<Field>, r: u64) -> Option<Pair<'_>> {
+    fields.at(below(r, fields.len())?).map(pair)
 }
 
 /// One of two iterators over the same items.

@@ -15,6 +15,9 @@ pub mod list;
 pub mod listpack;
 pub mod long_double;
 pub mod number;
+pub mod packed;
+mod sample;
+pub mod scattered;
 pub mod set;
 pub mod sorted_set;
 pub mod stream;
@@ -217,6 +220,16 @@ impl std::fmt::Debug for HashSeed {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // A secret: it must not reach a log.
         f.write_str("HashSeed(..)")
+    }
+}
+
+/// What the allocator takes for `len` bytes: jemalloc's size classes, four to a doubling.
+fn allocated(len: usize) -> usize {
+    match len {
+        0 => 0,
+        1..=8 => 8,
+        9..=128 => len.next_multiple_of(16),
+        _ => len.next_multiple_of(1 << (len - 1).ilog2().saturating_sub(2)),
     }
 }
 

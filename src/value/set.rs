@@ -1,22 +1,23 @@
 //! The set data type: distinct strings, in one of three encodings.
 //!
 //! A set of few integers is an [`Intset`], another small set a [`Listpack`] in the order of
-//! insertion, any other a hash table (`set/members.rs`). A set changes from the first to the second
-//! or third, and from the second to the third, under exactly Redis's conditions (`OBJECT ENCODING`
+//! insertion, any other a hash table ([`packed`]). A set changes from the first to the second or
+//! third, and from the second to the third, under exactly Redis's conditions (`OBJECT ENCODING`
 //! shows which it is), and back only where the result of an operation is stored.
 
 mod algebra;
 pub mod intset;
-mod members;
 #[cfg(test)]
 pub(crate) mod tests;
 
 pub use algebra::{difference, difference_of, intersect, intersection_of, union, union_of};
 
 use super::listpack::{Element, Listpack};
-use super::{Collection, Garbage, HashSeed, Kind, Value, ValueRef, number};
+use super::packed::{self, Keyed, Packed};
+use super::sample::{below, draw};
+use super::scattered::{SCATTERED_LEN_MIN, Scattered};
+use super::{Collection, Garbage, HashSeed, Kind, Value, ValueRef, allocated, number};
 use intset::{INTSET_LEN_MAX, Intset};
-use members::Members;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -147,7 +148,7 @@ impl Set {
                 number::parse_i64(member).is_some_and(|int| intset.contains(int))
             }
             Encoding::Listpack(listpack) => listpack.find(member, 0).is_some(),
-            Encoding::Table(members) => members.contains(member),
+            Encoding::Table(members) => members.get(member).is_some(),
         }
     }
 
@@ -156,6 +157,16 @@ impl Set {
         match (&self.0, member) {
             (Encoding::Intset(intset), Element::Int(int)) => intset.contains(int),
             _ => member.with_bytes(|member| self.contains(member)),
+        }
+    }
+
+    /// The members, if they are many and scattered in memory: see [`ValueRef::scattered`].
+    pub(super) fn scattered(&self) -> Option<Scattered<'_>> {
+        match &self.0 {
+            Encoding::Table(members) if members.len() >= SCATTERED_LEN_MIN => {
+                Some(Scattered::Members(members))
+            }
+            _ => None,
         }
     }
 
@@ -186,7 +197,7 @@ impl Set {
     #[inline]
     pub fn insert(&mut self, member: &[u8], limits: &SetLimits, seed: &HashSeed) -> bool {
         match &mut self.0 {
-            Encoding::Table(members) => members.insert(member),
+            Encoding::Table(members) => members.insert(member, &[member]),
             Encoding::Listpack(_) => self.insert_into_listpack(member, limits, seed),
             Encoding::Intset(_) => match number::parse_i64(member) {
                 Some(int) => self.insert_into_intset(int, limits, seed),
@@ -235,7 +246,7 @@ impl Set {
         {
             listpack.push_back(member);
         } else {
-            self.convert_to_table(seed).insert(member);
+            self.convert_to_table(seed).insert(member, &[member]);
         }
         true
     }
@@ -484,7 +495,7 @@ impl Set {
         if !matches!(self.0, Encoding::Table(_)) {
             let mut members = Box::new(Members::new(*seed));
             for member in self.iter() {
-                member.with_bytes(|text| members.insert(text));
+                member.with_bytes(|text| members.insert(text, &[text]));
             }
             self.0 = Encoding::Table(members);
         }
@@ -550,7 +561,7 @@ enum Left<'a> {
     /// From the integer of this index on.
     Intset(&'a Intset, usize),
     Listpack(super::listpack::Iter<'a>),
-    Table(members::Iter<'a>),
+    Table(packed::Iter<'a>),
 }
 
 impl<'a> Iterator for Iter<'a> {
@@ -568,6 +579,19 @@ impl<'a> Iterator for Iter<'a> {
         }
     }
 }
+
+/// A member of the table encoding: the record is all of it.
+#[derive(Clone)]
+pub struct Member;
+
+impl Keyed for Member {
+    #[inline]
+    fn key(record: &[u8]) -> &[u8] {
+        record
+    }
+}
+
+type Members = Packed<Member>;
 
 /// The members of a set by number.
 enum Indexed<'a> {
@@ -592,34 +616,5 @@ impl<'a> Indexed<'a> {
                 Encoding::Table(members) => members.at(index).map(Element::Bytes),
             },
         }
-    }
-}
-
-/// Draws `count` different numbers below `len`, each such choice as likely as any other (Floyd's
-/// algorithm); `count` is at most `len`.
-fn draw(count: usize, len: usize, mut next: impl FnMut() -> u64, mut f: impl FnMut(usize)) {
-    let mut drawn = BTreeSet::new();
-    for last in len - count..len {
-        let index = below(next(), last + 1).unwrap_or(last);
-        let index = if drawn.insert(index) { index } else { last };
-        drawn.insert(index);
-        f(index);
-    }
-}
-
-/// A number below `len` from 64 random bits, without the cost and bias of a remainder; `None` if
-/// there is none.
-fn below(r: u64, len: usize) -> Option<usize> {
-    let scaled = (u128::from(r) * len as u128) >> 64;
-    usize::try_from(scaled).ok().filter(|&index| index < len)
-}
-
-/// What the allocator takes for `len` bytes: jemalloc's size classes, four to a doubling.
-fn allocated(len: usize) -> usize {
-    match len {
-        0 => 0,
-        1..=8 => 8,
-        9..=128 => len.next_multiple_of(16),
-        _ => len.next_multiple_of(1 << (len - 1).ilog2().saturating_sub(2)),
     }
 }

@@ -8,14 +8,17 @@ mod support;
 
 mod compare;
 mod description;
+mod events;
 mod generate;
 mod grammar;
 mod memory;
+mod monitor;
 mod observation;
 mod propagation;
 mod pubsub;
 mod run;
 mod table;
+mod tracking;
 
 use run::{Pair, compare_random};
 use std::collections::BTreeSet;
@@ -42,6 +45,28 @@ fn seven_shards_answer_as_valkey_does() {
 fn subscribers_get_what_they_get_of_valkey() {
     for shards in [1, 2, 7] {
         pubsub::compare_random(shards, support::seed(), 1_500);
+    }
+}
+
+#[test]
+fn events_of_keys_are_those_of_valkey() {
+    for shards in [1, 2, 7] {
+        events::compare_random(shards, support::seed(), 5_000);
+    }
+}
+
+#[test]
+fn connections_that_track_are_told_of_the_keys_that_valkey_tells_of() {
+    for shards in [1, 2, 7] {
+        tracking::compare_random(shards, support::seed(), 8_000);
+    }
+}
+
+#[test]
+fn monitors_are_shown_what_they_are_shown_by_valkey() {
+    for shards in [1, 2, 7] {
+        monitor::compare_script(shards);
+        monitor::compare_random(shards, support::seed(), 5_000);
     }
 }
 

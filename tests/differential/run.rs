@@ -104,6 +104,17 @@ impl Pair {
         }
     }
 
+    /// From where the connections come, to both.
+    pub fn addresses(&self) -> (Vec<String>, Vec<String>) {
+        let address = |client: &Client| {
+            let address = client.stream().local_addr();
+            address.expect("it is connected").to_string()
+        };
+        let both = self.clients.iter();
+        both.map(|(reference, subject)| (address(reference), address(subject)))
+            .unzip()
+    }
+
     /// Runs all steps; gives the first difference.
     pub fn run(&mut self, steps: &[Step]) -> Result<(), Failure> {
         for (at, step) in steps.iter().enumerate() {

@@ -8,6 +8,7 @@ mod limits;
 mod malformed;
 mod owed;
 mod sockets;
+mod subscribers;
 
 use support::resp::Value;
 use support::server::Server;

@@ -8,6 +8,7 @@ mod chain;
 mod full;
 mod operations;
 mod partial;
+mod publish;
 mod stream;
 
 use support::server::Server;

@@ -11,6 +11,8 @@ mod network;
 mod process;
 mod random;
 mod scenario;
+mod stage;
+mod told;
 mod workload;
 mod world;
 
@@ -96,6 +98,16 @@ fn many_seeds() {
     let (first, last) = range.split_once('-').expect("BANYAN_SEEDS is first-last");
     let number = |text: &str| text.parse::<u64>().expect("BANYAN_SEEDS has numbers");
     run_all(number(first)..=number(last));
+}
+
+#[test]
+fn every_change_of_a_key_is_told_of_once_and_in_order() {
+    (1..=60).for_each(told::events);
+}
+
+#[test]
+fn who_waits_first_for_a_key_is_served_first() {
+    (1..=100).for_each(told::waiters);
 }
 
 /// Bugs that a seed has found; each failed before its fix.

@@ -108,6 +108,8 @@ pub struct Process {
     /// Whether it was a primary after its last tick.
     pub was_primary: bool,
     pub cursor: Cursor,
+    /// Further directives of its configuration.
+    pub directives: Vec<(&'static str, &'static str)>,
 }
 
 /// The shell of one shard during one call.
@@ -216,7 +218,13 @@ pub fn clock(now_us: u64) -> Now {
 }
 
 /// The configuration of a process, some of it by chance.
-fn configuration(id: usize, strict: bool, upstream: Option<usize>, rng: &mut Random) -> Config {
+fn configuration(
+    id: usize,
+    strict: bool,
+    upstream: Option<usize>,
+    directives: &[(&'static str, &'static str)],
+    rng: &mut Random,
+) -> Config {
     let mut config = Config::default();
     let databases = DATABASES.to_string();
     let port = (PORT + id as u16).to_string();
@@ -235,6 +243,7 @@ fn configuration(id: usize, strict: bool, upstream: Option<usize>, rng: &mut Ran
     if rng.one_in(4) {
         words.push(("client-output-buffer-limit", "replica 65536 32768 1"));
     }
+    words.extend(directives);
     let words: Vec<&[u8]> = words
         .iter()
         .flat_map(|(name, value)| [name.as_bytes(), value.as_bytes()])
@@ -262,6 +271,7 @@ impl Process {
             restart_us: u64::MAX,
             was_primary: false,
             cursor: Cursor::default(),
+            directives: Vec::new(),
         }
     }
 
@@ -271,7 +281,7 @@ impl Process {
         self.incarnation += 1;
         self.restart_us = u64::MAX;
         self.was_primary = false;
-        let config = configuration(self.id, strict, self.upstream, rng);
+        let config = configuration(self.id, strict, self.upstream, &self.directives, rng);
         let shards = 1 + rng.below(4);
         let mut ids = banyan::command::Rng::new(rng.next());
         let limit = config.repl_backlog_size;

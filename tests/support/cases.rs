@@ -516,6 +516,7 @@ pub const ELSEWHERE: &[&str] = &[
     "CONFIG",
     "INFO",
     "LOLWUT",
+    "MONITOR",
     "PSUBSCRIBE",
     "PUNSUBSCRIBE",
     "QUIT",

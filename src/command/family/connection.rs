@@ -149,11 +149,31 @@ const CLIENT: Command = Command {
 
 static CLIENT_SUBCOMMANDS: &[Command] = &[
     row(
+        ("caching", "client|caching"),
+        3,
+        SessionOp::ClientCaching,
+        SESSION,
+        (
+            "Says whether the keys of the next command are tracked.",
+            "6.0.0",
+        ),
+    ),
+    row(
         ("getname", "client|getname"),
         2,
         SessionOp::ClientGetname,
         SESSION,
         ("Gives the connection's name.", "2.6.9"),
+    ),
+    row(
+        ("getredir", "client|getredir"),
+        2,
+        SessionOp::ClientGetredir,
+        SESSION,
+        (
+            "Gives the number of the connection that is told of changed keys instead.",
+            "6.0.0",
+        ),
     ),
     row(
         ("help", "client|help"),
@@ -261,6 +281,26 @@ static CLIENT_SUBCOMMANDS: &[Command] = &[
             ("Names the connection.", "2.6.9"),
         ),
         ALL_NODES,
+    ),
+    with_complexity(
+        row(
+            ("tracking", "client|tracking"),
+            -3,
+            SessionOp::ClientTracking,
+            SESSION,
+            (
+                "Turns on or off that the connection is told when keys change that it has read.",
+                "6.0.0",
+            ),
+        ),
+        "O(1). Some options may introduce additional complexity.",
+    ),
+    row(
+        ("trackinginfo", "client|trackinginfo"),
+        2,
+        SessionOp::ClientTrackinginfo,
+        SESSION,
+        ("Tells how the connection tracks keys.", "6.2.0"),
     ),
     with_complexity(
         row(

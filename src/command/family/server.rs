@@ -127,6 +127,16 @@ pub static COMMANDS: &[Command] = &[
         Flags::READONLY.or(Flags::FAST),
         ("Draws a banyan, and tells the version.", "5.0.0", ""),
     ),
+    row(
+        ("monitor", "monitor"),
+        1,
+        SessionOp::Monitor,
+        Flags::ADMIN
+            .or(Flags::NOSCRIPT)
+            .or(Flags::LOADING)
+            .or(Flags::STALE),
+        ("Shows every command that is run.", "1.0.0", ""),
+    ),
     with_categories(
         row(
             ("role", "role"),

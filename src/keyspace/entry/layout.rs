@@ -38,8 +38,9 @@ pub(in crate::keyspace) fn prefetch_line<T>(at: &T) {
     prefetch_address(ptr::from_ref(at).cast());
 }
 
+/// The same for an address, which may be any.
 #[inline]
-pub(super) fn prefetch_address(address: *const u8) {
+pub fn prefetch_address(address: *const u8) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     // SAFETY: a prefetch changes nothing and never faults, whatever the address.
     unsafe {

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use ahash::RandomState;
 use hashbrown::HashMap;
 
-use super::waiters::keys_of;
 use super::{Await, Block, End, Message, Unblocked};
 use crate::command::wait::Wait;
+use crate::keyspace::Entry;
 use crate::protocol::Reply;
 use crate::shard::Shard;
 use crate::shard::client::{Client, ReplyMode, Waiting};
 use crate::shard::dispatch::Parsed;
 use crate::shard::locks::TxId;
-use crate::shard::message::{Envelope, Grant, Item, OwnedRequest, Release};
+use crate::shard::message::{Envelope, Grant, Item, Lent, OwnedRequest, Release};
 use crate::shard::shell::{ConnId, Shell};
 use crate::shard::transaction::{Kind, Tx};
 
@@ -87,6 +87,8 @@ impl Shard {
         parsed: Parsed<'_>,
     ) {
         let Parsed { command, args, .. } = parsed;
+        // Once, and now: how long it waits is nobody's business.
+        self.show(client, command, client.db, args);
         let Some(owner) = self.owner_of(command, args) else {
             let request = parsed.owned(client.db);
             self.begin_transaction(shell, client, Kind::Command, vec![request]);
@@ -116,6 +118,10 @@ impl Shard {
         );
         self.may_wait = was;
         self.claim_slow(client);
+        self.send_news(Some(self.reader(client.conn)));
+        if client.remembers(parsed.command) {
+            self.remember(self.reader(client.conn), parsed.command, parsed.args);
+        }
         let Some(wait) = done.wait else {
             if client.reply_mode != ReplyMode::On {
                 client.reply.truncate(mark);
@@ -141,10 +147,11 @@ impl Shard {
         Block {
             token: self.token(),
             conn: client.conn,
-            request,
             version: client.reply.version(),
             no_touch: client.no_touch,
+            remembers: client.remembers(request.command),
             reply_bytes_max: self.reply_bytes_max(client),
+            request,
         }
     }
 
@@ -237,8 +244,14 @@ impl Shard {
             // It is being served by another shard, or no more there.
             _ => {
                 let entries = grant.entries.into_iter().flatten();
+                let lent = |entry: Entry| Lent {
+                    db,
+                    hash: self.keyspace.db(db).hash(entry.key()),
+                    entry,
+                };
                 let release = Box::new(Release {
-                    entries: entries.map(|entry| (db, entry)).collect(),
+                    entries: entries.map(lent).collect(),
+                    readers: grant.readers,
                     ..Release::default()
                 });
                 self.post(from, Item::Release { tx: id, release });
@@ -453,5 +466,11 @@ pub(in crate::shard) fn may_wait(requests: &[OwnedRequest], kind: Kind) -> bool 
         return false;
     };
     let blocking = request.command.flags.has(crate::command::Flags::BLOCKING);
-    kind == Kind::Command && blocking && !keys_of(request).is_empty()
+    kind == Kind::Command && blocking && names_a_key(request)
+}
+
+fn names_a_key(request: &OwnedRequest) -> bool {
+    let mut any = false;
+    request.command.for_each_key(request.args(), |_| any = true);
+    any
 }

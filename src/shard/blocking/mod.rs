@@ -32,7 +32,7 @@ use crate::protocol::{Reply, Version};
 use crate::value::Kind;
 
 use super::locks::TxId;
-use super::message::{Grant, KeyRef, OwnedRequest};
+use super::message::{Grant, Keys, OwnedRequest};
 use super::shell::ConnId;
 
 /// A blocking command on its way to the one owner of its keys.
@@ -43,6 +43,8 @@ pub struct Block {
     pub request: OwnedRequest,
     pub version: Version,
     pub no_touch: bool,
+    /// The keys that it reads are remembered for its connection.
+    pub remembers: bool,
     /// The most bytes that its reply may have; 0 for any number.
     pub reply_bytes_max: usize,
 }
@@ -55,7 +57,7 @@ pub struct Await {
     pub kind: Kind,
     pub wakes_on_loss: bool,
     /// The keys there.
-    pub keys: Vec<KeyRef>,
+    pub keys: Keys,
 }
 
 /// Why a wait ends without what was waited for.

@@ -4,17 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ahash::RandomState;
 use hashbrown::HashMap;
+use smallvec::SmallVec;
 
 use super::{Await, Block, End, Message, Unblocked};
 use crate::command::wait::Wait;
 use crate::protocol::Reply;
 use crate::shard::Shard;
 use crate::shard::locks::{Claim, Mode, TxId};
-use crate::shard::message::{Grant, Item, KeyRef, OwnedRequest};
-use crate::value::Kind;
+use crate::shard::message::{Grant, Item, KeyRef, Keys, OwnedRequest};
+use crate::shard::tracking::{Reader, Unsaid};
+use crate::value::{HashSeed, Kind};
 
 /// A key by its database and name.
 type Place = (usize, Box<[u8]>);
+
+fn place_of(key: &KeyRef) -> Place {
+    (key.db, key.key.as_slice().into())
+}
 
 /// A command that waits here.
 struct Waiter {
@@ -22,7 +28,7 @@ struct Waiter {
     token: u64,
     kind: Kind,
     wakes_on_loss: bool,
-    keys: Vec<KeyRef>,
+    keys: Keys,
     body: Body,
 }
 
@@ -98,29 +104,40 @@ impl Shard {
     pub(in crate::shard) fn run_block(&mut self, home: usize, mut block: Block) {
         let mut reply = Reply::with_buffer(Vec::new(), block.version);
         reply.set_limit(block.reply_bytes_max);
-        let done = self.execute_waiting(home, &mut reply, &block);
-        match done.wait {
-            None => self.unblocked(home, block.token, reply, done.wrote()),
-            Some(wait) => {
-                let order = self.shared.next_tx();
-                if let Some(retry) = &wait.retry {
-                    block.request = block.request.with_args(retry);
-                }
-                self.keep(order, home, block, &wait);
+        let (done, unsaid) = self.execute_waiting(home, &mut reply, &block);
+        let reader = Reader {
+            shard: home as u32,
+            conn: block.conn,
+            place: None,
+        };
+        if done.wait.is_none() {
+            self.unblocked(home, block.token, reply, done.wrote());
+        }
+        self.tell_unsaid(unsaid, Some(reader));
+        if block.remembers {
+            self.remember(reader, block.request.command, block.request.args());
+        }
+        if let Some(wait) = done.wait {
+            let order = self.shared.next_tx();
+            if let Some(retry) = &wait.retry {
+                block.request = block.request.with_args(retry);
             }
+            self.keep(order, home, block, &wait);
         }
     }
 
-    /// Runs a command that may wait, of a connection of the shard `home`.
+    /// Runs a command that may wait, of a connection of the shard `home`. What it has changed is to
+    /// be told behind its reply.
     fn execute_waiting(
         &mut self,
         home: usize,
         reply: &mut Reply,
         block: &Block,
-    ) -> crate::command::Ran {
+    ) -> (crate::command::Ran, Unsaid) {
         let request = &block.request;
         // A command that wakes it may still be waiting to be put down to its own connection.
         let others = self.set_slow_aside();
+        let unsaid = self.take_unsaid();
         let was = std::mem::replace(&mut self.may_wait, true);
         let done = self.execute(
             reply,
@@ -133,7 +150,9 @@ impl Shard {
         self.may_wait = was;
         self.claim_slow_of(home, Some(block.conn));
         self.put_slow_back(others);
-        done
+        let own = self.take_unsaid();
+        self.put_unsaid(unsaid);
+        (done, own)
     }
 
     fn unblocked(&mut self, home: usize, token: u64, mut reply: Reply, wrote: bool) {
@@ -152,7 +171,7 @@ impl Shard {
     pub(in crate::shard) fn keep(&mut self, order: TxId, home: usize, block: Block, wait: &Wait) {
         let now_ms = self.now.mono_ns / 1_000_000;
         let deadline_ms = (wait.timeout_ms > 0).then(|| now_ms.saturating_add(wait.timeout_ms));
-        let keys = keys_of(&block.request);
+        let keys = keys_of(&block.request, self.data.settings.seed);
         if let Some(at) = deadline_ms {
             self.waiters.deadlines.insert((at, order));
         }
@@ -190,7 +209,7 @@ impl Shard {
 
     fn add_waiter(&mut self, order: TxId, waiter: Waiter) {
         for key in &waiter.keys {
-            let place = (key.db, key.key.clone());
+            let place = place_of(key);
             self.data.watched.await_key(key.db, &key.key);
             self.waiters.by_key.entry(place).or_default().insert(order);
         }
@@ -203,7 +222,7 @@ impl Shard {
         let waiter = self.waiters.all.remove(&order)?;
         self.waiters.by_home.remove(&(waiter.home, waiter.token));
         for key in &waiter.keys {
-            let place = (key.db, key.key.clone());
+            let place = place_of(key);
             if let Some(queue) = self.waiters.by_key.get_mut(&place) {
                 queue.remove(&order);
                 if queue.is_empty() {
@@ -282,6 +301,7 @@ impl Shard {
             return;
         }
         self.serving = true;
+        self.detach_readers();
         let mut locked = Vec::new();
         loop {
             for place in self.data.watched.take_ready() {
@@ -343,9 +363,21 @@ impl Shard {
         };
         let mut reply = Reply::with_buffer(Vec::new(), here.block.version);
         reply.set_limit(here.block.reply_bytes_max);
-        let done = self.execute_waiting(waiter.home, &mut reply, &here.block);
+        let block = &here.block;
+        let reader = Reader {
+            shard: waiter.home as u32,
+            conn: block.conn,
+            place: None,
+        };
+        let (done, unsaid) = self.execute_waiting(waiter.home, &mut reply, block);
         if done.wait.is_none() {
             self.unblocked(waiter.home, waiter.token, reply, done.wrote());
+        }
+        self.tell_unsaid(unsaid, Some(reader));
+        if block.remembers {
+            self.remember(reader, block.request.command, block.request.args());
+        }
+        if done.wait.is_none() {
             return;
         }
         if let Some(at) = here.deadline_ms {
@@ -359,7 +391,7 @@ impl Shard {
         let Some(waiter) = self.waiters.all.get_mut(&order) else {
             return false;
         };
-        let names = waiter.keys.iter().map(|key| self.locks.name(&key.key));
+        let names = waiter.keys.iter().map(|key| key.hash);
         let claim = Claim::Keys(names.map(|name| (name, Mode::Exclusive)).collect());
         if !self.locks.claim_ahead(order, claim) {
             return false;
@@ -367,12 +399,13 @@ impl Shard {
         waiter.body = Body::Away { waking: true };
         let (home, token, keys) = (waiter.home, waiter.token, waiter.keys.clone());
         let db = keys.first().map_or(0, |key| key.db);
-        let places = keys.iter().map(|key| (key.db, key.key.clone()));
+        let places = keys.iter().map(place_of);
         self.waiters.woken.insert(order, places.collect());
         let entries = self.lend(&keys);
         let grant = Box::new(Grant {
-            copied: vec![false; entries.len()],
+            copied: SmallVec::from_elem(false, entries.len()),
             entries,
+            readers: self.lend_readers(&keys),
             receivers: Vec::new(),
             dirty: false,
         });
@@ -404,18 +437,14 @@ impl Shard {
 }
 
 /// The keys of a request, each once.
-pub(super) fn keys_of(request: &OwnedRequest) -> Vec<KeyRef> {
-    let mut keys: Vec<KeyRef> = Vec::new();
+fn keys_of(request: &OwnedRequest, seed: HashSeed) -> Keys {
+    let mut keys = Keys::new();
     let args = request.args();
     request.command.for_each_key(args, |at| {
         if let Some(key) = args.get(at)
             && !keys.iter().any(|known| *known.key == *key)
         {
-            keys.push(KeyRef {
-                db: request.db,
-                key: key.into(),
-                mode: Mode::Exclusive,
-            });
+            keys.push(KeyRef::new(request.db, key, Mode::Exclusive, seed));
         }
     });
     keys

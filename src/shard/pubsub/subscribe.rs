@@ -6,7 +6,7 @@
 //! that come before the confirmation are kept and follow it.
 
 use super::{confirm, shared_name};
-use crate::command::pubsub::{Name, Space};
+use crate::command::pubsub::{Name, Space, is_event_channel};
 use crate::protocol::{Args, Reply, Version};
 
 use super::super::Shard;
@@ -15,25 +15,36 @@ use super::super::message::Item;
 use super::super::shell::{ConnId, Shell};
 use super::channel_owner;
 
-/// Names that change, by the shard that has to hear of it.
-struct Changes(Vec<Vec<Name>>);
+/// Names that change.
+struct Changes {
+    /// By the shard that has to hear of it.
+    names: Vec<Vec<Name>>,
+    /// Channels of events, of which all have to hear besides.
+    events: Vec<Name>,
+}
 
 impl Changes {
     fn new(shards: usize) -> Self {
-        Changes(vec![Vec::new(); shards])
+        Changes {
+            names: vec![Vec::new(); shards],
+            events: Vec::new(),
+        }
     }
 }
 
 impl Shard {
     fn note_change(&self, changes: &mut Changes, space: Space, name: &Name) {
         match space {
-            Space::Pattern => changes
-                .0
+            Space::Pattern | Space::Monitor | Space::Prefix => changes
+                .names
                 .iter_mut()
                 .for_each(|list| list.push(name.clone())),
-            Space::Channel | Space::Shard => {
-                changes.0[channel_owner(&self.shared, space, name)].push(name.clone());
+            _ => {
+                changes.names[channel_owner(&self.shared, space, name)].push(name.clone());
             }
+        }
+        if space == Space::Channel && is_event_channel(name) {
+            changes.events.push(name.clone());
         }
     }
 
@@ -46,8 +57,12 @@ impl Shard {
         on: bool,
         asker: Option<ConnId>,
     ) -> u32 {
+        let events = vec![changes.events; self.shared.shards].into_iter();
+        let events = events.enumerate().map(|part| (Space::Event, part));
+        let names = changes.names.into_iter().enumerate();
+        let names = names.map(|part| (space, part));
         let mut told = 0;
-        for (shard, names) in changes.0.into_iter().enumerate() {
+        for (space, (shard, names)) in names.chain(events) {
             if names.is_empty() {
                 continue;
             }
@@ -71,6 +86,10 @@ impl Shard {
         let directory = &mut self.data.pubsub.directory;
         for name in names {
             directory.change(space, name, from as u32, on);
+        }
+        self.monitored = directory.len(Space::Monitor) > 0;
+        if space == Space::Prefix {
+            self.follow_changes();
         }
     }
 
@@ -151,6 +170,41 @@ impl Shard {
             );
         }
         self.tell_and_hold(client, changes, (space, false), mark, in_exec);
+    }
+
+    /// Makes a client one that monitors; its reply from `mark` on waits until all shards know.
+    pub(in super::super) fn begin_monitoring(&mut self, client: &mut Client, mark: usize) {
+        let mut changes = Changes::new(self.shared.shards);
+        let (space, name) = (Space::Monitor, shared_name(b""));
+        let own = client.pubsub.get_or_insert_default();
+        own.monitors.insert(name.clone());
+        self.note_change(&mut changes, space, &name);
+        self.registry.add(&self.shared, space, name, client.conn);
+        self.tell_and_hold(client, changes, (space, true), mark, false);
+    }
+
+    /// A connection that tracks asks for prefixes, or no more. What holds its reply back waits
+    /// until all shards know.
+    pub(in super::super) fn change_prefixes(
+        &mut self,
+        client: &mut Client,
+        prefixes: &[Name],
+        on: bool,
+        waits: bool,
+    ) {
+        let mut changes = Changes::new(self.shared.shards);
+        let (space, conn) = (Space::Prefix, client.conn);
+        for prefix in prefixes {
+            match on {
+                true => (self.registry).add(&self.shared, space, prefix.clone(), conn),
+                false => self.registry.remove(&self.shared, space, prefix, conn),
+            }
+            self.note_change(&mut changes, space, prefix);
+        }
+        let told = self.tell_changes(changes, space, on, waits.then_some(conn));
+        if waits && told > 0 {
+            client.pubsub.get_or_insert_default().missing += told;
+        }
     }
 
     fn tell_and_hold(
@@ -239,7 +293,8 @@ impl Shard {
                 .remove(&self.shared, space, &name, client.conn);
         }
         let mut told = 0;
-        for space in [Space::Channel, Space::Shard, Space::Pattern] {
+        let spaces = [Space::Channel, Space::Shard, Space::Pattern, Space::Monitor];
+        for space in spaces {
             let mut changes = Changes::new(self.shared.shards);
             for name in std::mem::take(own.of(space)) {
                 self.registry

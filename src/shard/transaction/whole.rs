@@ -2,12 +2,12 @@
 //! needs, or ask the shards something in between.
 
 use super::*;
-use crate::keyspace::Entry;
-use crate::shard::message::KeyRef;
+use crate::shard::message::{KeyRef, Keys};
+use crate::shard::tracking::Reads;
 
 impl Shard {
     /// One command at a time. Where it has keys, whole shards are locked: it fetches what it needs.
-    pub(super) fn step_whole(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Tx) {
+    pub(super) fn step_whole(&mut self, shell: &mut dyn Shell, id: TxId, mut tx: Box<Tx>) {
         while tx.next < tx.requests.len() {
             let request = &tx.requests[tx.next];
             match request.command.run {
@@ -80,7 +80,7 @@ impl Shard {
                 share.shard,
                 Item::Fetch {
                     tx: id,
-                    keys: share.keys.clone(),
+                    keys: Box::new(share.keys.clone()),
                 },
             );
         }
@@ -105,7 +105,7 @@ impl Shard {
         });
         let keys = first.map_or_else(Vec::new, |entry| (further.keys)(entry, args));
         let known: Vec<usize> = tx.shares.iter().map(|share| share.keys.len()).collect();
-        let mut places = KeyPlaces::new(Some(self.txs.hasher().clone()));
+        let mut places = KeyPlaces::new(Some(self.txs.hasher().clone()), self.data.settings.seed);
         tx.shares.iter().for_each(|share| places.note(share));
         for key in keys {
             // All shards are locked, so all have a share.
@@ -115,7 +115,7 @@ impl Shard {
         for (share, known) in tx.shares.iter().zip(known) {
             if share.keys.len() > known {
                 tx.missing += 1;
-                let keys = share.keys[known..].to_vec();
+                let keys = Box::new(Keys::from(&share.keys[known..]));
                 self.post(share.shard, Item::Fetch { tx: id, keys });
             }
         }
@@ -124,9 +124,9 @@ impl Shard {
 
     pub(in crate::shard) fn receive_fetched(
         &mut self,
-        from: usize,
-        id: TxId,
-        entries: Vec<Option<Entry>>,
+        (from, id): (usize, TxId),
+        entries: Entries,
+        readers: Reads,
         shell: &mut dyn Shell,
     ) {
         let mut tx = self
@@ -139,6 +139,7 @@ impl Shard {
             .find(|s| s.shard == from)
             .expect("it was asked");
         share.entries.extend(entries);
+        tx.tracked.borrow(readers);
         tx.missing -= 1;
         if tx.missing > 0 || self.fetch_further(id, &mut tx) {
             self.txs.insert(id, tx);
@@ -150,21 +151,25 @@ impl Shard {
 
     fn run_whole_data(&mut self, shell: &mut dyn Shell, id: TxId, tx: &mut Tx) {
         self.data.watched.start_recording();
+        tx.tracked.start();
         self.borrow_entries(tx);
         std::mem::swap(&mut self.effects, &mut tx.effects);
         self.run_request(shell, id, tx, tx.next);
         std::mem::swap(&mut self.effects, &mut tx.effects);
         self.return_entries(tx);
+        tx.events.append(&mut self.data.notifications);
         let touched = self.data.watched.stop_recording();
         for share in tx.shares.iter_mut().filter(|share| !share.keys.is_empty()) {
             let mut release = Release::default();
             for (key, entry) in share.keys.iter().zip(share.entries.drain(..)) {
-                release.entries.extend(entry.map(|entry| (key.db, entry)));
+                release.entries.extend(entry.map(|entry| key.lent(entry)));
             }
             let mine = touched
                 .iter()
                 .filter(|(_, key)| self.shared.owner(key) == share.shard);
             release.touched.extend(mine.cloned());
+            let shared = &self.shared;
+            release.readers = (tx.tracked).give_back(|key| shared.owner(key) == share.shard);
             share.keys.clear();
             let item = Item::Return {
                 tx: id,
@@ -196,6 +201,9 @@ impl Shard {
             0,
         );
         self.claim_slow_of(self.id, tx.client);
+        if wrote && request.command.replaces_databases() {
+            tx.tracked.replace_databases();
+        }
         if wrote && let Some(conn) = tx.client {
             self.note_local_write(conn);
         }

@@ -248,17 +248,19 @@ fn memory_follows_what_is_added_and_removed() {
     let before = hash.memory();
     assert!(before > 1000 * 16);
     hash.set(b"field:1", &[b'x'; 10_000], &LIMITS, &SEED);
-    assert_eq!(hash.clone().memory(), hash.memory());
+    // A copy has no slack.
+    assert!(hash.clone().memory() <= hash.memory());
     assert!(hash.memory() >= before + 10_000 - 16);
     hash.delete(b"field:1");
-    assert!(hash.memory() <= before);
+    // The row of long records is kept.
+    assert!(hash.memory() < before + 256);
     assert!(hash_of(3).memory() < 200);
 }
 
 #[test]
 fn a_large_hash_is_freed_in_small_steps() {
     let steps: Vec<_> = hash_of(20_000).into_garbage().collect();
-    assert_eq!(steps.iter().sum::<usize>(), 20_000);
+    assert!(steps.len() > 20_000 / 1024);
     assert!(steps.iter().all(|&step| step <= 1024));
     assert_eq!(hash_of(3).into_garbage().collect::<Vec<_>>(), [3]);
 }
@@ -267,8 +269,11 @@ fn a_large_hash_is_freed_in_small_steps() {
 fn a_field_keeps_its_parts_at_every_length() {
     for len in [0, 1, 127, 128, 16_383, 16_384, 100_000] {
         let name = vec![b'n'; len];
-        let field = Field::new(&name, b"value");
-        assert_eq!(field.parts(), (&name[..], &b"value"[..]));
+        let mut fields = Packed::new(SEED);
+        assert!(set(&mut fields, &name, b"value"));
+        assert!(!set(&mut fields, &name, b"other"));
+        let record = fields.get(&name).expect("it was set");
+        assert_eq!(parts(record), (&name[..], &b"other"[..]));
     }
 }
 
@@ -277,6 +282,8 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
         (0u32..40).prop_map(|int| int.to_string().into_bytes()),
         vec(0u8..3, 0..3),
         vec(any::<u8>(), 0..12),
+        // About the longest that is packed.
+        (110usize..140).prop_map(|len| vec![b'x'; len]),
     ]
 }
 

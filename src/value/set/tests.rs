@@ -277,7 +277,7 @@ fn a_scan_sees_what_stays_and_a_walk_sees_all_once() {
 fn garbage_counts_no_more_than_a_step_may_take() {
     let mut set = Set::new();
     for n in 0..5000 {
-        set.insert(format!("{n:0>70}").as_bytes(), &DEFAULT, &SEED);
+        set.insert(format!("{n:0>140}").as_bytes(), &DEFAULT, &SEED);
         set.insert(format!("m{n}").as_bytes(), &DEFAULT, &SEED);
     }
     let steps: Vec<usize> = set.into_garbage().collect();

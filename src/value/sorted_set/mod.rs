@@ -26,7 +26,7 @@ mod tree;
 
 pub use range::{LexBound, LexRange, ScoreRange};
 
-use super::hash::allocated;
+use super::allocated;
 use super::listpack::{Element, Listpack};
 use super::{Collection, Garbage, HashSeed, Kind, Value, ValueRef};
 use large::Large;

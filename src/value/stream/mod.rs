@@ -32,7 +32,7 @@ pub use range::{Ascending, Descending};
 use std::collections::BTreeMap;
 
 use super::listpack::LISTPACK_LEN_MAX;
-use super::{Collection, Garbage, Kind, Value, ValueRef};
+use super::{Collection, Garbage, Kind, Value, ValueRef, allocated};
 use node::{Deletion, Node};
 
 /// When a new node is begun.
@@ -306,9 +306,11 @@ impl Stream {
             }
             let whole = match trim.keep {
                 Keep::Entries(keep) => self.len - live >= keep,
-                // Deleted entries count too.
                 Keep::From(id) => {
-                    let last = node.walk(key).next_back();
+                    // Deleted entries keep a node from a trim that takes whole ones only.
+                    let mut walk = node.walk(key);
+                    let last = std::iter::from_fn(|| walk.next_back())
+                        .find(|(_, deleted)| trim.approximate || !deleted);
                     last.is_none_or(|(entry, _)| entry.id < id)
                 }
             };
@@ -509,16 +511,6 @@ impl std::fmt::Debug for Stream {
             map.entry(&entry.id, &entry.pairs().collect::<Vec<_>>());
         }
         map.finish()
-    }
-}
-
-/// What the allocator takes for `len` bytes: jemalloc's size classes, four to a doubling.
-fn allocated(len: usize) -> usize {
-    match len {
-        0 => 0,
-        1..=8 => 8,
-        9..=128 => len.next_multiple_of(16),
-        _ => len.next_multiple_of(1 << (len - 1).ilog2().saturating_sub(2)),
     }
 }
 

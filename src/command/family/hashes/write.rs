@@ -1,6 +1,7 @@
 //! Changing fields.
 
 use super::integer;
+use crate::command::notify::Class;
 use crate::command::{Ctx, Error, Outcome};
 use crate::protocol::Args;
 use crate::value::hash::Hash;
@@ -34,6 +35,7 @@ fn set_all(ctx: &mut Ctx<'_>, name: &'static str, args: Args<'_>) -> Result<i64,
         new.count()
     })?;
     ctx.changed(key, (pairs.len() / 2) as u64);
+    ctx.notify(Class::HASH, "hset", key);
     Ok(added as i64)
 }
 
@@ -49,6 +51,7 @@ pub(super) fn hsetnx(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         hash.set(field, value, &limits, &seed)
     })?;
     ctx.changed(key, 1);
+    ctx.notify(Class::HASH, "hset", key);
     ctx.reply.integer(1);
     Ok(())
 }
@@ -71,6 +74,10 @@ pub(super) fn hdel(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     }
     if deleted > 0 {
         ctx.changed(key, deleted.into());
+        ctx.notify(Class::HASH, "hdel", key);
+    }
+    if emptied {
+        ctx.notify(Class::GENERIC, "del", key);
     }
     ctx.reply.integer(deleted.into());
     Ok(())
@@ -90,6 +97,7 @@ pub(super) fn hincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let (limits, seed) = (ctx.settings().hash_limits, ctx.settings().seed);
     ctx.with_collection(key, |hash: &mut Hash| hash.set(field, text, &limits, &seed))?;
     ctx.changed(key, 1);
+    ctx.notify(Class::HASH, "hincrby", key);
     ctx.reply.integer(sum);
     Ok(())
 }
@@ -118,6 +126,7 @@ pub(super) fn hincrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         hash.set(field, &text, &limits, &seed)
     })?;
     ctx.changed(key, 1);
+    ctx.notify(Class::HASH, "hincrbyfloat", key);
     // Replicas get the result, so that they need not round as we do.
     ctx.propagate_as(&[b"HSET", key, field, &text]);
     ctx.reply.bulk(&text);

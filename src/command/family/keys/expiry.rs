@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::{inspect, integer};
+use crate::command::notify::Class;
 use crate::command::{Ctx, Error, Origin, Outcome};
 use crate::keyspace::Entry;
 use crate::protocol::{Args, quote};
@@ -146,6 +147,8 @@ fn set_expiry(ctx: &mut Ctx<'_>, args: Args<'_>, form: &Form) -> Outcome {
         }
     }
     ctx.changed(key, 1);
+    let event = if over { "del" } else { "expire" };
+    ctx.notify(Class::GENERIC, event, key);
     ctx.reply.integer(1);
     Ok(())
 }
@@ -217,6 +220,7 @@ pub(super) fn persist(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     if expires {
         ctx.database().set_expiry(key, None);
         ctx.changed(key, 1);
+        ctx.notify(Class::GENERIC, "persist", key);
     }
     ctx.reply.integer(i64::from(expires));
     Ok(())

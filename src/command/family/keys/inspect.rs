@@ -1,6 +1,6 @@
 //! Commands that look at how a key is stored.
 
-use super::{inspect, integer};
+use super::{inspect_quietly, integer};
 use crate::command::digest::Digest;
 use crate::command::error::SUBCOMMAND_SHOWN_MAX;
 use crate::command::{Ctx, Error, Outcome};
@@ -27,7 +27,7 @@ fn idle_s(entry: &Entry, now_ms: u64) -> u32 {
 }
 
 pub(super) fn object_encoding(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
-    match inspect(ctx, &args[2], Entry::encoding) {
+    match inspect_quietly(ctx, &args[2], Entry::encoding) {
         Some(encoding) => ctx.reply.bulk_str(encoding),
         None => ctx.reply.null(),
     }
@@ -35,7 +35,7 @@ pub(super) fn object_encoding(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 }
 
 pub(super) fn object_refcount(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
-    match inspect(ctx, &args[2], references) {
+    match inspect_quietly(ctx, &args[2], references) {
         Some(count) => ctx.reply.integer(count),
         None => ctx.reply.null(),
     }
@@ -44,7 +44,7 @@ pub(super) fn object_refcount(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 
 pub(super) fn object_idletime(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let now_ms = ctx.now_ms;
-    let Some(idle) = inspect(ctx, &args[2], |entry| idle_s(entry, now_ms)) else {
+    let Some(idle) = inspect_quietly(ctx, &args[2], |entry| idle_s(entry, now_ms)) else {
         ctx.reply.null();
         return Ok(());
     };
@@ -61,7 +61,7 @@ pub(super) fn object_idletime(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
 
 pub(super) fn object_freq(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let clock = ctx.keyspace.clock();
-    let Some(count) = inspect(ctx, &args[2], |entry| clock.count(entry.access())) else {
+    let Some(count) = inspect_quietly(ctx, &args[2], |entry| clock.count(entry.access())) else {
         ctx.reply.null();
         return Ok(());
     };

@@ -16,6 +16,7 @@ mod transfer;
 
 pub use rows::{COMMANDS, DIGEST_VALUE_ROW, OBJECT_ROW};
 
+use crate::command::notify::Class;
 use crate::command::{Ctx, Error, Outcome};
 use crate::keyspace::Entry;
 use crate::protocol::Args;
@@ -24,6 +25,16 @@ use crate::value::number;
 /// Looks a key up for a reader to whom its value does not matter: counts a hit or a miss, but the
 /// access clock stays.
 fn inspect<R>(ctx: &mut Ctx<'_>, key: &[u8], f: impl FnOnce(&Entry) -> R) -> Option<R> {
+    let found = ctx.peek(key).map(f);
+    match found {
+        Some(_) => ctx.state.stats.keyspace_hits += 1,
+        None => ctx.missed(key),
+    }
+    found
+}
+
+/// As [`inspect`], but a miss is only counted, not told of.
+fn inspect_quietly<R>(ctx: &mut Ctx<'_>, key: &[u8], f: impl FnOnce(&Entry) -> R) -> Option<R> {
     let found = ctx.peek(key).map(f);
     match found {
         Some(_) => ctx.state.stats.keyspace_hits += 1,
@@ -57,6 +68,7 @@ fn del(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     for key in args.iter().skip(1) {
         if ctx.remove(key) {
             ctx.changed(key, 1);
+            ctx.notify(Class::GENERIC, "del", key);
             deleted += 1;
         }
     }

@@ -1,14 +1,17 @@
 //! Commands that bring a value under another key, or out of the server and back.
 
 use super::{database, integer};
+use crate::command::notify::Class;
 use crate::command::{Ctx, Error, Origin, Outcome};
 use crate::keyspace::Entry;
 use crate::keyspace::access::Clock;
 use crate::protocol::Args;
 use crate::value::codec::{self, Collections};
 
-/// Puts an entry into a database; what was there is freed without stalling.
-fn put(ctx: &mut Ctx<'_>, db: usize, entry: Entry) {
+/// Puts an entry into a database under `key`; what was there is freed without stalling. It is a
+/// new key, also where there was one.
+fn put(ctx: &mut Ctx<'_>, db: usize, key: &[u8], entry: Entry) {
+    ctx.notify_in(db, Class::NEW, "new", key);
     let database = ctx.keyspace.db_mut(db);
     if let Some(old) = database.insert(entry) {
         database.discard(old);
@@ -48,9 +51,11 @@ fn rename_unless(
     let (expire_at, access) = (entry.expire_at(), entry.access());
     let mut renamed = Entry::new(to, entry.into_value(), expire_at);
     renamed.set_access(access);
-    put(ctx, ctx.db, renamed);
+    put(ctx, ctx.db, to, renamed);
     ctx.changed(from, 1);
     ctx.changed(to, 0);
+    ctx.notify(Class::GENERIC, "rename_from", from);
+    ctx.notify(Class::GENERIC, "rename_to", to);
     Ok(true)
 }
 
@@ -71,9 +76,11 @@ pub(super) fn move_key(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     };
     let moved = entry.is_some();
     if let Some(entry) = entry {
-        put(ctx, target, entry);
+        put(ctx, target, key, entry);
         ctx.changed(key, 1);
         ctx.changed_in(target, key, 0);
+        ctx.notify(Class::GENERIC, "move_from", key);
+        ctx.notify_in(target, Class::GENERIC, "move_to", key);
     }
     ctx.reply.integer(i64::from(moved));
     Ok(())
@@ -109,8 +116,9 @@ pub(super) fn copy(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
             return Ok(());
         }
     };
-    put(ctx, target, source);
+    put(ctx, target, to, source);
     ctx.changed_in(target, to, 1);
+    ctx.notify_in(target, Class::GENERIC, "copy_to", to);
     ctx.reply.integer(1);
     Ok(())
 }
@@ -204,6 +212,7 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
             let name: &[u8] = if lazy { b"UNLINK" } else { b"DEL" };
             ctx.propagate_as(&[name, key]);
             ctx.changed(key, 1);
+            ctx.notify(Class::GENERIC, "del", key);
         }
         return Ok(());
     }
@@ -217,7 +226,7 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     if let Some(word) = clock.restored(idle_s, count) {
         entry.set_access(word);
     }
-    put(ctx, ctx.db, entry);
+    put(ctx, ctx.db, key, entry);
     if let Some(at) = expire_at.filter(|_| !options.absolute) {
         let mut digits = itoa::Buffer::new();
         let mut request: Vec<&[u8]> = args.iter().collect();
@@ -226,5 +235,6 @@ pub(super) fn restore(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         ctx.propagate_as(&request);
     }
     ctx.changed(key, 1);
+    ctx.notify(Class::GENERIC, "restore", key);
     Ok(())
 }

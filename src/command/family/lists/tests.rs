@@ -31,7 +31,7 @@ fn events(bench: &mut Bench) -> Vec<String> {
 
 fn with_events() -> Bench {
     let mut bench = Bench::new();
-    bench.state.settings.notify = Class(u32::MAX);
+    bench.state.settings.notify = Class::ALL;
     bench
 }
 

@@ -24,7 +24,7 @@ fn bench() -> Bench {
         listpack_entries_max: 4,
         listpack_value_len_max: 16,
     };
-    bench.state.settings.notify = crate::command::notify::Class(u32::MAX);
+    bench.state.settings.notify = crate::command::notify::Class::ALL;
     bench
 }
 

@@ -231,10 +231,20 @@ fn union(
         input.source.try_each(|member, score| {
             let score = number(score * input.weight);
             member.with_bytes(|member| {
+                let mut loses_sign = false;
                 result.upsert(member, limits, seed, |old| match old {
-                    Some(old) => Some(aggregate.apply(old, score)),
+                    Some(old) => {
+                        let new = aggregate.apply(old, score);
+                        loses_sign = new == old && new.is_sign_negative() != old.is_sign_negative();
+                        Some(new)
+                    }
                     None => Some(score),
                 });
+                // An update from -0 to 0 is none to a sorted set, but a sum's sign shows.
+                if loses_sign {
+                    result.remove(member);
+                    result.upsert(member, limits, seed, |_| Some(0.0));
+                }
             });
             true
         });

@@ -59,6 +59,8 @@ fn what_adding_refuses_is_refused_before_anything_changes() {
             ("ZADD i INCR -inf a", nan),
             ("ZADD i NX INCR -inf a", "$-1\r\n"),
             ("ZINCRBY i -inf a", nan),
+            ("ZINCRBY i NX a", SYNTAX),
+            ("ZINCRBY i foo a", float),
             ("ZADD z 1 a x b", float),
             ("ZADD z nan a", float),
             ("ZADD z 1 a 2", SYNTAX),
@@ -258,6 +260,18 @@ fn sorted_sets_are_united_cut_and_subtracted() {
         ],
     );
     assert_eq!(bench.encoding("d"), "listpack");
+}
+
+/// Found by random commands (seed 47438467041284).
+#[test]
+fn a_sum_of_zeros_has_the_sign_of_the_sum() {
+    let mut bench = Bench::new();
+    bench.run("ZADD a 0 x 1 y 2 z");
+    bench.run("ZADD b 0 x");
+    let reply = bench.run("ZUNION 2 a b WEIGHTS 1 -1 WITHSCORES");
+    assert_eq!(reply, array(&["x", "0", "y", "1", "z", "2"]));
+    let reply = bench.run("ZUNION 2 b b WEIGHTS -1 -1 WITHSCORES");
+    assert_eq!(reply, array(&["x", "-0"]));
 }
 
 #[test]

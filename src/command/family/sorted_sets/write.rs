@@ -126,7 +126,11 @@ pub(super) fn zincrby(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         increment: true,
         ..AddOptions::default()
     };
-    let score = parse_f64(&args[2]).ok_or(Error::NotFloat)?;
+    // To Redis it is a ZADD with INCR: an option here leaves a member without a score.
+    let score = parse_f64(&args[2]).ok_or_else(|| match AddOptions::parse(args.tail(2)) {
+        (_, 0) => Error::NotFloat,
+        _ => Error::Syntax,
+    })?;
     add(ctx, &args[1], options, 1, |_| (score, &args[3])).map(drop)
 }
 

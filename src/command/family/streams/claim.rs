@@ -124,6 +124,8 @@ fn lookup<'c>(ctx: &'c mut Ctx<'_>, args: Args<'_>) -> Result<&'c mut Stream, Er
 
 pub(super) fn xclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let (key, name, consumer_name) = (&args[1], &args[2], &args[3]);
+    // To Redis it is a reader: a hit or a miss, whatever follows.
+    ctx.find(key);
     lookup(ctx, args)?;
     let now_ms = now(ctx);
     let idle_ms = idle_ms_min(&args[4], "ERR Invalid min-idle-time argument for XCLAIM")?;
@@ -261,6 +263,7 @@ fn automatic_options(args: Args<'_>) -> Result<(i64, bool), Error> {
 
 pub(super) fn xautoclaim(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let (key, name, consumer_name) = (&args[1], &args[2], &args[3]);
+    ctx.find(key);
     let idle_ms = idle_ms_min(
         &args[4],
         "ERR Invalid min-idle-time argument for XAUTOCLAIM",

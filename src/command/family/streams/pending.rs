@@ -7,7 +7,7 @@ use crate::value::stream::{Group, Pending, Stream, StreamId};
 
 pub(super) fn xack(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let ids = ids(args.tail(3));
-    let stream = ctx.find_collection_mut::<Stream>(&args[1])?;
+    let stream = ctx.read_collection_mut::<Stream>(&args[1])?;
     let group = stream.and_then(|stream| stream.group_mut(&args[2]));
     let released = match group {
         Some(group) => ids?.into_iter().filter(|id| group.release(*id)).count(),

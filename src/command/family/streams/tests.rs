@@ -150,6 +150,22 @@ fn what_is_wrong_with_xadd_is_said_and_leaves_no_stream() {
     assert!(bench.propagated().is_empty());
 }
 
+/// Found by a random pipeline (seed 47438694087497).
+#[test]
+fn a_trim_up_to_a_deleted_entry_may_leave_nothing_before_it() {
+    let mut bench = Bench::new();
+    for id in ["1-1", "2-1", "3-1"] {
+        bench.ask(&format!("XADD s {id} a b"));
+    }
+    bench.ask("XDEL s 3-1");
+    assert_eq!(bench.ask("XTRIM s MINID ~ 3-1"), ":0");
+    assert_eq!(bench.ask("XTRIM s MINID = 3-1"), ":2");
+    assert_eq!(bench.ask("XLEN s"), ":0");
+    bench.ask("XADD s 4-1 a b");
+    assert_eq!(bench.ask("XTRIM s MINID = 4-1"), ":0");
+    assert_eq!(bench.ask("XLEN s"), ":1");
+}
+
 #[test]
 fn trimming_by_whole_nodes_is_propagated_as_what_it_did() {
     let mut bench = Bench::new();

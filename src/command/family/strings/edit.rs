@@ -1,6 +1,7 @@
 //! Changing a part of a string.
 
 use super::{checked_len, integer, string_len};
+use crate::command::notify::Class;
 use crate::command::{Ctx, Error, Outcome};
 use crate::keyspace::SetExpiry;
 use crate::protocol::Args;
@@ -22,6 +23,7 @@ pub(super) fn append(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         }
     };
     ctx.changed(key, 1);
+    ctx.notify(Class::STRING, "append", key);
     ctx.reply.integer(len as i64);
     Ok(())
 }
@@ -52,6 +54,7 @@ pub(super) fn setrange(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         }
     }
     ctx.changed(key, 1);
+    ctx.notify(Class::STRING, "setrange", key);
     ctx.reply.integer(len.unwrap_or(0).max(end) as i64);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::options::{Accepts, Lifetime, Options};
 use super::{integer, string_len, write_string};
+use crate::command::notify::Class;
 use crate::command::{Ctx, Error, Outcome};
 use crate::keyspace::Entry;
 use crate::protocol::Args;
@@ -72,6 +73,7 @@ pub(super) fn getdel(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let key = &args[1];
     if reply_with(ctx, key)? && ctx.remove(key) {
         ctx.changed(key, 1);
+        ctx.notify(Class::GENERIC, "del", key);
         ctx.propagate_as(&[b"DEL", key]);
     }
     Ok(())
@@ -100,10 +102,12 @@ pub(super) fn getex(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         }
         (_, Some(at)) => {
             ctx.database().set_expiry(key, Some(at));
+            ctx.notify(Class::GENERIC, "expire", key);
             ctx.propagate_as(&[b"PEXPIREAT", key, digits.format(at).as_bytes()]);
         }
         (Lifetime::Persist, None) if !persistent => {
             ctx.database().set_expiry(key, None);
+            ctx.notify(Class::GENERIC, "persist", key);
             ctx.propagate_as(&[b"PERSIST", key]);
         }
         _ => return Ok(()),

@@ -50,14 +50,12 @@ impl Options {
 /// `LCS key1 key2 [LEN] [IDX] [MINMATCHLEN length] [WITHMATCHLEN]`
 pub(super) fn lcs(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     const NOT_STRINGS: Error = Error::text("ERR The specified keys must contain string values");
-    let mut found = [false; 2];
-    for (found, key) in found.iter_mut().zip([&args[1], &args[2]]) {
-        let entry = ctx.find(key);
-        if entry.is_some_and(|entry| entry.kind() != Kind::String) {
-            return Err(NOT_STRINGS);
-        }
-        *found = entry.is_some();
+    // Both are looked up, and so counted, before either is looked into.
+    let found = [&args[1], &args[2]].map(|key| ctx.find(key).map(Entry::kind));
+    if (found.iter().flatten()).any(|kind| *kind != Kind::String) {
+        return Err(NOT_STRINGS);
     }
+    let found = found.map(|kind| kind.is_some());
     let options = Options::parse(args.tail(3))?;
     let database = ctx.keyspace.db(ctx.db);
     let value = |found: bool, key| database.get(key).filter(|_| found).map(Entry::value);

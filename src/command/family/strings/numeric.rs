@@ -1,6 +1,7 @@
 //! Strings that are numbers.
 
 use super::integer;
+use crate::command::notify::Class;
 use crate::command::{Ctx, Error, Outcome};
 use crate::keyspace::Entry;
 use crate::protocol::Args;
@@ -44,6 +45,7 @@ fn add(ctx: &mut Ctx<'_>, key: &[u8], by: i64) -> Outcome {
         }
     };
     ctx.changed(key, 1);
+    ctx.notify(Class::STRING, "incrby", key);
     ctx.reply.integer(sum);
     Ok(())
 }
@@ -72,5 +74,6 @@ pub(super) fn incrbyfloat(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         None => ctx.set_value(key, value, None),
     }
     ctx.changed(key, 1);
+    ctx.notify(Class::STRING, "incrbyfloat", key);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use super::get::reply_with;
 use super::options::{Accepts, Condition, Lifetime, Options, Time, Unit};
+use crate::command::notify::Class;
 use crate::command::{Ctx, Error, Outcome};
 use crate::keyspace::SetExpiry;
 use crate::protocol::Args;
@@ -10,6 +11,7 @@ pub(super) fn set(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     if args.len() == 3 {
         ctx.set_string(&args[1], &args[2], SetExpiry::Clear);
         ctx.changed(&args[1], 1);
+        ctx.notify(Class::STRING, "set", &args[1]);
         ctx.reply.ok();
         return Ok(());
     }
@@ -91,6 +93,10 @@ fn store(
     }
     ctx.set_string(key, value, expiry);
     ctx.changed(key, 1);
+    ctx.notify(Class::STRING, "set", key);
+    if let SetExpiry::At(_) = expiry {
+        ctx.notify(Class::GENERIC, "expire", key);
+    }
     if let (SetExpiry::At(at), Lifetime::Until(time)) = (expiry, options.lifetime)
         && time.unit != Unit::UnixMilliseconds
     {
@@ -106,6 +112,7 @@ pub(super) fn getset(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     reply_with(ctx, key)?;
     ctx.set_string(key, value, SetExpiry::Clear);
     ctx.changed(key, 1);
+    ctx.notify(Class::STRING, "set", key);
     ctx.propagate_as(&[b"SET", key, value]);
     Ok(())
 }
@@ -139,5 +146,6 @@ fn set_all(ctx: &mut Ctx<'_>, args: Args<'_>) {
     for at in (1..args.len()).step_by(2) {
         ctx.set_string(&args[at], &args[at + 1], SetExpiry::Clear);
         ctx.changed(&args[at], 1);
+        ctx.notify(Class::STRING, "set", &args[at]);
     }
 }
