@@ -64,6 +64,8 @@
 //! - **DEBUG LISTPACK and QUICKLIST** show what they found in the log.
 //! - **SWAPDB** makes connections that track forget all keys; Redis does not tell them, and they go
 //!   on with values of the other database.
+//! - **DEBUG RELOAD** renews values in their places: no watched key changes by it, and connections
+//!   that track keep what they have. Redis empties the databases in between.
 //! - **CLIENT TRACKING with overlapping prefixes** is refused. Redis refuses some of them and then
 //!   turns it on all the same, with a second reply.
 //! - **UNSUBSCRIBE without subscriptions** is confirmed, as by Redis; Valkey 8 answers with an

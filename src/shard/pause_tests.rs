@@ -117,3 +117,31 @@ fn expired_keys_go_sooner_with_more_effort() {
         assert!(world.shards[0].keyspace.db(0).is_empty());
     }
 }
+
+#[test]
+fn who_waits_for_a_key_is_timed_out_during_a_pause_and_served_after_it() {
+    for shards in [1, 3] {
+        for mode in ["WRITE", "ALL"] {
+            let mut world = World::new(shards);
+            let (first, second) = (world.connect(0), world.connect(shards - 1));
+            let (pauser, writer) = (world.connect(0), world.connect(0));
+            let key = world.key(shards - 1, 0);
+            world.send(first, &request(&format!("BLPOP {key} 1")));
+            world.run();
+            world.send(second, &request(&format!("BLPOP {key} 0")));
+            world.run();
+            let reply = world.text(pauser, &format!("CLIENT PAUSE 5000 {mode}"));
+            assert_eq!(reply, "+OK");
+            world.send(writer, &request(&format!("RPUSH {key} x")));
+            world.run();
+            assert!(world.take(writer).is_empty() && world.take(second).is_empty());
+            world.advance(2000);
+            assert_eq!(world.take(first), b"*-1\r\n");
+            assert!(world.take(second).is_empty());
+            world.advance(4000);
+            assert_eq!(world.take(writer), b":1\r\n");
+            let served = String::from_utf8(world.take(second)).unwrap();
+            assert!(served.ends_with("$1\r\nx\r\n"), "{served}");
+        }
+    }
+}
