@@ -52,6 +52,18 @@ pub struct Entry {
     own_reply: Option<Vec<u8>>,
 }
 
+/// When a run's commands go to their owners.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+enum Posting {
+    /// It has no command yet.
+    #[default]
+    Open,
+    AtOnce,
+    /// Only then it is known whether the run has to be a transaction, and what has run can be shown
+    /// to monitors only if it is kept.
+    OnceWhole,
+}
+
 /// Bytes of replies that the run which an owner last worked on has made there.
 #[derive(Default)]
 pub(super) struct Spent {
@@ -72,6 +84,8 @@ pub struct Run {
     own_bytes: usize,
     /// Invalidations that come behind the reply of the command of this index.
     held: Vec<(u32, Bytes)>,
+    /// How its commands go to their owners: decided when the first comes.
+    posting: Posting,
     /// Bytes of requests that were posted to their owners when they came.
     posted_bytes: usize,
 }
@@ -120,6 +134,7 @@ impl Run {
         self.own_bytes = 0;
         self.held.clear();
         self.posted_bytes = 0;
+        self.posting = Posting::Open;
         // A run of huge values must not pin its memory.
         self.data.shrink_to(RUN_BYTES_MAX);
         self.replies.shrink_to(RUN_BYTES_MAX);
@@ -260,12 +275,18 @@ impl Shard {
             reply: (0, 0),
             own_reply: None,
         };
-        if self.gathers() {
-            client.run.gather(entry, args, raw);
+        let run = &mut client.run;
+        if run.posting == Posting::Open {
+            run.posting = match self.strict || self.monitored {
+                true => Posting::OnceWhole,
+                false => Posting::AtOnce,
+            };
+        }
+        if run.posting == Posting::OnceWhole {
+            run.gather(entry, args, raw);
             return;
         }
         let own = entry.own.take();
-        let run = &mut client.run;
         run.posted_bytes += match (&own, raw) {
             (Some(request), _) => request.len(),
             (None, Some(raw)) => raw.len(),
@@ -277,22 +298,17 @@ impl Shard {
         client.run.entries.push(entry);
     }
 
-    /// Whether runs stay here until they are whole: only then it is known whether one has to be a
-    /// transaction, and what has run can be shown only if it is kept.
-    fn gathers(&self) -> bool {
-        self.strict || self.monitored
-    }
-
     /// Starts the gathered run.
     pub(super) fn launch(&mut self, shell: &mut dyn Shell, client: &mut Client) {
-        if self.strict && self.writes_on_several(&client.run) {
+        let whole = client.run.posting == Posting::OnceWhole;
+        if whole && self.strict && self.writes_on_several(&client.run) {
             let requests = client.run.requests();
             self.begin_transaction(shell, client, Kind::Pipeline, requests);
             return;
         }
         client.waiting = Waiting::Run;
         self.runs_away += 1;
-        if self.gathers() {
+        if whole {
             self.post_gathered(client);
         }
         self.complete_run(shell, client);
