@@ -2,7 +2,7 @@ use super::{EXACT, How, Template};
 
 // Where nothing decides between two elements, the real server leaves their order to its sorting
 // algorithm: weights that are compared as text (BY with ALPHA) are only asked for of lists and
-// without a limit, where that is stable. What a set that is not sorted gives is in no order.
+// without a limit, where that is stable, and never stored: we propagate such a result itself. What a set that is not sorted gives is in no order.
 #[rustfmt::skip]
 pub const TEMPLATES: &[Template] = &[
     (10, EXACT, "RPUSH n:[0|1|2] $i $i -$i $i"),
@@ -27,7 +27,7 @@ pub const TEMPLATES: &[Template] = &[
     (2, How::Unordered, "[SORT|SORT_RO] [n:s|$set] BY nosort [|DESC|GET #]"),
     (4, EXACT, "[SORT|SORT_RO] [$l|$L|$set|$SET|$z|$Z] ALPHA [|DESC] [|LIMIT $i $i|LIMIT 0 3]"),
     (8, EXACT, "SORT n:[0|1|2|s|z] [|BY w:*|BY o:*->f|BY nosort] [|DESC] [|LIMIT 0 5|LIMIT $i 3] STORE n:[0|1|2]"),
-    (4, EXACT, "SORT n:[0|1|s|z] [|BY w:*|BY nosort] [|ALPHA] [|LIMIT 0 5] GET [#|w:*|o:*->g GET #] STORE [$l|$l|$k]"),
+    (4, EXACT, "SORT n:[0|1|s|z] [|BY w:*|BY nosort|ALPHA|BY nosort ALPHA] [|LIMIT 0 5] GET [#|w:*|o:*->g GET #] STORE [$l|$l|$k]"),
     (2, EXACT, "SORT [$set BY nosort|$z BY nosort|$l BY nosort LIMIT 0 9|$l ALPHA] STORE $l"),
     (2, EXACT, "SORT [none|n:0 LIMIT 0 0|n:z LIMIT 100 1] STORE n:[1|2]"),
     (2, EXACT, "[SORT|SORT_RO] $k"),

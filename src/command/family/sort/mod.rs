@@ -72,7 +72,7 @@ pub static COMMANDS: &[Command] = &[
 
 fn sort(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
     let mut options = Options::parse(args)?;
-    let (mut elements, range) = match find_source(ctx, &args[1], options.store.is_some()) {
+    let (mut elements, range) = match ctx.find(&args[1]) {
         Some(entry) => load(entry, &mut options)?,
         None => (Elements::default(), 0..0),
     };
@@ -86,19 +86,6 @@ fn sort(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
         None => reply(ctx, &options, &elements, range),
     }
     Ok(())
-}
-
-/// What is to be sorted. A request that stores looks it up as a writer, which counts neither hits
-/// nor misses.
-fn find_source<'c>(ctx: &'c mut Ctx<'_>, key: &[u8], stores: bool) -> Option<&'c Entry> {
-    if !stores {
-        return ctx.find(key);
-    }
-    ctx.prepare_write(ctx.db, key);
-    match ctx.no_touch {
-        true => ctx.database().get(key),
-        false => ctx.database().get_touch(key),
-    }
 }
 
 /// Redis turns a small sorted set that it sorts into the large form, and leaves it so.
