@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 #[path = "support/cases.rs"]
 mod cases;
+#[path = "support/wrong_types.rs"]
+mod wrong_types;
 
 const FILE_LINES_MAX: usize = 800;
 const FUNCTION_LINES_MAX: usize = 70;
@@ -491,6 +493,38 @@ fn the_core_names_no_socket_file_thread_or_clock() {
 #[test]
 fn unsafe_code_stays_in_its_places() {
     assert_none(all().iter().flat_map(unsafe_elsewhere).collect());
+}
+
+/// Commands that no list of cases names at all, though each must have one there.
+fn without(what: &str, table: &[&str], cases: &[&str]) -> Vec<String> {
+    let has = |name: &str| cases.iter().any(|case| case.eq_ignore_ascii_case(name));
+    let lacking = table.iter().filter(|name| !has(name));
+    lacking
+        .map(|name| format!("{name}: no case of {what}"))
+        .collect()
+}
+
+#[test]
+fn every_command_is_sent_with_too_few_and_too_many_arguments() {
+    let names: Vec<&str> = banyan::command::table::all()
+        .map(|command| command.name)
+        .collect();
+    let cases = [cases::ARITY, cases::ANY_ARITY].concat();
+    assert_none(without("its arity", &names, &cases));
+    assert_eq!(without("its arity", &["NOSUCH", "GET"], &cases).len(), 1);
+}
+
+#[test]
+fn every_command_with_keys_is_sent_with_one_of_every_type() {
+    let with_keys: Vec<&str> = banyan::command::table::all()
+        .filter(|command| command.keys != banyan::command::table::Keys::None)
+        .map(|command| command.name)
+        .collect();
+    assert!(with_keys.len() > 100, "the table declares what has keys");
+    let requests = wrong_types::REQUESTS.iter();
+    let names = requests.map(|request| request.split(' ').next().expect("a name"));
+    let cases: Vec<&str> = names.chain(wrong_types::CHANNELS.iter().copied()).collect();
+    assert_none(without("a key of a wrong type", &with_keys, &cases));
 }
 
 #[test]

@@ -18,6 +18,7 @@
 //! - Blocking commands, over keys of any shards.
 //! - Pub/sub: all commands; keyspace notifications of all classes
 //!   ([`pubsub`](super::pubsub)).
+//! - SORT and SORT_RO, with BY, GET and STORE over keys of any shards.
 //! - Databases: SELECT SWAPDB FLUSHDB FLUSHALL.
 //! - Transactions: MULTI EXEC DISCARD WATCH UNWATCH, over any keys.
 //! - Connections: AUTH and HELLO with `requirepass`; CLIENT with all subcommands, client-side
@@ -32,8 +33,8 @@
 //!
 //! # What does not yet
 //!
-//! SORT and SORT_RO; scripts and functions; ACL users; TLS; cluster mode;
-//! Sentinel's part of a failover, FAILOVER; persistence ([`durability`](super::durability)).
+//! Scripts and functions; ACL users; TLS; cluster mode; Sentinel's part of a failover, FAILOVER;
+//! persistence ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
 //! `save`, `appendonly`, `aclfile`. Others that mean nothing here are accepted and named once at
@@ -56,6 +57,9 @@
 //! - **PFADD of several elements** to a corrupt string may fail after some of them. What they
 //!   changed is sent to replicas; Valkey changes it, too, and does not send it.
 //! - **PFCOUNT on a replica** leaves the cardinality in the string's header as the upstream has it.
+//! - **SORT with BY, ALPHA and STORE**: where nothing decides between two elements, replicas are
+//!   sent what was stored (DEL and RPUSH), not the command: their own sorting may make something
+//!   else of it. Redis sends the command.
 //! - **PFSELFTEST** makes a smaller test that does not stop the server for seconds.
 //! - **HRANDFIELD** with a negative count refuses more than 16,777,216 repetitions. Redis
 //!   answers until its memory ends.

@@ -8,7 +8,7 @@
 //!   keys on several shards ................... a transaction that locks keys
 //!   EXEC, everything here .................... runs at once
 //!   EXEC, otherwise .......................... one transaction for all its commands
-//!   FLUSHALL, SWAPDB, KEYS, DBSIZE ........... a transaction that locks whole shards
+//!   FLUSHALL, SWAPDB, KEYS, SORT with BY ..... a transaction that locks whole shards
 //! ```
 //!
 //! The code is `shard/dispatch.rs`, `shard/run.rs`, `shard/multi.rs`; transactions are
@@ -79,6 +79,10 @@
 //! Under it, commands without a complete key list send their part to every shard, and the home
 //! merges the answers. Other commands of the same EXEC fetch their entries, run, and give them
 //! back, one command at a time.
+//!
+//! SORT with BY or GET looks up keys that are known only once the sorted value is there
+//! ([`Further`](crate::command::table::Further)). It locks whole shards, fetches the value, and
+//! then, in a second step, the keys to which the value's elements lead.
 //!
 //! CLIENT LIST, INFO and other commands to which every shard has an answer may stand in an EXEC
 //! too. It then runs command by command, and waits for the answers in between: under whole-shard

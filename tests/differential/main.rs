@@ -19,6 +19,7 @@ mod pubsub;
 mod run;
 mod table;
 mod tracking;
+mod wrong_types;
 
 use run::{Pair, compare_random};
 use std::collections::BTreeSet;
@@ -109,6 +110,12 @@ fn the_stream_cases_cover_what_their_list_claims() {
 fn errors_of_arity_and_syntax_are_those_of_valkey() {
     table::compare_arity(2);
     table::compare_cases(2);
+}
+
+#[test]
+fn keys_of_the_wrong_type_are_refused_as_valkey_refuses_them() {
+    wrong_types::compare(1);
+    wrong_types::compare(7);
 }
 
 #[test]

@@ -10,7 +10,18 @@ use crate::support::server::Server;
 /// Commands without an upper limit of arguments or with an effect on the process: only sent with
 /// too few.
 const TOO_FEW_ONLY: &[&str] = &[
-    "HELLO", "CLIENT", "DEBUG", "OBJECT", "MEMORY", "XGROUP", "XINFO",
+    "HELLO",
+    "CLIENT",
+    "CONFIG",
+    "DEBUG",
+    "OBJECT",
+    "MEMORY",
+    "PSUBSCRIBE",
+    "PUBSUB",
+    "SSUBSCRIBE",
+    "SUBSCRIBE",
+    "XGROUP",
+    "XINFO",
 ];
 
 /// Commands that are right without any argument: only sent with too many.
@@ -22,11 +33,13 @@ const TOO_MANY_ONLY: &[&str] = &[
     "FLUSHDB",
     "HELLO",
     "LASTSAVE",
+    "MONITOR",
     "MULTI",
     "PFSELFTEST",
     "PING",
     "RANDOMKEY",
     "RESET",
+    "SYNC",
     "ROLE",
     "TIME",
     "UNWATCH",

@@ -320,6 +320,7 @@ pub const ARITY: &[&str] = &[
     "BZPOPMAX",
     "BZPOPMIN",
     "CLIENT",
+    "CONFIG",
     "COPY",
     "DBSIZE",
     "DEBUG",
@@ -391,6 +392,7 @@ pub const ARITY: &[&str] = &[
     "LTRIM",
     "MEMORY",
     "MGET",
+    "MONITOR",
     "MOVE",
     "MSET",
     "MSETNX",
@@ -407,9 +409,11 @@ pub const ARITY: &[&str] = &[
     "PFSELFTEST",
     "PING",
     "PSETEX",
+    "PSUBSCRIBE",
     "PSYNC",
     "PTTL",
     "PUBLISH",
+    "PUBSUB",
     "RANDOMKEY",
     "RENAME",
     "RENAMENX",
@@ -448,11 +452,14 @@ pub const ARITY: &[&str] = &[
     "SRANDMEMBER",
     "SREM",
     "SSCAN",
+    "SSUBSCRIBE",
     "STRLEN",
+    "SUBSCRIBE",
     "SUBSTR",
     "SUNION",
     "SUNIONSTORE",
     "SWAPDB",
+    "SYNC",
     "TIME",
     "TOUCH",
     "TTL",
@@ -508,6 +515,15 @@ pub const ARITY: &[&str] = &[
     "ZSCORE",
     "ZUNION",
     "ZUNIONSTORE",
+];
+
+/// Commands that are not among those, with a reason each.
+#[rustfmt::skip]
+pub const ANY_ARITY: &[&str] = &[
+    // They take any number of arguments.
+    "COMMAND", "INFO", "LOLWUT", "PUNSUBSCRIBE", "QUIT", "REPLCONF", "SUNSUBSCRIBE", "UNSUBSCRIBE",
+    // It would end the server.
+    "SHUTDOWN",
 ];
 
 /// Commands that other suites cover: replication, pub/sub, hostile, and the server's own.
