@@ -43,6 +43,12 @@ fn seven_shards_answer_as_valkey_does() {
 }
 
 #[test]
+fn seven_shards_in_relaxed_order_answer_as_valkey_does() {
+    let mut pair = Pair::start(7, &["--pipeline-order", "relaxed"]);
+    compare_random(&mut pair, support::seed(), COMMANDS / 3);
+}
+
+#[test]
 fn subscribers_get_what_they_get_of_valkey() {
     for shards in [1, 2, 7] {
         pubsub::compare_random(shards, support::seed(), 1_500);
