@@ -32,7 +32,7 @@
 //!
 //! # What does not yet
 //!
-//! SORT and SORT_RO; scripts and functions; ACL users; TLS; cluster mode;
+//! Scripts and functions; ACL users; TLS; cluster mode;
 //! Sentinel's part of a failover, FAILOVER; persistence ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
@@ -45,6 +45,12 @@
 //!
 //! # Deliberate differences
 //!
+//! - **SORT where nothing decides.** Elements whose weights are equal as text (BY with ALPHA) keep
+//!   the order of their list, and come in that of their bytes from a set or sorted set. In Redis
+//!   the sorting algorithm and the seed of the hashes decide. What is stored of such elements is
+//!   propagated as DEL and RPUSH, so that replicas of every kind hold the same.
+//! - **SORT and numbers out of range.** Redis refuses right numbers if an earlier command of the
+//!   same pipeline met one that was out of range, whose error it finds; Banyan does not.
 //! - **Order between shards on a replica.** A Banyan replica shows each shard's writes in order,
 //!   but not the order between shards ([`replication`](super::replication)). A redis-server that
 //!   replicates Banyan has one thread and shows the stream's order.
