@@ -46,6 +46,12 @@
 //!
 //! # Deliberate differences
 //!
+//! - **SORT where nothing decides.** Elements whose weights are equal as text (BY with ALPHA) keep
+//!   the order of their list, and come in that of their bytes from a set or sorted set. In Redis
+//!   the sorting algorithm and the seed of the hashes decide. What is stored of such elements is
+//!   propagated as DEL and RPUSH, so that replicas of every kind hold the same.
+//! - **SORT and numbers out of range.** Redis refuses right numbers if an earlier command of the
+//!   same pipeline met one that was out of range, whose error it finds; Banyan does not.
 //! - **Order between shards on a replica.** A Banyan replica shows each shard's writes in order,
 //!   but not the order between shards ([`replication`](super::replication)). A redis-server that
 //!   replicates Banyan has one thread and shows the stream's order.
@@ -57,9 +63,6 @@
 //! - **PFADD of several elements** to a corrupt string may fail after some of them. What they
 //!   changed is sent to replicas; Valkey changes it, too, and does not send it.
 //! - **PFCOUNT on a replica** leaves the cardinality in the string's header as the upstream has it.
-//! - **SORT with BY, ALPHA and STORE**: where nothing decides between two elements, replicas are
-//!   sent what was stored (DEL and RPUSH), not the command: their own sorting may make something
-//!   else of it. Redis sends the command.
 //! - **PFSELFTEST** makes a smaller test that does not stop the server for seconds.
 //! - **HRANDFIELD** with a negative count refuses more than 16,777,216 repetitions. Redis
 //!   answers until its memory ends.

@@ -8,7 +8,8 @@
 //!   keys on several shards ................... a transaction that locks keys
 //!   EXEC, everything here .................... runs at once
 //!   EXEC, otherwise .......................... one transaction for all its commands
-//!   FLUSHALL, SWAPDB, KEYS, SORT with BY ..... a transaction that locks whole shards
+//!   FLUSHALL, SWAPDB, KEYS, DBSIZE,
+//!   SORT with BY or GET ...................... a transaction that locks whole shards
 //! ```
 //!
 //! The code is `shard/dispatch.rs`, `shard/run.rs`, `shard/multi.rs`; transactions are
@@ -80,9 +81,11 @@
 //! merges the answers. Other commands of the same EXEC fetch their entries, run, and give them
 //! back, one command at a time.
 //!
-//! SORT with BY or GET looks up keys that are known only once the sorted value is there
-//! ([`Further`](crate::command::table::Further)). It locks whole shards, fetches the value, and
-//! then, in a second step, the keys to which the value's elements lead.
+//! SORT with BY or GET looks up keys whose names are made of elements. Under the same lock, always
+//! an exclusive one, its home first fetches the keys that it names, finds in them which others it
+//! will want ([`Further`](crate::command::table::Further)), and fetches those; then it runs. All
+//! shards are locked from its beginning, so both fetches are of one moment, and nothing can wait in
+//! a circle. A process of one shard needs none of this while nothing is locked there.
 //!
 //! CLIENT LIST, INFO and other commands to which every shard has an answer may stand in an EXEC
 //! too. It then runs command by command, and waits for the answers in between: under whole-shard

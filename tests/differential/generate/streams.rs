@@ -24,7 +24,7 @@ impl Generator {
         let one = match word {
             "$" => b"$".to_vec(),
             "$x" => self.stream_key(STREAMS),
-            "$y" => {
+            "$xd" => {
                 self.streams.last = STREAMS_WATCHED + self.random.below(STREAMS - STREAMS_WATCHED);
                 format!("x{}", self.streams.last).into_bytes()
             }
