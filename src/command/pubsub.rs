@@ -211,6 +211,7 @@ impl Directory {
             &self.patterns,
             &self.events,
             &self.monitors,
+            &self.prefixes,
         ];
         all.iter().all(|names| names.is_empty())
     }

@@ -18,7 +18,7 @@ mod load;
 mod rewrite;
 mod table;
 mod value;
-mod words;
+pub mod words;
 
 #[cfg(test)]
 mod tests;

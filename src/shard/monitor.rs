@@ -9,6 +9,7 @@ use crate::command::pubsub::{Message, Space};
 use crate::command::session::SessionOp;
 use crate::command::table::Run;
 use crate::command::{Command, Flags};
+use crate::config::words::quote;
 use crate::protocol::{Args, Reply};
 
 use super::Shard;
@@ -87,32 +88,10 @@ fn line(now: &Now, client: &Client, command: &Command, db: usize, args: Args<'_>
     for (at, arg) in args.iter().enumerate() {
         line.push(b' ');
         let secret = secrets.contains(&at);
-        write_quoted(&mut line, if secret { REDACTED } else { arg });
+        line.extend_from_slice(quote(if secret { REDACTED } else { arg }).as_bytes());
     }
     line.extend_from_slice(b"\r\n");
     line
-}
-
-/// An argument between quotes, with what is not printed escaped.
-fn write_quoted(out: &mut Vec<u8>, arg: &[u8]) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
-    out.push(b'"');
-    for &byte in arg {
-        match byte {
-            b'\\' | b'"' => out.extend_from_slice(&[b'\\', byte]),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0x07 => out.extend_from_slice(b"\\a"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            b' '..=b'~' => out.push(byte),
-            _ => {
-                let (high, low) = (HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]);
-                out.extend_from_slice(&[b'\\', b'x', high, low]);
-            }
-        }
-    }
-    out.push(b'"');
 }
 
 #[cfg(test)]
@@ -120,7 +99,7 @@ mod tests {
     use super::super::client::Class;
     use super::super::shell::ConnId;
     use super::super::testing::{Conn, World, request};
-    use super::write_quoted;
+    use crate::config::words::quote;
 
     /// The lines that a connection got, without their times.
     fn lines(world: &mut World, conn: Conn) -> Vec<String> {
@@ -136,9 +115,8 @@ mod tests {
 
     #[test]
     fn arguments_are_quoted_as_redis_does() {
-        let mut out = Vec::new();
-        write_quoted(&mut out, b"\x00\x01\n\r\t\x07\x08\"\\ \xff~");
-        assert_eq!(out, br#""\x00\x01\n\r\t\a\b\"\\ \xff~""#);
+        let out = quote(b"\x00\x01\n\r\t\x07\x08\"\\ \xff~");
+        assert_eq!(out, r#""\x00\x01\n\r\t\a\b\"\\ \xff~""#);
     }
 
     #[test]

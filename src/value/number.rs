@@ -80,14 +80,11 @@ pub fn parse_f64(text: &[u8]) -> Option<f64> {
 /// Parses a double as C's `strtod` does where the result is only refused if it is not a number:
 /// the text up to a NUL, space before it skipped, an overflow infinite, nothing at all zero.
 pub fn parse_f64_lenient(text: &[u8]) -> Option<f64> {
-    let end = text.iter().position(|byte| *byte == 0);
-    let text = &text[..end.unwrap_or(text.len())];
+    let text = strtod_text(text)?;
     if text.is_empty() {
         return Some(0.0);
     }
-    let is_space = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d);
-    let start = text.iter().position(|byte| !is_space(byte))?;
-    let (negative, unsigned) = split_sign(&text[start..]);
+    let (negative, unsigned) = split_sign(text);
     let value = if let Some(hex) = HexFloat::parse(unsigned)? {
         hex.to_f64()
     } else if matches!(unsigned.first(), Some(b'+' | b'-')) {
@@ -100,6 +97,19 @@ pub fn parse_f64_lenient(text: &[u8]) -> Option<f64> {
         value
     };
     Some(if negative { -value } else { value })
+}
+
+/// What C's `strtod` looks at: the text up to a NUL, without the space before it. `None` if there
+/// is nothing but space.
+pub fn strtod_text(text: &[u8]) -> Option<&[u8]> {
+    let end = text.iter().position(|byte| *byte == 0);
+    let text = &text[..end.unwrap_or(text.len())];
+    if text.is_empty() {
+        return Some(text);
+    }
+    let is_space = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d);
+    let start = text.iter().position(|byte| !is_space(byte))?;
+    Some(&text[start..])
 }
 
 /// Splits an optional sign off; true for `-`.

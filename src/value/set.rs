@@ -197,7 +197,7 @@ impl Set {
     #[inline]
     pub fn insert(&mut self, member: &[u8], limits: &SetLimits, seed: &HashSeed) -> bool {
         match &mut self.0 {
-            Encoding::Table(members) => members.insert(member, &[member]),
+            Encoding::Table(members) => members.set(member, &[member]),
             Encoding::Listpack(_) => self.insert_into_listpack(member, limits, seed),
             Encoding::Intset(_) => match number::parse_i64(member) {
                 Some(int) => self.insert_into_intset(int, limits, seed),
@@ -246,7 +246,7 @@ impl Set {
         {
             listpack.push_back(member);
         } else {
-            self.convert_to_table(seed).insert(member, &[member]);
+            self.convert_to_table(seed).set(member, &[member]);
         }
         true
     }
@@ -495,7 +495,7 @@ impl Set {
         if !matches!(self.0, Encoding::Table(_)) {
             let mut members = Box::new(Members::new(*seed));
             for member in self.iter() {
-                member.with_bytes(|text| members.insert(text, &[text]));
+                member.with_bytes(|text| members.set(text, &[text]));
             }
             self.0 = Encoding::Table(members);
         }

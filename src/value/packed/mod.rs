@@ -151,25 +151,6 @@ impl<K: Keyed> Packed<K> {
         }
     }
 
-    /// As [`Packed::set`], but a record that is there stays.
-    #[inline]
-    pub fn insert(&mut self, key: &[u8], parts: &[&[u8]]) -> bool {
-        let (seed, store) = (&self.seed, &self.store);
-        let hash = seed.hash(key);
-        let place = self.table.entry(
-            hash,
-            |place| K::key(store.get(place.address())) == key,
-            |place| seed.hash(K::key(store.get(place.address()))),
-        );
-        match place {
-            Slot::Vacant(place) => {
-                place.insert(Place::new(hash, self.store.push(parts)));
-                true
-            }
-            Slot::Occupied(_) => false,
-        }
-    }
-
     /// Removes a key's record; whether it was there.
     pub fn remove(&mut self, key: &[u8]) -> bool {
         let hash = self.seed.hash(key);

@@ -2,7 +2,7 @@
 
 use super::options::{Options, Pattern};
 use crate::command::Error;
-use crate::value::number::{parse_f64, parse_i64};
+use crate::value::number::{parse_f64, parse_i64, strtod_text};
 use std::cmp::Ordering;
 
 pub(super) use crate::value::listpack::Element;
@@ -147,14 +147,11 @@ fn score(text: &[u8]) -> Option<f64> {
     if let Some(int) = parse_i64(text) {
         return Some(int as f64);
     }
-    let end = text.iter().position(|byte| *byte == 0);
-    let text = &text[..end.unwrap_or(text.len())];
+    let text = strtod_text(text)?;
     if text.is_empty() {
         return Some(0.0);
     }
-    let is_space = |byte: &u8| matches!(byte, b' ' | 0x09..=0x0d);
-    let start = text.iter().position(|byte| !is_space(byte))?;
     // 0 and -0 are equal.
-    let number = parse_f64(&text[start..])? + 0.0;
+    let number = parse_f64(text)? + 0.0;
     (!number.is_subnormal()).then_some(number)
 }
