@@ -4,6 +4,7 @@
 use hashbrown::HashMap;
 
 use super::Node;
+use super::failover::Failover;
 use super::feeds::pin_token;
 use super::full_sync::FullSync;
 use super::message::{Message, ReplicaInfo};
@@ -47,6 +48,7 @@ pub(super) struct Coordinator {
     ask: bool,
     pub sync: FullSync,
     pub stopping: Option<Stopping>,
+    pub failover: Option<Failover>,
     /// The barrier of a shutdown's last look, asked for or held.
     pub stop_barrier: Option<u64>,
     /// Since when there has been no replica, as far as that matters to the backlog.
@@ -327,6 +329,9 @@ impl Node {
         }
         if let Some(stopping) = &self.coordinator.stopping {
             next = next.min(stopping.due_ms());
+        }
+        if let Some(at) = { self.coordinator.failover.as_ref() }.and_then(Failover::due_ms) {
+            next = next.min(at);
         }
         if let Some(at) = self.coordinator.sync.due_ms() {
             next = next.min(at);

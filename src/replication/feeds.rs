@@ -44,7 +44,12 @@ pub(super) struct Feed {
     /// Parts of the snapshot that it has not yet taken.
     owed: u32,
     soft_limit_since_ns: Option<u64>,
+    /// The history and offset that it asked for together with the role of the primary.
+    takes_over: Option<Asked>,
 }
+
+/// PSYNC's arguments: an id and the first offset wanted.
+type Asked = (String, Option<i64>);
 
 impl Feed {
     fn new() -> Self {
@@ -55,6 +60,7 @@ impl Feed {
             psync2: false,
             owed: 0,
             soft_limit_since_ns: None,
+            takes_over: None,
         }
     }
 }
@@ -170,6 +176,12 @@ impl Node {
             self.shard.resume_client(conn, |_| {});
             return;
         }
+        let hands_over = args
+            .get(3)
+            .is_some_and(|word| word.eq_ignore_ascii_case(b"failover"));
+        if !plain && hands_over {
+            return self.handed_role(conn, args);
+        }
         if self.is_replica() && !self.log.lock().upstream.as_ref().is_some_and(|u| u.link_up) {
             self.shard.resume_client(conn, |client| {
                 client
@@ -186,13 +198,45 @@ impl Node {
             });
             return;
         }
+        let asked = (!plain).then(|| asked(args));
+        self.begin_feed(shell, conn, asked);
+    }
+
+    /// `PSYNC … FAILOVER`: our upstream wants us to take its role. It is answered when we have.
+    fn handed_role(&mut self, conn: ConnId, args: Args<'_>) {
+        let asked = asked(args);
+        let ours = asked.0.eq_ignore_ascii_case(&self.log.lock().replid);
+        let refusal = match (self.is_replica(), ours) {
+            (false, _) => Some("ERR PSYNC FAILOVER can't be sent to a master."),
+            (true, false) => Some("ERR PSYNC FAILOVER replid must match my replid."),
+            (true, true) => None,
+        };
+        if refusal.is_some() {
+            return self.answered_command(conn, refusal);
+        }
+        let feed = self.feeds.entry(conn).or_insert_with(Feed::new);
+        feed.takes_over = Some(asked);
+        self.tell_coordinator(Message::TakeOver { conn });
+    }
+
+    /// This is a primary now: the former one is served as a replica.
+    pub(super) fn took_over(&mut self, shell: &mut dyn Shell, conn: ConnId) {
+        let feed = self.feeds.get_mut(&conn);
+        if let Some(asked) = feed.and_then(|feed| feed.takes_over.take()) {
+            self.begin_feed(shell, conn, Some(asked));
+        }
+    }
+
+    /// Serves a replica from where it asked to, or with a snapshot; `None`: it sent SYNC.
+    fn begin_feed(&mut self, shell: &mut dyn Shell, conn: ConnId, asked: Option<Asked>) {
+        let plain = asked.is_none();
         self.feeds.entry(conn).or_insert_with(Feed::new);
         if self.shard.config.repl_disable_tcp_nodelay {
             shell.gather_packets(conn, true);
         }
         // What it was answered before goes out before anything of the stream or a snapshot.
         self.shard.flush_reply(shell, conn);
-        if !plain && self.try_partial(conn, args) {
+        if asked.is_some_and(|asked| self.try_partial(conn, &asked)) {
             self.shard.flush_reply(shell, conn);
             return;
         }
@@ -228,12 +272,10 @@ impl Node {
         self.log.listeners[self.shard.id].store(true, std::sync::atomic::Ordering::Release);
     }
 
-    fn try_partial(&mut self, conn: ConnId, args: Args<'_>) -> bool {
-        let replid = String::from_utf8_lossy(&args[1]).into_owned();
-        let asked = crate::value::number::parse_i64(&args[2]);
+    fn try_partial(&mut self, conn: ConnId, (replid, asked): &Asked) -> bool {
         let mut merged = self.log.merge();
         let offset = asked.and_then(|asked| u64::try_from(asked.checked_sub(1)?).ok());
-        let Some(offset) = offset.filter(|offset| merged.can_continue(&replid, *offset)) else {
+        let Some(offset) = offset.filter(|offset| merged.can_continue(replid, *offset)) else {
             if replid != "?" {
                 merged.sync_partial_err += 1;
                 tracing::info!(%replid, ?asked, "partial resync is not possible: full sync");
@@ -433,6 +475,11 @@ impl Node {
             }
         }
     }
+}
+
+fn asked(args: Args<'_>) -> Asked {
+    let replid = String::from_utf8_lossy(&args[1]).into_owned();
+    (replid, crate::value::number::parse_i64(&args[2]))
 }
 
 fn raised(limit: u64, floor: u64) -> u64 {

@@ -8,7 +8,7 @@
 use super::Node;
 use super::apply::Applier;
 use super::message::Message;
-use super::role::{Change, RoleBarrier};
+use super::role::Change;
 use crate::keyspace::Entry;
 use crate::persistence::rdb;
 use crate::protocol::encode;
@@ -81,6 +81,8 @@ pub(super) struct Link {
     pub applier: Applier,
     next_ack_ms: u64,
     pub ack_now: bool,
+    /// FAILOVER: the upstream is our replica, and asked to become our primary.
+    pub asks_to_take_over: bool,
 }
 
 impl Link {
@@ -108,6 +110,7 @@ impl Link {
             applier,
             next_ack_ms: 0,
             ack_now: false,
+            asks_to_take_over: false,
         }
     }
 
@@ -350,11 +353,16 @@ impl Node {
     }
 
     fn say_psync(&mut self, shell: &mut dyn Shell) {
-        let cached = self.link.as_ref().and_then(|link| link.cached.clone());
-        match cached {
+        let Some(link) = &self.link else { return };
+        let take_over = link.asks_to_take_over;
+        match link.cached.clone() {
             Some((replid, offset)) => {
                 let from = (offset + 1).to_string();
-                self.say(shell, &[b"PSYNC", replid.as_bytes(), from.as_bytes()]);
+                let mut request: Vec<&[u8]> = vec![b"PSYNC", replid.as_bytes(), from.as_bytes()];
+                if take_over {
+                    request.push(b"FAILOVER");
+                }
+                self.say(shell, &request);
             }
             None => self.say(shell, &[b"PSYNC", b"?", b"-1"]),
         }
@@ -363,7 +371,15 @@ impl Node {
 
     fn psync_answered(&mut self, shell: &mut dyn Shell, text: &str) {
         let mut words = text.split(' ');
+        let asked = self
+            .link
+            .as_ref()
+            .is_some_and(|link| link.asks_to_take_over);
         match words.next() {
+            first if asked && first != Some("+CONTINUE") => {
+                self.link_failed(shell, &format!("the heir refuses to take over: {text}"));
+                self.abort_failover("the heir refuses to take over");
+            }
             Some("+FULLRESYNC") => {
                 let replid = words.next().unwrap_or("").to_owned();
                 let offset = words.next().and_then(|offset| offset.parse().ok());
@@ -406,6 +422,7 @@ impl Node {
         link.next_ack_ms = now_ms;
         link.applier.cut();
         tracing::info!(offset, "partial resync with the upstream");
+        self.failover_over();
         let shards = self.shard.shared.shards;
         if let Some(replid) = replid.filter(|replid| *replid != cached && replid.len() == 40) {
             self.log.reset(|merged| merged.shift(replid));
@@ -554,13 +571,7 @@ impl Node {
             bytes = link.snapshot_bytes,
             "the upstream's dataset is here"
         );
-        let barrier = RoleBarrier {
-            change,
-            clients: Vec::new(),
-            tx: None,
-            missing: 0,
-        };
-        self.role_queue.push_back(barrier);
+        self.change_role(change, Vec::new());
     }
 
     /// The dataset is in place: the stream begins.

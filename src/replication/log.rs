@@ -19,7 +19,7 @@ use bytes::Bytes;
 
 use crate::command::effects::{self, Sealed};
 use crate::shard::queue::Queue;
-use crate::shard::shared::{ReplicaView, ReplicationView, Stream, UpstreamView};
+use crate::shard::shared::{FailoverState, ReplicaView, ReplicationView, Stream, UpstreamView};
 
 /// A replication id: 40 hexadecimal digits.
 pub type ReplId = String;
@@ -75,6 +75,7 @@ pub struct Merged {
     pub replicas: Vec<ReplicaView>,
     pub good_replicas: u32,
     pub upstream: Option<UpstreamView>,
+    pub failover: FailoverState,
 }
 
 /// The log of a process.
@@ -121,6 +122,7 @@ impl Log {
                 replicas: Vec::new(),
                 good_replicas: 0,
                 upstream: None,
+                failover: FailoverState::No,
             }),
             unmerged: AtomicU64::new(0),
             held,
@@ -410,6 +412,7 @@ impl Merged {
             sync_full: self.sync_full,
             sync_partial_ok: self.sync_partial_ok,
             sync_partial_err: self.sync_partial_err,
+            failover: self.failover,
         }
     }
 }

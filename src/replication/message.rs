@@ -101,8 +101,21 @@ pub enum Message {
         conn: ConnId,
         options: ShutdownOptions,
     },
-    /// A shutdown that waited came to nothing, or (without an error) was aborted as asked.
-    ShutdownOver {
+    /// FAILOVER.
+    Failover {
+        conn: ConnId,
+        request: super::failover::Request,
+    },
+    /// A replica asks us, by PSYNC … FAILOVER, to take the primary's role.
+    TakeOver {
+        conn: ConnId,
+    },
+    /// This is a primary now: the replica that asked for it is served.
+    TookOver {
+        conn: ConnId,
+    },
+    /// Answer to a command that was handed up: an error or OK.
+    Answered {
         conn: ConnId,
         error: Option<&'static str>,
     },

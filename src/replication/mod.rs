@@ -8,11 +8,13 @@
 //! - `coordinator`: who the replicas are, acknowledgements, WAIT, heartbeats.
 //! - `full_sync`: the snapshot, from the cut to the last byte.
 //! - `role`: REPLICAOF and promotion, under barriers.
+//! - `failover`: FAILOVER, by which a primary hands its role over.
 //! - `shutdown`: the end of the process, which waits for replicas.
 //! - `link`, `apply`: the upstream: handshake, its dataset, its stream.
 
 mod apply;
 mod coordinator;
+mod failover;
 mod feeds;
 mod full_sync;
 mod link;
@@ -66,6 +68,8 @@ pub struct Node {
     /// End of the stream when listeners were last woken.
     coordinator_end: u64,
     role_queue: VecDeque<RoleBarrier>,
+    /// A pause is over: the other shards let their clients go on.
+    wake_paused: bool,
     entropy: crate::command::Rng,
 }
 
@@ -96,6 +100,7 @@ impl Node {
             published_seen: 0,
             coordinator_end: 0,
             role_queue: VecDeque::new(),
+            wake_paused: false,
             entropy: crate::command::Rng::new(entropy ^ 0x5bd1_e995_9d1b_54a5),
         };
         if id == COORDINATOR
@@ -119,6 +124,7 @@ impl Node {
             self.handle_events(shell);
             if self.is_coordinator() {
                 self.drive_shutdown(shell);
+                self.drive_failover(shell);
                 self.drive_link(shell);
                 self.drive_sync(shell);
                 self.drive_role(shell);
@@ -263,6 +269,7 @@ impl Node {
                 self.log.reset(|merged| merged.rename(id));
                 self.shard.resume_client(conn, |client| client.reply.ok());
             }
+            SessionOp::Failover => self.failover_command(conn, args),
             SessionOp::Shutdown => self.shutdown_command(conn, args),
             other => unreachable!("{other:?} is the shard's"),
         }
@@ -342,10 +349,13 @@ impl Node {
                 self.shard
                     .resume_client(conn, |client| client.reply.simple(text));
             }
+            Message::Failover { conn, request } => self.failover((from, conn), request),
+            Message::TakeOver { conn } => self.take_over((from, conn)),
+            Message::TookOver { conn } => self.took_over(shell, conn),
             Message::Shutdown { conn, options } => {
                 self.shutdown(shell, Some((from, conn)), options);
             }
-            Message::ShutdownOver { conn, error } => self.shutdown_over(conn, error),
+            Message::Answered { conn, error } => self.answered_command(conn, error),
             Message::Load { entries } => self.load(entries),
             Message::LoadFailed => {
                 if let Some(mut staged) = self.staging.take() {

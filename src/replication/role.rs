@@ -16,6 +16,12 @@ use crate::shard::upper::{ALREADY_CONNECTED, parse_replicaof};
 pub(super) enum Change {
     /// Follow this upstream.
     Follow { host: String, port: u16 },
+    /// Follow this replica of ours, which takes our role over; forced or not.
+    HandOver {
+        host: String,
+        port: u16,
+        forced: bool,
+    },
     /// Be a primary.
     Promote,
     /// Give the backlog up: nobody has listened for long.
@@ -27,8 +33,8 @@ pub(super) enum Change {
 /// The barrier of a change of role or dataset.
 pub(super) struct RoleBarrier {
     pub change: Change,
-    /// Clients to be answered.
-    pub clients: Vec<(usize, ConnId)>,
+    /// What to tell which shards once it is done.
+    pub then: Vec<(usize, Message)>,
     pub tx: Option<u64>,
     pub missing: usize,
 }
@@ -41,7 +47,8 @@ impl Node {
 
     /// REPLICAOF at the client's home.
     pub(super) fn replicaof_command(&mut self, conn: ConnId, args: Args<'_>, waits: bool) {
-        let target = match parse_replicaof(args) {
+        let failing_over = self.shard.shared.failing_over.load(Ordering::Relaxed);
+        let target = match parse_replicaof(args, failing_over) {
             Ok(target) => target.map(|upstream| (upstream.host, upstream.port)),
             Err(text) => {
                 if waits {
@@ -83,10 +90,16 @@ impl Node {
                 Change::Follow { host, port }
             }
         };
-        let clients = client.into_iter().collect();
+        let text = "OK";
+        let then = client.map(|(home, conn)| (home, Message::ReplicaOfDone { conn, text }));
+        self.change_role(change, then.into_iter().collect());
+    }
+
+    /// Queues a change: one barrier at a time.
+    pub(super) fn change_role(&mut self, change: Change, then: Vec<(usize, Message)>) {
         self.role_queue.push_back(RoleBarrier {
             change,
-            clients,
+            then,
             tx: None,
             missing: 0,
         });
@@ -95,12 +108,7 @@ impl Node {
     /// Gives the backlog up, under a barrier, if nothing else is to change.
     pub(super) fn forget_history(&mut self) {
         if self.role_queue.is_empty() {
-            self.role_queue.push_back(RoleBarrier {
-                change: Change::Forget,
-                clients: Vec::new(),
-                tx: None,
-                missing: 0,
-            });
+            self.change_role(Change::Forget, Vec::new());
         }
     }
 
@@ -141,13 +149,20 @@ impl Node {
             .front_mut()
             .expect("a barrier of ours is granted");
         assert_eq!(first.tx, Some(tx), "changes are carried out one at a time");
+        if !self.may_hand_over() {
+            self.role_queue.pop_front();
+            self.shard.release_barrier(tx);
+            self.release_link();
+            return;
+        }
+        let first = self.role_queue.front_mut().expect("it was just there");
         first.missing = shards;
         if matches!(first.change, Change::Forget) {
             self.forget();
         }
         let first = self.role_queue.front().expect("it was just there");
         let step = match &first.change {
-            Change::Follow { .. } => Step::Record(false),
+            Change::Follow { .. } | Change::HandOver { .. } => Step::Record(false),
             Change::Promote | Change::Forget => Step::Record(self.log.lock().enabled),
             Change::Adopt { .. } => Step::Adopt,
         };
@@ -173,6 +188,10 @@ impl Node {
         let tx = barrier.tx.expect("it was granted");
         match barrier.change {
             Change::Follow { host, port } => self.follow(host, port),
+            Change::HandOver { host, port, .. } => {
+                self.follow(host, port);
+                self.handed_over();
+            }
             Change::Promote => self.promote(),
             // Done when the barrier was granted.
             Change::Forget => {}
@@ -180,8 +199,8 @@ impl Node {
         }
         self.shard.release_barrier(tx);
         self.release_link();
-        for (home, conn) in barrier.clients {
-            self.to(home, Message::ReplicaOfDone { conn, text: "OK" });
+        for (home, message) in barrier.then {
+            self.to(home, message);
         }
     }
 
@@ -233,6 +252,7 @@ impl Node {
         });
         tracing::info!("this is a primary now");
         self.note_upstream(None);
+        self.failover_over();
         self.drop_all_replicas();
     }
 

@@ -500,7 +500,7 @@ fn replication(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
         );
         text.field(&format!("slave{number}"), line);
     }
-    text.field("master_failover_state", "no-failover");
+    text.field("master_failover_state", view.failover.name());
     text.field("master_replid", &view.replid);
     text.field("master_replid2", &view.replid2);
     text.field("master_repl_offset", view.offset);

@@ -25,6 +25,28 @@ pub trait Stream: Send + Sync {
     fn held(&self) -> u64;
 }
 
+/// A planned failover, as INFO shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum FailoverState {
+    #[default]
+    No,
+    /// Writes pause until the heir has the whole stream.
+    WaitingForSync,
+    /// The heir is asked to take over.
+    InProgress,
+}
+
+impl FailoverState {
+    /// As `master_failover_state` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            FailoverState::No => "no-failover",
+            FailoverState::WaitingForSync => "waiting-for-sync",
+            FailoverState::InProgress => "failover-in-progress",
+        }
+    }
+}
+
 /// A replica as INFO and ROLE show it.
 #[derive(Clone, Debug, Default)]
 pub struct ReplicaView {
@@ -70,6 +92,7 @@ pub struct ReplicationView {
     pub sync_full: u64,
     pub sync_partial_ok: u64,
     pub sync_partial_err: u64,
+    pub failover: FailoverState,
 }
 
 /// The configuration in force; a change is a new `Arc` and a higher version.
@@ -199,6 +222,8 @@ pub struct Shared {
     pub stop_asked: AtomicBool,
     /// A shutdown waits for replicas that lag: no client writes.
     pub stopping: AtomicBool,
+    /// FAILOVER is under way: no client writes, and nobody changes the role.
+    pub failing_over: AtomicBool,
     /// Memory, by shard.
     pub memory: Vec<Usage>,
     /// Number of the slow log's next entry.
@@ -265,6 +290,7 @@ impl Shared {
             memory: (0..shards).map(|_| Usage::default()).collect(),
             stop_asked: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            failing_over: AtomicBool::new(false),
             process,
         }
     }
@@ -289,14 +315,15 @@ impl Shared {
             .sum()
     }
 
-    /// What clients may not do at this moment (CLIENT PAUSE, a shutdown that waits).
+    /// What clients may not do at this moment (CLIENT PAUSE, FAILOVER, a shutdown that waits).
     pub fn pause(&self, now_ms: u64) -> Pause {
         if self.pause_until_ms.load(Ordering::Relaxed) > now_ms {
             match self.pause_writes_only.load(Ordering::Relaxed) {
                 true => Pause::Writes,
                 false => Pause::All,
             }
-        } else if self.stopping.load(Ordering::Relaxed) {
+        } else if self.stopping.load(Ordering::Relaxed) || self.failing_over.load(Ordering::Relaxed)
+        {
             Pause::Writes
         } else {
             Pause::No

@@ -49,11 +49,17 @@ pub fn parse_wait(args: Args<'_>, is_replica: bool) -> Result<WaitRequest, &'sta
     })
 }
 
-/// Reads REPLICAOF's arguments; `None`: NO ONE.
+/// Reads REPLICAOF's arguments; `None`: NO ONE. Nothing is allowed while the role is handed over.
 ///
 /// # Errors
 /// Redis's error reply.
-pub fn parse_replicaof(args: Args<'_>) -> Result<Option<Upstream>, &'static str> {
+pub fn parse_replicaof(
+    args: Args<'_>,
+    failing_over: bool,
+) -> Result<Option<Upstream>, &'static str> {
+    if failing_over {
+        return Err("ERR REPLICAOF not allowed while failing over.");
+    }
     if args[1].eq_ignore_ascii_case(b"no") && args[2].eq_ignore_ascii_case(b"one") {
         return Ok(None);
     }
@@ -77,7 +83,8 @@ impl Shard {
 
     /// REPLICAOF within EXEC.
     pub(super) fn replicaof_in_exec(&mut self, client: &mut Client, parsed: Parsed<'_>) {
-        let target = match parse_replicaof(parsed.args) {
+        let failing_over = self.shared.failing_over.load(Ordering::Relaxed);
+        let target = match parse_replicaof(parsed.args, failing_over) {
             Ok(target) => target,
             Err(text) => return self.answer(client, |reply| reply.error(text)),
         };

@@ -43,6 +43,13 @@ const fn unbounded(row: Command) -> Command {
 
 /// The rows.
 pub static COMMANDS: &[Command] = &[
+    row(
+        "failover",
+        -1,
+        SessionOp::Failover,
+        ADMIN.or(Flags::STALE),
+        ("Hands the role of the primary over to a replica.", "6.2.0"),
+    ),
     unbounded(row(
         "psync",
         -3,
