@@ -330,6 +330,9 @@ impl Node {
         if let Some(stopping) = &self.coordinator.stopping {
             next = next.min(stopping.due_ms());
         }
+        if let Some(at) = self.delay.due_ms(self.shard.config.replica_apply_delay) {
+            next = next.min(at);
+        }
         if let Some(at) = { self.coordinator.failover.as_ref() }.and_then(Failover::due_ms) {
             next = next.min(at);
         }

@@ -13,6 +13,7 @@ use bytes::Bytes;
 
 use super::Node;
 use super::coordinator::{Place, Replica};
+use super::delay::DELAY_PIN;
 use super::feeds::pin_token;
 use super::message::{Fragment, Message, Step, SyncRequest};
 use crate::keyspace::Progress;
@@ -146,7 +147,7 @@ impl Node {
         let sync = &self.coordinator.sync;
         match sync.phase {
             Phase::Idle if !sync.waiting.is_empty() && now_ms >= sync.start_ms => {
-                if !self.barrier_is_free() || !self.hold_link() {
+                if !self.barrier_is_free() || !self.delayed_log_reaches() || !self.hold_link() {
                     return;
                 }
                 let tx = self.shard.begin_upper(shell, Kind::Barrier, Vec::new());
@@ -206,7 +207,33 @@ impl Node {
         }
         let own = merged.db.map(|db| db as usize);
         let db = (self.link.as_ref()).map_or(own, |link| Some(link.applier.whole_db()));
-        (merged.replid.clone(), merged.end(), db)
+        // What a delayed replica holds back is in its log, not in its dataset.
+        let link = self.link.as_ref().filter(|_| self.delay.active);
+        let offset = link.map_or(merged.end(), |link| link.applier.applied);
+        (merged.replid.clone(), offset, db)
+    }
+
+    /// A delayed replica's dataset is older than its log. Whether the log reaches back to it, so that
+    /// whoever gets the dataset can go on; otherwise those who wait for one are sent away.
+    fn delayed_log_reaches(&mut self) -> bool {
+        let Some(link) = self.link.as_ref().filter(|_| self.delay.active) else {
+            return true;
+        };
+        let applied = link.applier.applied;
+        let mut merged = self.log.lock();
+        if applied + 1 >= merged.first() {
+            merged.pin(DELAY_PIN, applied);
+            return true;
+        }
+        drop(merged);
+        tracing::warn!(
+            "no full sync from a delayed replica whose backlog does not reach back to what it has \
+             applied: raise repl-backlog-size, or synchronise with its upstream"
+        );
+        for Waiting { place, .. } in std::mem::take(&mut self.coordinator.sync.waiting) {
+            self.to(place.0, Message::SyncFailed { conn: place.1 });
+        }
+        false
     }
 
     fn begin_streaming(&mut self) {
@@ -261,6 +288,7 @@ impl Node {
                 },
             );
         }
+        self.log.merge().unpin(DELAY_PIN);
         let mut line = b"$EOF:".to_vec();
         line.extend_from_slice(&mark);
         line.extend_from_slice(b"\r\n");

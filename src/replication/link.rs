@@ -153,11 +153,14 @@ impl Node {
     /// Whatever the link can do now.
     pub(super) fn drive_link(&mut self, shell: &mut dyn Shell) {
         let now_ms = self.shard.now.unix_ms;
-        self.run_waiting(shell);
-        let Some(link) = &mut self.link else { return };
-        if !link.received.is_empty() {
+        if let Some(link) = &mut self.link
+            && !link.received.is_empty()
+        {
             link.last_io_ms = now_ms;
         }
+        self.drive_delay(shell);
+        self.run_waiting(shell);
+        let Some(link) = &mut self.link else { return };
         let timeout_ms = u64::from(self.shard.config.repl_timeout) * 1000;
         match link.state {
             State::Idle if now_ms >= link.retry_ms => {
@@ -420,7 +423,10 @@ impl Node {
         link.state = State::Streaming;
         link.down_since_ms = 0;
         link.next_ack_ms = now_ms;
-        link.applier.cut();
+        match self.delay.active {
+            true => self.delay.cut(),
+            false => link.applier.cut(),
+        }
         tracing::info!(offset, "partial resync with the upstream");
         self.failover_over();
         let shards = self.shard.shared.shards;
@@ -641,7 +647,11 @@ impl Node {
         link.retry_ms = now_ms + RETRY_MS;
         link.down_since_ms = now_ms.max(1);
         link.received.clear();
-        link.applier.cut();
+        match self.delay.active {
+            // What waits to be applied is none of the connection's business.
+            true => self.delay.cut(),
+            false => link.applier.cut(),
+        }
         link.reader = None;
         self.shard
             .shared
@@ -654,10 +664,16 @@ impl Node {
     pub(super) fn drop_link(&mut self, shell: &mut dyn Shell) {
         let Some(link) = self.link.take() else { return };
         self.last_link_db = Some(link.applier.whole_db());
-        if let Some(conn) = link.conn {
+        let (applied, conn, state) = (link.applier.applied, link.conn, link.state);
+        self.last_applied = applied;
+        if self.delay.active {
+            self.delay.cut();
+            self.delay.parked = Some(link.applier);
+        }
+        if let Some(conn) = conn {
             self.shard.disconnect(shell, conn, false);
         }
-        if matches!(link.state, State::Snapshot | State::Adopting) {
+        if matches!(state, State::Snapshot | State::Adopting) {
             // A dataset that still waits for its barrier is the dropped upstream's: nobody wants
             // it.
             self.role_queue
@@ -708,6 +724,7 @@ impl Node {
             },
             read_repl_offset: 0,
             applied_offset: link.applier.applied as i64,
+            delay: self.delay_view(),
         };
         let mut merged = self.log.lock();
         let read = merged.end() as i64;

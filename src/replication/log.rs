@@ -88,6 +88,8 @@ pub struct Log {
     held: Arc<AtomicU64>,
     /// End of the merged stream, to see without the lock whether there is something new.
     end: AtomicU64,
+    /// Offset up to which the upstream's stream is applied, to be shown as it is at the moment.
+    pub applied: AtomicU64,
     /// Which shards serve replicas and want to be woken when the stream grows.
     pub listeners: Vec<AtomicBool>,
 }
@@ -127,6 +129,7 @@ impl Log {
             unmerged: AtomicU64::new(0),
             held,
             end: AtomicU64::new(0),
+            applied: AtomicU64::new(0),
             listeners: (0..shards).map(|_| AtomicBool::new(false)).collect(),
         }
     }
@@ -201,7 +204,11 @@ impl Stream for Log {
     }
 
     fn view(&self) -> ReplicationView {
-        self.merge().view()
+        let mut view = self.merge().view();
+        if let Some(upstream) = &mut view.upstream {
+            upstream.applied_offset = self.applied.load(Ordering::Relaxed) as i64;
+        }
+        view
     }
 
     fn held(&self) -> u64 {
@@ -379,6 +386,23 @@ impl Merged {
     /// Whether a replica or a full sync under way needs what is held.
     pub fn is_pinned(&self) -> bool {
         !self.pins.is_empty()
+    }
+
+    /// Forgets what lies behind `offset`, which is not before the end of the backlog.
+    pub fn truncate(&mut self, offset: u64) {
+        while let Some(last) = self.segments.back_mut()
+            && last.end() > offset
+        {
+            let kept = offset.saturating_sub(last.start) as usize;
+            self.bytes -= (last.bytes.len() - kept) as u64;
+            last.bytes.truncate(kept);
+            if kept > 0 {
+                break;
+            }
+            self.segments.pop_back();
+        }
+        self.end = self.end.min(offset);
+        self.held.store(self.bytes, Ordering::Relaxed);
     }
 
     /// Our history goes on under a new id from here (promotion, or the upstream changed its own).

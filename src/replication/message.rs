@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::keyspace::Entry;
 use crate::shard::server::ShutdownOptions;
 use crate::shard::shell::ConnId;
+use crate::shard::upper::Target;
 
 /// A message between two nodes of one process.
 pub enum Message {
@@ -119,10 +120,10 @@ pub enum Message {
         conn: ConnId,
         error: Option<&'static str>,
     },
-    /// REPLICAOF, from a client or the configuration; no target: NO ONE.
+    /// REPLICAOF, from a client or the configuration.
     ReplicaOf {
         conn: Option<ConnId>,
-        target: Option<(String, u16)>,
+        target: Target,
     },
     /// Answer to the client that sent REPLICAOF.
     ReplicaOfDone {

@@ -11,17 +11,21 @@
 //! - `failover`: FAILOVER, by which a primary hands its role over.
 //! - `shutdown`: the end of the process, which waits for replicas.
 //! - `link`, `apply`: the upstream: handshake, its dataset, its stream.
+//! - `delay`, `framing`, `pending`: a stream that is passed on now and applied later.
 
 mod apply;
 mod coordinator;
+mod delay;
 mod failover;
 mod feeds;
+mod framing;
 mod full_sync;
 mod link;
 #[cfg(test)]
 mod link_tests;
 pub mod log;
 mod message;
+mod pending;
 mod role;
 mod shutdown;
 
@@ -34,7 +38,8 @@ use crate::command::session::SessionOp;
 use crate::keyspace::Keyspace;
 use crate::shard::client::{Class, Waiting};
 use crate::shard::shared::Shared;
-use crate::shard::shell::{ConnId, Now, Shell};
+use crate::shard::shell::{ConnId, Now, Shell, Spooled};
+use crate::shard::upper::Target;
 use crate::shard::{Event, Shard, Sleep};
 use coordinator::Coordinator;
 use feeds::Feed;
@@ -63,6 +68,9 @@ pub struct Node {
     /// Look-ups of upstreams' names.
     lookups: u64,
     last_link_db: Option<usize>,
+    /// What the last link had applied.
+    last_applied: u64,
+    delay: delay::Delay,
     /// Batches published when others were last told.
     published_seen: u64,
     /// End of the stream when listeners were last woken.
@@ -97,6 +105,8 @@ impl Node {
             link: None,
             lookups: 0,
             last_link_db: None,
+            last_applied: 0,
+            delay: delay::Delay::default(),
             published_seen: 0,
             coordinator_end: 0,
             role_queue: VecDeque::new(),
@@ -106,7 +116,7 @@ impl Node {
         if id == COORDINATOR
             && let Some(upstream) = node.shard.config.replicaof.clone()
         {
-            node.replicaof(None, Some((upstream.host, upstream.port)));
+            node.replicaof(None, Target::Follow(upstream));
         }
         node
     }
@@ -150,6 +160,10 @@ impl Node {
     fn stream(&mut self, shell: &mut dyn Shell) {
         if self.is_coordinator() {
             self.coordinate();
+            if let Some(link) = &self.link {
+                let applied = link.applier.applied;
+                self.log.applied.store(applied, std::sync::atomic::Ordering::Relaxed);
+            }
             if self.log.has_unmerged() {
                 drop(self.log.merge());
             }
@@ -334,7 +348,7 @@ impl Node {
             Message::Prepare(step) => self.prepare(step, shell),
             Message::Prepared => {
                 if !self.cut_prepared() {
-                    self.role_prepared();
+                    self.role_prepared(shell);
                 }
             }
             Message::Fragment { epoch, fragment } => self.fragment(from, epoch, fragment),
@@ -383,6 +397,11 @@ impl Node {
         addresses: Result<Vec<String>, String>,
     ) {
         self.link_resolved(shell, token, addresses);
+    }
+
+    /// What became of a wish about a spool file.
+    pub fn spooled(&mut self, shell: &mut dyn Shell, file: u64, outcome: Spooled) {
+        self.delay_spooled(shell, file, outcome);
     }
 
     /// An outgoing connection was made, or not.

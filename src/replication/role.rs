@@ -7,10 +7,11 @@ use super::apply::Applier;
 use super::link::Link;
 use super::message::{Message, Step};
 use crate::command::watched::Touch;
+use crate::config::Upstream;
 use crate::protocol::Args;
 use crate::shard::shell::{ConnId, Shell};
 use crate::shard::transaction::Kind;
-use crate::shard::upper::{ALREADY_CONNECTED, parse_replicaof};
+use crate::shard::upper::{ALREADY_CONNECTED, Target, parse_replicaof};
 
 /// A change that waits for, or holds, the barrier.
 pub(super) enum Change {
@@ -49,7 +50,7 @@ impl Node {
     pub(super) fn replicaof_command(&mut self, conn: ConnId, args: Args<'_>, waits: bool) {
         let failing_over = self.shard.shared.failing_over.load(Ordering::Relaxed);
         let target = match parse_replicaof(args, failing_over) {
-            Ok(target) => target.map(|upstream| (upstream.host, upstream.port)),
+            Ok(target) => target,
             Err(text) => {
                 if waits {
                     self.shard.resume_client(conn, |c| c.reply.error(text));
@@ -62,23 +63,29 @@ impl Node {
     }
 
     /// REPLICAOF at the coordinator. Changes queue: one barrier at a time.
-    pub(super) fn replicaof(
-        &mut self,
-        client: Option<(usize, ConnId)>,
-        target: Option<(String, u16)>,
-    ) {
+    pub(super) fn replicaof(&mut self, client: Option<(usize, ConnId)>, target: Target) {
         let done = |node: &mut Node, text| {
             if let Some((home, conn)) = client {
                 node.to(home, Message::ReplicaOfDone { conn, text });
             }
         };
         let change = match target {
-            None if !self.is_replica() && self.role_queue.is_empty() => {
+            Target::NoOne if !self.is_replica() && self.role_queue.is_empty() => {
                 done(self, "OK");
                 return;
             }
-            None => Change::Promote,
-            Some((host, port)) => {
+            Target::NoOne => Change::Promote,
+            Target::NoOneUntil(until_ms) => match self.promote_until(until_ms) {
+                Ok(()) => Change::Promote,
+                Err(text) => {
+                    if let Some((home, conn)) = client {
+                        let error = Some(text);
+                        self.to(home, Message::Answered { conn, error });
+                    }
+                    return;
+                }
+            },
+            Target::Follow(Upstream { host, port }) => {
                 let same = self
                     .link
                     .as_ref()
@@ -93,6 +100,21 @@ impl Node {
         let text = "OK";
         let then = client.map(|(home, conn)| (home, Message::ReplicaOfDone { conn, text }));
         self.change_role(change, then.into_iter().collect());
+    }
+
+    /// A promotion is to apply what came until `until_ms`, and no more.
+    fn promote_until(&mut self, until_ms: u64) -> Result<(), &'static str> {
+        if !self.is_replica() || !self.role_queue.is_empty() {
+            return Err("ERR REPLICAOF NO ONE UNTIL needs a replica");
+        }
+        if until_ms > self.shard.now.unix_ms {
+            return Err("ERR REPLICAOF NO ONE UNTIL a time that is still to come");
+        }
+        if until_ms < self.delay.last_applied_ms {
+            return Err("ERR what came after that time is applied already");
+        }
+        self.delay.until_ms = Some(until_ms);
+        Ok(())
     }
 
     /// Queues a change: one barrier at a time.
@@ -176,7 +198,7 @@ impl Node {
     }
 
     /// A shard has carried its step out.
-    pub(super) fn role_prepared(&mut self) {
+    pub(super) fn role_prepared(&mut self, shell: &mut dyn Shell) {
         let Some(first) = self.role_queue.front_mut() else {
             return;
         };
@@ -192,10 +214,10 @@ impl Node {
                 self.follow(host, port);
                 self.handed_over();
             }
-            Change::Promote => self.promote(),
+            Change::Promote => self.promote(shell),
             // Done when the barrier was granted.
             Change::Forget => {}
-            Change::Adopt { replid, offset } => self.adopt(replid, offset),
+            Change::Adopt { replid, offset } => self.adopt(replid, offset, shell),
         }
         self.shard.release_barrier(tx);
         self.release_link();
@@ -218,7 +240,10 @@ impl Node {
         let own_db = self.log.lock().db.take().map(|db| db as usize);
         let link_db = self.last_link_db.take();
         let db = own_db.or(link_db).unwrap_or(0);
-        let applier = Applier::new(offset, db, self.shard.shared.shards);
+        let applier = match self.delay.parked.take() {
+            Some(applier) => applier,
+            None => Applier::new(offset, db, self.shard.shared.shards),
+        };
         self.link = Some(Link::new(host.clone(), port, cached, applier));
         self.note_upstream(Some((host, port)));
         if !was_replica {
@@ -240,11 +265,17 @@ impl Node {
         });
     }
 
-    fn promote(&mut self) {
+    fn promote(&mut self, shell: &mut dyn Shell) {
         self.shard.shared.is_replica.store(false, Ordering::Relaxed);
         self.shard.shared.stale.store(false, Ordering::Relaxed);
         let id = self.fresh_id();
+        // What was received and not applied is no part of our history.
+        let delayed = self.delay.active.then_some(self.last_applied);
+        self.drop_delayed(shell);
         self.log.reset(|merged| {
+            if let Some(applied) = delayed {
+                merged.truncate(applied);
+            }
             if merged.enabled {
                 merged.shift(id);
             }
@@ -257,7 +288,8 @@ impl Node {
     }
 
     /// The upstream's dataset is in place of ours.
-    fn adopt(&mut self, replid: String, offset: u64) {
+    fn adopt(&mut self, replid: String, offset: u64, shell: &mut dyn Shell) {
+        self.drop_delayed(shell);
         self.log.reset(|merged| {
             merged.restart(replid, offset);
             merged.enabled = true;

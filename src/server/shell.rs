@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::net::{self, ConnectOptions, Io, Target, Waker};
 use crate::replication::Node;
 use crate::shard::connection::Origin;
-use crate::shard::shell::{Chunk, ConnId, Now, Shell};
+use crate::shard::shell::{Chunk, ConnId, Now, Shell, Spool};
 use crate::shard::{Sleep, shared::Shared};
 
 /// Turns for which a shard offers its core to others, instead of sleeping, while it waits for their
@@ -62,6 +62,7 @@ impl Host {
             self.with(io, |node, shell| match outcome {
                 Outcome::Resolved { token, addresses } => node.resolved(shell, token, addresses),
                 Outcome::Rewritten { token, result } => node.shard.rewritten(shell, token, result),
+                Outcome::Spooled { file, outcome } => node.spooled(shell, file, outcome),
             });
         }
     }
@@ -240,6 +241,10 @@ impl Shell for Outside<'_> {
 
     fn rewrite(&mut self, token: u64, config: Arc<Config>) {
         self.helpers.rewrite(self.shard, token, config);
+    }
+
+    fn spool(&mut self, file: u64, wish: Spool) {
+        self.helpers.spool(self.shard, file, wish);
     }
 
     fn wake(&mut self, shard: usize) {

@@ -484,9 +484,20 @@ fn replication(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
             if !upstream.link_up {
                 text.field("master_link_down_since_seconds", upstream.down_since_s);
             }
-            text.field("slave_priority", config.replica_priority);
+            // What is delayed is no heir: a promotion would drop what it holds back.
+            let priority = match upstream.delay {
+                Some(_) => 0,
+                None => config.replica_priority,
+            };
+            text.field("slave_priority", priority);
             text.field("slave_read_only", u8::from(config.replica_read_only));
             text.field("replica_announced", u8::from(config.replica_announced));
+            if let Some(delay) = &upstream.delay {
+                text.field("replica_apply_delay_ms", delay.delay_ms);
+                text.field("replica_apply_pending_bytes", delay.pending_bytes);
+                text.field("replica_apply_spooled_bytes", delay.spooled_bytes);
+                text.field("replica_apply_last_unix_ms", delay.last_applied_ms);
+            }
         }
     }
     text.field("connected_slaves", view.replicas.len());

@@ -73,6 +73,18 @@ pub struct UpstreamView {
     pub down_since_s: i64,
     pub read_repl_offset: i64,
     pub applied_offset: i64,
+    pub delay: Option<DelayView>,
+}
+
+/// What a delayed replica holds back, as INFO shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DelayView {
+    pub delay_ms: u64,
+    pub pending_bytes: u64,
+    /// Of them in spool files.
+    pub spooled_bytes: u64,
+    /// When the last applied command came, Unix time in milliseconds; 0 if none has.
+    pub last_applied_ms: u64,
 }
 
 /// Everything INFO replication shows.

@@ -72,7 +72,7 @@ pub static COMMANDS: &[Command] = &[
     ),
     row(
         "replicaof",
-        3,
+        -3,
         SessionOp::ReplicaOf,
         UPSTREAM,
         (
@@ -82,7 +82,7 @@ pub static COMMANDS: &[Command] = &[
     ),
     row(
         "slaveof",
-        3,
+        -3,
         SessionOp::ReplicaOf,
         UPSTREAM,
         ("The old name of REPLICAOF.", "1.0.0"),
