@@ -110,6 +110,11 @@ impl Writers {
         assert!(!self.ended(), "a writer failed");
     }
 
+    /// True once what was allowed is used up.
+    pub fn is_idle(&self) -> bool {
+        self.shared.credit.load(SeqCst) <= 0
+    }
+
     /// Points them at another server.
     pub fn point_at(&self, target: SocketAddr) {
         *self.shared.target.lock().expect("no writer holds it") = target;

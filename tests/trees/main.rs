@@ -8,6 +8,8 @@
 mod support;
 
 mod matrix;
+mod random;
+mod tree;
 
 use support::server::{Kind, Server};
 

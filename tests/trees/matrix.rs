@@ -222,8 +222,12 @@ impl Cell {
         self.replica.client().must(&follow);
         wait_until("the cut", || self.proxy.was_cut(Way::ToClient));
         self.join();
-        // A real server that was a primary offers the history of its own.
-        let refused = u64::from(self.pair.replica != Kind::Banyan);
+        // A real server that was a primary offers the history of its own, until another
+        // dataset is there whole.
+        let refused = match self.pair.replica {
+            Kind::Banyan => 0,
+            _ => 2,
+        };
         self.finish(2, 0, refused);
     }
 
