@@ -11,8 +11,11 @@ use crate::support::proxy::{Proxy, Way};
 use crate::support::server::Kind;
 use crate::support::wait_until;
 
+/// A change; says what it did.
+type Change = fn(&mut Tree) -> String;
+
 /// The changes, and how often each is chosen.
-const CHANGES: [(fn(&mut Tree) -> String, usize); 8] = [
+const CHANGES: [(Change, usize); 8] = [
     (cut, 5),
     (new_parent, 6),
     (killed, 2),
