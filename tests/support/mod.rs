@@ -13,6 +13,7 @@ pub mod replica;
 pub mod resp;
 pub mod server;
 pub mod sync;
+pub mod writers;
 pub mod wrong_types;
 
 use std::time::{Duration, Instant};
