@@ -588,6 +588,8 @@ impl Node {
         if link.state != State::Adopting {
             return;
         }
+        // The dataset is at most as old as this.
+        self.delay.last_applied_ms = now_ms;
         link.state = State::Streaming;
         link.last_io_ms = now_ms;
         link.down_since_ms = 0;

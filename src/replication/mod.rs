@@ -162,7 +162,9 @@ impl Node {
             self.coordinate();
             if let Some(link) = &self.link {
                 let applied = link.applier.applied;
-                self.log.applied.store(applied, std::sync::atomic::Ordering::Relaxed);
+                self.log
+                    .applied
+                    .store(applied, std::sync::atomic::Ordering::Relaxed);
             }
             if self.log.has_unmerged() {
                 drop(self.log.merge());

@@ -116,7 +116,8 @@ impl Pending {
 
     /// The oldest piece, if it came until `ms`.
     pub fn pop_until(&mut self, ms: u64) -> Option<Piece> {
-        let piece = self.front.pop_front_if(|piece| piece.ms <= ms)?;
+        self.first_ms().filter(|first| *first <= ms)?;
+        let piece = self.front.pop_front()?;
         self.memory -= piece.len();
         self.front_bytes -= piece.len();
         self.advance();
@@ -462,7 +463,9 @@ mod tests {
     #[test]
     fn only_what_is_old_enough_is_handed_out() {
         let mut pending = Pending::default();
-        [10, 20, 30].map(|ms| pending.push(ms, piece(ms)));
+        for ms in [10, 20, 30] {
+            pending.push(ms, piece(ms));
+        }
         assert_eq!(pending.pop_until(9), None);
         assert_eq!(pending.pop_until(20).unwrap().ms, 10);
         assert!(!pending.is_past(20) && pending.is_past(19));

@@ -119,14 +119,13 @@ pub struct Spools(std::collections::BTreeMap<(usize, u64), Vec<u8>>);
 
 impl Spools {
     fn carry_out(&mut self, name: (usize, u64), wish: Spool) -> Option<Spooled> {
-        let mut file = || self.0.get_mut(&name).expect("a file that was made");
         match wish {
             Spool::Create => {
                 assert!(self.0.insert(name, Vec::new()).is_none(), "it is new");
                 None
             }
             Spool::Append(pieces) => {
-                let file = file();
+                let file = self.0.get_mut(&name).expect("a file that was made");
                 pieces
                     .iter()
                     .for_each(|piece| file.extend_from_slice(piece));
@@ -134,7 +133,7 @@ impl Spools {
             }
             Spool::Read { offset, len } => {
                 let from = offset as usize;
-                let read = bytes::Bytes::copy_from_slice(&file()[from..from + len]);
+                let read = bytes::Bytes::copy_from_slice(&self.0[&name][from..from + len]);
                 Some(Spooled::Read(read))
             }
             Spool::Remove => {
