@@ -14,6 +14,7 @@ pub mod resp;
 pub mod sentinel;
 pub mod server;
 pub mod sync;
+pub mod writers;
 pub mod wrong_types;
 
 use std::time::{Duration, Instant};

@@ -262,6 +262,32 @@ impl Server {
         }
     }
 
+    /// Starts the same server again as a replica of a local port from its first moment, without
+    /// anything that it may have left on its disk.
+    pub fn restart_following(&mut self, port: u16) {
+        self.kill();
+        self.forget_disk();
+        self.follow_at_start(port);
+        self.restart();
+    }
+
+    /// The directive by which the next start makes this a replica.
+    pub fn follow_at_start(&mut self, port: u16) {
+        if let Some(at) = self.args.iter().position(|arg| arg == "--replicaof") {
+            self.args.drain(at..at + 3);
+        }
+        let port = port.to_string();
+        let words = ["--replicaof", "127.0.0.1", &port];
+        self.args.extend(words.map(str::to_owned));
+    }
+
+    /// Removes the snapshot that a real server keeps of its last full synchronisation, from which
+    /// it would go on after a restart.
+    pub fn forget_disk(&self) {
+        // There is none unless such a synchronisation took place.
+        let _ = fs::remove_file(self.dir().join("dump.rdb"));
+    }
+
     pub fn running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
