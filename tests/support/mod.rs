@@ -11,6 +11,7 @@ pub mod proxy;
 pub mod random;
 pub mod replica;
 pub mod resp;
+pub mod sentinel;
 pub mod server;
 pub mod sync;
 pub mod writers;

@@ -7,7 +7,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod known;
 mod matrix;
+mod promise;
 mod random;
 mod tree;
 
