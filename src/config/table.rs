@@ -10,7 +10,7 @@ use super::kind::Kind::{self, *};
 use super::value::Value;
 use super::value::{
     Field, Io, LogLevel, MaxmemoryPolicy, Named, OutputLimits, PipelineOrder, ProtectedAction,
-    SavePoint, Upstream,
+    ReplDisklessLoad, SavePoint, Upstream,
 };
 
 const I32: i64 = i32::MAX as i64;
@@ -180,6 +180,11 @@ directives! {
             "replica-ignore-maxmemory" | "slave-ignore-maxmemory", Bool, "yes", Mutable;
         "Full sync straight to the sockets of replicas; no has no effect, there is no other way"
         repl_diskless_sync: bool = "repl-diskless-sync", Bool, "yes", Mutable;
+        "Where a full sync is kept until it is whole: beside the data (swapdb), or in a file in dir"
+        repl_diskless_load: ReplDisklessLoad =
+            "repl-diskless-load", Choice(ReplDisklessLoad::NAMES), "disabled", Mutable;
+        "Free the data that a full sync replaces in the background"
+        replica_lazy_flush: bool = "replica-lazy-flush" | "slave-lazy-flush", Bool, "no", Mutable;
         "Seconds to wait for more replicas before a full sync starts"
         repl_diskless_sync_delay: u32 = "repl-diskless-sync-delay", Int(0, I32), "5", Mutable;
         "Replicas that start a full sync before the delay is over; 0: the delay alone counts"

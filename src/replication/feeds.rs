@@ -27,6 +27,8 @@ pub(super) enum State {
     Greeted,
     /// It waits for a snapshot to begin.
     WaitsForSync,
+    /// It waits until its snapshot is written.
+    WaitsForFile,
     /// It receives one.
     Syncing,
     /// It loads; the stream is held until its first acknowledgement.
@@ -317,15 +319,18 @@ impl Node {
         &mut self,
         shell: &mut dyn Shell,
         conn: ConnId,
-        replid: &str,
-        offset: u64,
+        (replid, offset): (&str, u64),
+        by_file: bool,
     ) {
         let Some(feed) = self.feeds.get_mut(&conn) else {
             // It went away while the coordinator pinned the log for it.
             self.log.merge().unpin(pin_token(self.shard.id, conn));
             return;
         };
-        feed.state = State::Syncing;
+        feed.state = match by_file {
+            true => State::WaitsForFile,
+            false => State::Syncing,
+        };
         {
             let merged = self.log.lock();
             feed.history = (merged.replid == replid).then_some(merged.history);
@@ -343,6 +348,7 @@ impl Node {
         let Some(feed) = self.feeds.get_mut(&conn) else {
             return;
         };
+        feed.state = State::Syncing;
         shell.send(conn, Chunk::Bytes(bytes));
         feed.owed += 1;
         self.took(shell, conn);
@@ -362,13 +368,13 @@ impl Node {
         }
     }
 
-    pub(super) fn sync_ends(&mut self, shell: &mut dyn Shell, conn: ConnId) {
+    pub(super) fn sync_ends(&mut self, shell: &mut dyn Shell, conn: ConnId, marked: bool) {
         let Some(feed) = self.feeds.get_mut(&conn) else {
             return;
         };
         if feed.request.rdb_only {
             self.shard.disconnect(shell, conn, true);
-        } else if feed.request.eof {
+        } else if marked {
             feed.state = State::AwaitsAck;
         } else {
             self.go_online(conn);
@@ -487,7 +493,8 @@ impl Node {
     /// A newline once a second to replicas that wait for their snapshot.
     pub(super) fn keep_waiting_alive(&mut self, shell: &mut dyn Shell) {
         for (conn, feed) in &self.feeds {
-            if feed.state == State::WaitsForSync && !feed.request.plain {
+            let waits = matches!(feed.state, State::WaitsForSync | State::WaitsForFile);
+            if waits && !feed.request.plain {
                 shell.send(*conn, Chunk::Bytes(bytes::Bytes::from_static(b"\n")));
             }
         }

@@ -14,22 +14,23 @@ use bytes::Bytes;
 use super::Node;
 use super::coordinator::{Place, Replica};
 use super::delay::DELAY_PIN;
+use super::dump_file::DumpFile;
 use super::feeds::pin_token;
 use super::message::{Fragment, Message, Step, SyncRequest};
 use crate::keyspace::Progress;
 use crate::persistence::rdb::{Framer, Preamble, ReplicationInfo};
-use crate::shard::shell::Shell;
+use crate::shard::shell::{Shell, Spool};
 use crate::shard::transaction::Kind;
 
 /// Fragments that each shard may have under way.
 const CREDITS: usize = 4;
 /// Fragments that a member may owe before no more credit is given.
-const MEMBER_OWES_MAX: u32 = 64;
+pub(super) const MEMBER_OWES_MAX: u32 = 64;
 
-struct Member {
-    place: Place,
+pub(super) struct Member {
+    pub place: Place,
     request: SyncRequest,
-    owes: u32,
+    pub owes: u32,
     progress_ms: u64,
 }
 
@@ -38,7 +39,7 @@ struct Waiting {
     request: SyncRequest,
 }
 
-enum Phase {
+pub(super) enum Phase {
     Idle,
     /// The barrier is being taken.
     Barrier(u64),
@@ -49,21 +50,23 @@ enum Phase {
     },
     /// Fragments flow.
     Streaming,
+    /// The snapshot is on disk and goes out from there.
+    Sending,
 }
 
 /// The snapshot under way and who waits for the next.
 pub(super) struct FullSync {
     waiting: Vec<Waiting>,
     start_ms: u64,
-    phase: Phase,
+    pub phase: Phase,
     /// Number of the snapshot: fragments of an aborted one are ignored.
     epoch: u64,
-    members: Vec<Member>,
+    pub members: Vec<Member>,
     shards_done: usize,
     framer: Option<Framer>,
     mark: [u8; 40],
-    /// For members without `capa eof`: the whole RDB, because its length comes first.
-    whole: Option<Vec<Bytes>>,
+    /// The snapshot goes to disk first: its length comes before it.
+    pub file: Option<DumpFile>,
     credits_due: VecDeque<usize>,
     /// The shard whose last record goes on in its next fragment: those of others wait.
     open: Option<usize>,
@@ -82,7 +85,7 @@ impl Default for FullSync {
             shards_done: 0,
             framer: None,
             mark: [0; 40],
-            whole: None,
+            file: None,
             credits_due: VecDeque::new(),
             open: None,
             held: VecDeque::new(),
@@ -125,6 +128,7 @@ impl Node {
         let replica = Replica {
             info: request.info.clone(),
             online: false,
+            receives: false,
             acked: 0,
             acked_ms: now_ms,
         };
@@ -153,7 +157,7 @@ impl Node {
                 let tx = self.shard.begin_upper(shell, Kind::Barrier, Vec::new());
                 self.coordinator.sync.phase = Phase::Barrier(tx);
             }
-            Phase::Streaming => self.drop_stalled_members(now_ms),
+            Phase::Streaming | Phase::Sending => self.drop_stalled_members(shell, now_ms),
             _ => {}
         }
     }
@@ -181,7 +185,7 @@ impl Node {
     }
 
     /// A shard has made its cut. Whether that was what it reported.
-    pub(super) fn cut_prepared(&mut self) -> bool {
+    pub(super) fn cut_prepared(&mut self, shell: &mut dyn Shell) -> bool {
         let Phase::Cutting { tx, missing } = &mut self.coordinator.sync.phase else {
             return false;
         };
@@ -190,7 +194,7 @@ impl Node {
             return true;
         }
         let tx = *tx;
-        self.begin_streaming();
+        self.begin_streaming(shell);
         self.shard.release_barrier(tx);
         self.release_link();
         true
@@ -236,12 +240,13 @@ impl Node {
         false
     }
 
-    fn begin_streaming(&mut self) {
+    fn begin_streaming(&mut self, shell: &mut dyn Shell) {
         let now_ms = self.shard.now.unix_ms;
         let mut mark = [0; 40];
         mark.copy_from_slice(self.fresh_id().as_bytes());
         let (replid, offset, db) = self.cut_position();
         let sync = &mut self.coordinator.sync;
+        let epoch = sync.epoch;
         sync.phase = Phase::Streaming;
         sync.shards_done = 0;
         sync.mark = mark;
@@ -255,11 +260,12 @@ impl Node {
                 progress_ms: now_ms,
             })
             .collect();
-        sync.whole = sync
-            .members
-            .iter()
-            .any(|member| !member.request.eof)
-            .then(Vec::new);
+        let straight =
+            self.shard.config.repl_diskless_sync && sync.members.iter().all(|m| m.request.eof);
+        sync.file = (!straight).then(|| DumpFile::new(epoch));
+        if let Some(file) = &sync.file {
+            shell.spool(file.number, Spool::Create);
+        }
         let mut framer = Framer::new(self.shard.config.rdbchecksum);
         let mut head = Vec::new();
         let preamble = Preamble {
@@ -285,18 +291,21 @@ impl Node {
                     conn,
                     replid,
                     offset,
+                    by_file: !straight,
                 },
             );
         }
         self.log.merge().unpin(DELAY_PIN);
-        let mut line = b"$EOF:".to_vec();
-        line.extend_from_slice(&mark);
-        line.extend_from_slice(b"\r\n");
-        self.send_to_eof_members(&Bytes::from(line));
-        self.send_fragment(Bytes::from(head));
+        if straight {
+            let mut line = b"$EOF:".to_vec();
+            line.extend_from_slice(&mark);
+            line.extend_from_slice(b"\r\n");
+            self.send_to_members(&Bytes::from(line));
+        }
+        self.send_fragment(Bytes::from(head), shell);
         if self.coordinator.sync.members.is_empty() {
             // All who waited are gone.
-            self.abort_sync();
+            self.abort_sync(shell);
             return;
         }
         let epoch = self.coordinator.sync.epoch;
@@ -307,51 +316,55 @@ impl Node {
         }
     }
 
-    fn send_to_eof_members(&mut self, bytes: &Bytes) {
+    pub(super) fn send_to_members(&mut self, bytes: &Bytes) {
         let mut targets = Vec::new();
-        for member in self
-            .coordinator
-            .sync
-            .members
-            .iter_mut()
-            .filter(|m| m.request.eof)
-        {
+        for member in &mut self.coordinator.sync.members {
             member.owes += 1;
             targets.push(member.place);
         }
         for (home, conn) in targets {
-            self.to(
-                home,
-                Message::SyncData {
-                    conn,
-                    bytes: bytes.clone(),
-                },
-            );
+            let bytes = bytes.clone();
+            self.to(home, Message::SyncData { conn, bytes });
         }
     }
 
-    fn send_fragment(&mut self, bytes: Bytes) {
+    /// A part of the RDB: to the members, or to disk.
+    fn send_fragment(&mut self, bytes: Bytes, shell: &mut dyn Shell) {
         let sync = &mut self.coordinator.sync;
         sync.bytes += bytes.len() as u64;
-        if let Some(whole) = &mut sync.whole {
-            whole.push(bytes.clone());
+        match &mut sync.file {
+            Some(file) => {
+                file.sent += bytes.len() as u64;
+                shell.spool(file.number, Spool::Append(vec![bytes]));
+            }
+            None => self.send_to_members(&bytes),
         }
-        self.send_to_eof_members(&bytes);
     }
 
     /// A part of a shard's snapshot arrives.
-    pub(super) fn fragment(&mut self, shard: usize, epoch: u64, fragment: Fragment) {
+    pub(super) fn fragment(
+        &mut self,
+        shell: &mut dyn Shell,
+        shard: usize,
+        epoch: u64,
+        fragment: Fragment,
+    ) {
         let sync = &mut self.coordinator.sync;
         if epoch != sync.epoch || !matches!(sync.phase, Phase::Streaming) {
             return;
         }
         sync.held.push_back((shard, fragment));
         while let Some((shard, fragment)) = self.coordinator.sync.next_fragment() {
-            self.take_fragment(shard, fragment);
+            self.take_fragment(shell, shard, fragment);
         }
     }
 
-    fn take_fragment(&mut self, shard: usize, Fragment { bytes, last, open }: Fragment) {
+    fn take_fragment(
+        &mut self,
+        shell: &mut dyn Shell,
+        shard: usize,
+        Fragment { bytes, last, open }: Fragment,
+    ) {
         let sync = &mut self.coordinator.sync;
         sync.open = open.then_some(shard);
         if !bytes.is_empty() {
@@ -359,13 +372,13 @@ impl Node {
                 .as_mut()
                 .expect("a stream has a frame")
                 .fragment(&bytes);
-            self.send_fragment(Bytes::from(bytes));
+            self.send_fragment(Bytes::from(bytes), shell);
         }
         let sync = &mut self.coordinator.sync;
         if last {
             sync.shards_done += 1;
             if sync.shards_done == self.shard.shared.shards {
-                self.finish_sync();
+                self.finish_snapshot(shell);
             }
         } else {
             sync.credits_due.push_back(shard);
@@ -373,7 +386,7 @@ impl Node {
         }
     }
 
-    fn give_credits(&mut self) {
+    pub(super) fn give_credits(&mut self) {
         let sync = &mut self.coordinator.sync;
         let owes = sync
             .members
@@ -381,7 +394,8 @@ impl Node {
             .map(|member| member.owes)
             .max()
             .unwrap_or(0);
-        if owes >= MEMBER_OWES_MAX {
+        let disk_is_behind = { sync.file.as_ref() }.is_some_and(DumpFile::is_behind);
+        if owes >= MEMBER_OWES_MAX || disk_is_behind {
             return;
         }
         let epoch = sync.epoch;
@@ -391,17 +405,19 @@ impl Node {
     }
 
     /// A member has taken a part.
-    pub(super) fn member_took(&mut self, place: Place) {
+    pub(super) fn member_took(&mut self, shell: &mut dyn Shell, place: Place) {
         let now_ms = self.shard.now.unix_ms;
         let members = &mut self.coordinator.sync.members;
         if let Some(member) = members.iter_mut().find(|member| member.place == place) {
             member.owes = member.owes.saturating_sub(1);
             member.progress_ms = now_ms;
             self.give_credits();
+            self.send_on(shell);
         }
     }
 
-    fn finish_sync(&mut self) {
+    /// The shards have written their parts: the frame is closed.
+    fn finish_snapshot(&mut self, shell: &mut dyn Shell) {
         let sync = &mut self.coordinator.sync;
         let mut tail = Vec::new();
         sync.framer
@@ -410,9 +426,19 @@ impl Node {
             .end(&mut tail);
         let mark = sync.mark;
         let tail = Bytes::from(tail);
-        self.send_fragment(tail);
-        self.send_to_eof_members(&Bytes::copy_from_slice(&mark));
-        self.send_whole();
+        self.send_fragment(tail, shell);
+        if self.coordinator.sync.file.is_some() {
+            // It goes out when the disk has it all.
+            self.coordinator.sync.phase = Phase::Sending;
+            self.send_on(shell);
+            return;
+        }
+        self.send_to_members(&Bytes::copy_from_slice(&mark));
+        self.finish_sync(shell);
+    }
+
+    /// The members have been sent everything.
+    pub(super) fn finish_sync(&mut self, shell: &mut dyn Shell) {
         let sync = &mut self.coordinator.sync;
         tracing::info!(
             bytes = sync.bytes,
@@ -420,39 +446,22 @@ impl Node {
             "full sync is sent"
         );
         sync.phase = Phase::Idle;
+        let marked = match sync.file.take() {
+            Some(file) => {
+                shell.spool(file.number, Spool::Remove);
+                false
+            }
+            None => true,
+        };
         let members = std::mem::take(&mut sync.members);
         for Member {
             place: (home, conn),
             ..
         } in members
         {
-            self.to(home, Message::SyncEnds { conn });
+            self.to(home, Message::SyncEnds { conn, marked });
         }
         self.schedule_next();
-    }
-
-    /// Members without `capa eof` get the length and then everything.
-    fn send_whole(&mut self) {
-        let Some(whole) = self.coordinator.sync.whole.take() else {
-            return;
-        };
-        let total: usize = whole.iter().map(Bytes::len).sum();
-        let line = Bytes::from(format!("${total}\r\n"));
-        let targets: Vec<Place> = (self.coordinator.sync.members.iter())
-            .filter(|member| !member.request.eof)
-            .map(|member| member.place)
-            .collect();
-        for (home, conn) in targets {
-            for bytes in std::iter::once(&line).chain(&whole) {
-                self.to(
-                    home,
-                    Message::SyncData {
-                        conn,
-                        bytes: bytes.clone(),
-                    },
-                );
-            }
-        }
     }
 
     fn schedule_next(&mut self) {
@@ -462,25 +471,29 @@ impl Node {
     }
 
     /// A replica is gone; the last one takes the snapshot with it.
-    pub(super) fn sync_member_gone(&mut self, place: Place) {
+    pub(super) fn sync_member_gone(&mut self, shell: &mut dyn Shell, place: Place) {
         let sync = &mut self.coordinator.sync;
         sync.waiting.retain(|waiting| waiting.place != place);
         let before = sync.members.len();
         sync.members.retain(|member| member.place != place);
-        if before > 0 && sync.members.is_empty() && matches!(sync.phase, Phase::Streaming) {
+        let under_way = matches!(sync.phase, Phase::Streaming | Phase::Sending);
+        if before > 0 && sync.members.is_empty() && under_way {
             tracing::info!("nobody waits for the snapshot any more");
-            self.abort_sync();
+            self.abort_sync(shell);
         } else {
             self.give_credits();
+            self.send_on(shell);
         }
     }
 
-    fn abort_sync(&mut self) {
+    fn abort_sync(&mut self, shell: &mut dyn Shell) {
         let sync = &mut self.coordinator.sync;
         sync.phase = Phase::Idle;
         sync.epoch += 1;
         sync.framer = None;
-        sync.whole = None;
+        if let Some(file) = sync.file.take() {
+            shell.spool(file.number, Spool::Remove);
+        }
         sync.credits_due.clear();
         (sync.open, sync.held) = (None, VecDeque::new());
         for shard in 0..self.shard.shared.shards {
@@ -490,13 +503,16 @@ impl Node {
     }
 
     /// FLUSHALL, or a new dataset: what was sent so far is worthless.
-    pub(super) fn restart_sync(&mut self, reason: &str) {
-        if !matches!(self.coordinator.sync.phase, Phase::Streaming) {
+    pub(super) fn restart_sync(&mut self, shell: &mut dyn Shell, reason: &str) {
+        if !matches!(
+            self.coordinator.sync.phase,
+            Phase::Streaming | Phase::Sending
+        ) {
             return;
         }
         let members = std::mem::take(&mut self.coordinator.sync.members);
         tracing::info!(reason, "replicas in full sync begin anew");
-        self.abort_sync();
+        self.abort_sync(shell);
         for Member {
             place: (home, conn),
             ..
@@ -507,18 +523,18 @@ impl Node {
     }
 
     /// A shard holds too much for a snapshot that its replicas do not take.
-    pub(super) fn snapshot_overran(&mut self, epoch: u64, bytes: u64) {
+    pub(super) fn snapshot_overran(&mut self, shell: &mut dyn Shell, epoch: u64, bytes: u64) {
         if epoch == self.coordinator.sync.epoch {
             tracing::warn!(
                 bytes,
                 "a full sync is given up: what was overwritten before it was saved exceeds \
                  client-output-buffer-limit replica; raise it, or make the replicas' links faster"
             );
-            self.restart_sync("their snapshot overran the output limit");
+            self.restart_sync(shell, "their snapshot overran the output limit");
         }
     }
 
-    fn drop_stalled_members(&mut self, now_ms: u64) {
+    fn drop_stalled_members(&mut self, shell: &mut dyn Shell, now_ms: u64) {
         let timeout_ms = u64::from(self.shard.config.repl_timeout) * 1000;
         let stalled: Vec<Place> = (self.coordinator.sync.members.iter())
             .filter(|m| m.owes > 0 && now_ms.saturating_sub(m.progress_ms) > timeout_ms)
@@ -527,7 +543,7 @@ impl Node {
         for (home, conn) in stalled {
             tracing::warn!("a replica took nothing of its snapshot for repl-timeout");
             self.to(home, Message::SyncFailed { conn });
-            self.sync_member_gone((home, conn));
+            self.sync_member_gone(shell, (home, conn));
         }
     }
 }

@@ -19,7 +19,9 @@ use bytes::Bytes;
 
 use crate::command::effects::{self, Sealed};
 use crate::shard::queue::Queue;
-use crate::shard::shared::{FailoverState, ReplicaView, ReplicationView, Stream, UpstreamView};
+use crate::shard::shared::{
+    FailoverState, LoadView, ReplicaView, ReplicationView, Stream, UpstreamView,
+};
 
 /// A replication id: 40 hexadecimal digits.
 pub type ReplId = String;
@@ -79,6 +81,9 @@ pub struct Merged {
     pub good_replicas: u32,
     pub upstream: Option<UpstreamView>,
     pub failover: FailoverState,
+    pub loading: Option<LoadView>,
+    /// The last snapshot for replicas could not be written.
+    pub dump_failed: bool,
 }
 
 /// The log of a process.
@@ -129,6 +134,8 @@ impl Log {
                 good_replicas: 0,
                 upstream: None,
                 failover: FailoverState::No,
+                loading: None,
+                dump_failed: false,
             }),
             unmerged: AtomicU64::new(0),
             held,
@@ -443,6 +450,8 @@ impl Merged {
             sync_partial_ok: self.sync_partial_ok,
             sync_partial_err: self.sync_partial_err,
             failover: self.failover,
+            loading: self.loading,
+            dump_failed: self.dump_failed,
         }
     }
 }

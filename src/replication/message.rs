@@ -52,6 +52,8 @@ pub enum Message {
         conn: ConnId,
         replid: String,
         offset: u64,
+        /// The snapshot is written to a file first.
+        by_file: bool,
     },
     /// Bytes of the snapshot.
     SyncData {
@@ -61,6 +63,8 @@ pub enum Message {
     /// The snapshot is complete.
     SyncEnds {
         conn: ConnId,
+        /// It ended with a mark: the stream is held until the replica acknowledges.
+        marked: bool,
     },
     /// It failed: the connection is closed.
     SyncFailed {
@@ -147,6 +151,8 @@ pub enum Step {
     Cut { epoch: u64 },
     /// Record effects or not, as the role says.
     Record(bool),
+    /// Drop the dataset.
+    Empty,
     /// What was staged replaces the dataset.
     Adopt,
 }

@@ -6,16 +6,19 @@
 //! - [`log`]: the merged stream, its backlog, offsets and ids.
 //! - `feeds`: the handshake of a replica and its cursor, at the replica's home shard.
 //! - `coordinator`: who the replicas are, acknowledgements, WAIT, heartbeats.
-//! - `full_sync`: the snapshot, from the cut to the last byte.
+//! - `full_sync`, `dump_file`: the snapshot, from the cut to the last byte, straight or by way of a
+//!   file.
 //! - `role`: REPLICAOF and promotion, under barriers.
 //! - `failover`: FAILOVER, by which a primary hands its role over.
 //! - `shutdown`: the end of the process, which waits for replicas.
-//! - `link`, `apply`: the upstream: handshake, its dataset, its stream.
+//! - `link`, `dataset`, `apply`: the upstream: handshake, its dataset, its stream.
 //! - `delay`, `framing`, `pending`: a stream that is passed on now and applied later.
 
 mod apply;
 mod coordinator;
+mod dataset;
 mod delay;
+mod dump_file;
 mod failover;
 mod feeds;
 mod framing;
@@ -65,6 +68,8 @@ pub struct Node {
     // The rest is the coordinator's.
     coordinator: Coordinator,
     link: Option<Link>,
+    /// Spool files of datasets and snapshots.
+    files: u64,
     /// Look-ups of upstreams' names.
     lookups: u64,
     last_link_db: Option<usize>,
@@ -103,6 +108,7 @@ impl Node {
             next_second_ms: 0,
             coordinator: Coordinator::new(state),
             link: None,
+            files: 0,
             lookups: 0,
             last_link_db: None,
             last_applied: 0,
@@ -331,8 +337,8 @@ impl Node {
             Message::WantSync { conn, request } => self.want_sync((from, conn), request),
             Message::Online { conn, info } => self.replica_online((from, conn), info),
             Message::Ack { conn, offset } => self.replica_acked((from, conn), offset),
-            Message::Gone { conn } => self.replica_gone((from, conn)),
-            Message::Took { conn } => self.member_took((from, conn)),
+            Message::Gone { conn } => self.replica_gone(shell, (from, conn)),
+            Message::Took { conn } => self.member_took(shell, (from, conn)),
             Message::Wait {
                 conn,
                 offset,
@@ -346,25 +352,26 @@ impl Node {
                 conn,
                 replid,
                 offset,
+                by_file,
             } => {
-                self.sync_starts(shell, conn, &replid, offset);
+                self.sync_starts(shell, conn, (&replid, offset), by_file);
             }
             Message::SyncData { conn, bytes } => self.sync_data(shell, conn, bytes),
-            Message::SyncEnds { conn } => self.sync_ends(shell, conn),
+            Message::SyncEnds { conn, marked } => self.sync_ends(shell, conn, marked),
             Message::SyncFailed { conn } => self.shard.disconnect(shell, conn, false),
             Message::DropReplicas => self.drop_replicas(shell),
             Message::Waited { conn, count, error } => self.waited(conn, count, error),
             Message::Prepare(step) => self.prepare(step, shell),
             Message::Prepared => {
-                if !self.cut_prepared() {
+                if !self.cut_prepared(shell) {
                     self.role_prepared(shell);
                 }
             }
-            Message::Fragment { epoch, fragment } => self.fragment(from, epoch, fragment),
+            Message::Fragment { epoch, fragment } => self.fragment(shell, from, epoch, fragment),
             Message::Credit { epoch } => self.credit(epoch),
             Message::AbortSnapshot => self.abort_snapshot(shell),
-            Message::Flushed => self.restart_sync("the dataset was flushed"),
-            Message::Overrun { epoch, bytes } => self.snapshot_overran(epoch, bytes),
+            Message::Flushed => self.restart_sync(shell, "the dataset was flushed"),
+            Message::Overrun { epoch, bytes } => self.snapshot_overran(shell, epoch, bytes),
             Message::ReplicaOf { conn, target } => {
                 self.replicaof(conn.map(|conn| (from, conn)), target);
             }
@@ -410,6 +417,9 @@ impl Node {
 
     /// What became of a wish about a spool file.
     pub fn spooled(&mut self, shell: &mut dyn Shell, file: u64, outcome: Spooled) {
+        if self.dump_spooled(shell, file, &outcome) || self.dataset_spooled(shell, file, &outcome) {
+            return;
+        }
         self.delay_spooled(shell, file, outcome);
     }
 
@@ -426,13 +436,13 @@ impl Node {
     }
 
     /// A connection is gone.
-    pub fn closed(&mut self, conn: ConnId) {
+    pub fn closed(&mut self, shell: &mut dyn Shell, conn: ConnId) {
         if self
             .link
             .as_ref()
             .is_some_and(|link| link.conn == Some(conn))
         {
-            self.link_lost("the connection was closed");
+            self.link_lost(shell, "the connection was closed");
         }
         self.shard.closed(conn);
     }

@@ -237,7 +237,7 @@ impl Pending {
         };
         let flight = self.flights.remove(at).map(|(_, flight)| flight);
         match (flight, outcome) {
-            (Some(Flight::Append { pieces, size }), Spooled::Appended) => {
+            (Some(Flight::Append { pieces, size }), Spooled::Appended(_)) => {
                 let bytes: u64 = pieces.iter().map(Piece::len).sum();
                 self.memory -= bytes;
                 self.spooled += bytes;
@@ -352,7 +352,7 @@ mod tests {
                         pieces
                             .iter()
                             .for_each(|piece| file.extend_from_slice(piece));
-                        Spooled::Appended
+                        Spooled::Appended(pieces.iter().map(|p| p.len() as u64).sum())
                     }
                     Spool::Read { offset, len } => {
                         let from = offset as usize;

@@ -8,6 +8,7 @@ use super::link::Link;
 use super::message::{Message, Step};
 use crate::command::watched::Touch;
 use crate::config::Upstream;
+use crate::keyspace::Keyspace;
 use crate::protocol::Args;
 use crate::shard::shell::{ConnId, Shell};
 use crate::shard::transaction::Kind;
@@ -27,7 +28,9 @@ pub(super) enum Change {
     Promote,
     /// Give the backlog up: nobody has listened for long.
     Forget,
-    /// The link has received a whole dataset.
+    /// The link has received a whole dataset, which has yet to be loaded: ours goes.
+    Empty,
+    /// The link has received a whole dataset, and loaded it.
     Adopt { replid: String, offset: u64 },
 }
 
@@ -186,10 +189,15 @@ impl Node {
         let step = match &first.change {
             Change::Follow { .. } | Change::HandOver { .. } => Step::Record(false),
             Change::Promote | Change::Forget => Step::Record(self.log.lock().enabled),
+            Change::Empty => Step::Empty,
             Change::Adopt { .. } => Step::Adopt,
         };
         match step {
-            Step::Adopt => self.restart_sync("the dataset was replaced"),
+            Step::Adopt => self.restart_sync(shell, "the dataset was replaced"),
+            Step::Empty => {
+                self.restart_sync(shell, "the dataset is being replaced");
+                self.shard.shared.loading.store(true, Ordering::Relaxed);
+            }
             _ => self.drop_link(shell),
         }
         for shard in 0..shards {
@@ -217,6 +225,7 @@ impl Node {
             Change::Promote => self.promote(shell),
             // Done when the barrier was granted.
             Change::Forget => {}
+            Change::Empty => self.load_file(shell),
             Change::Adopt { replid, offset } => self.adopt(replid, offset, shell),
         }
         self.shard.release_barrier(tx);
@@ -296,7 +305,7 @@ impl Node {
         });
         self.shard.shared.stale.store(false, Ordering::Relaxed);
         self.drop_all_replicas();
-        self.link_adopted(offset);
+        self.link_adopted(offset, shell);
     }
 
     fn drop_all_replicas(&mut self) {
@@ -326,21 +335,33 @@ impl Node {
                 self.shard.effects.set_enabled(primary);
             }
             Step::Record(on) => self.shard.effects.set_enabled(on),
+            Step::Empty => {
+                let empty = self.shard.empty_keyspace();
+                self.replace_dataset(empty, shell);
+                if !self.shard.config.replica_lazy_flush {
+                    // Nobody is served meanwhile, and the new data needs the room.
+                    while self.free_replaced() {}
+                }
+            }
             Step::Adopt => {
                 let staged = self
                     .staging
                     .take()
                     .unwrap_or_else(|| self.shard.empty_keyspace());
-                self.abort_snapshot(shell);
-                for db in 0..self.shard.keyspace.databases() {
-                    self.shard.data.watched.touch_all(db, |_| Touch::Changed);
-                }
-                self.shard.dataset_replaced();
-                let mut old = std::mem::replace(&mut self.shard.keyspace, staged);
-                old.flush_all();
-                self.dying.push(old);
+                self.replace_dataset(staged, shell);
             }
         }
         self.tell_coordinator(Message::Prepared);
+    }
+
+    fn replace_dataset(&mut self, new: Keyspace, shell: &mut dyn Shell) {
+        self.abort_snapshot(shell);
+        for db in 0..self.shard.keyspace.databases() {
+            self.shard.data.watched.touch_all(db, |_| Touch::Changed);
+        }
+        self.shard.dataset_replaced();
+        let mut old = std::mem::replace(&mut self.shard.keyspace, new);
+        old.flush_all();
+        self.dying.push(old);
     }
 }

@@ -68,10 +68,10 @@ impl Host {
     }
 
     /// Tells the core of the ends that it brought about itself.
-    fn report_closed(&mut self) -> bool {
+    fn report_closed(&mut self, io: &mut Io) -> bool {
         let any = !self.closed.is_empty();
         for conn in std::mem::take(&mut self.closed) {
-            self.node.closed(inner(conn));
+            self.with(io, |node, shell| node.closed(shell, inner(conn)));
         }
         any
     }
@@ -143,8 +143,8 @@ impl net::Handler for Host {
         true
     }
 
-    fn closed(&mut self, _io: &mut Io, conn: net::ConnId) {
-        self.node.closed(inner(conn));
+    fn closed(&mut self, io: &mut Io, conn: net::ConnId) {
+        self.with(io, |node, shell| node.closed(shell, inner(conn)));
     }
 
     fn tick(&mut self, io: &mut Io, now: net::Now) -> net::Sleep {
@@ -158,7 +158,7 @@ impl net::Handler for Host {
         };
         self.report_helped(io);
         let sleep = self.with(io, |node, shell| node.tick(shell, now));
-        if self.report_closed() || self.shared.shutdown.load(Ordering::Acquire) {
+        if self.report_closed(io) || self.shared.shutdown.load(Ordering::Acquire) {
             return net::Sleep::Poll;
         }
         if sleep != Sleep::Poll && self.yields_left > 0 && self.node.shard.awaits_others() {

@@ -79,7 +79,9 @@ impl Files {
             }
             Spool::Append(pieces) => Some(self.attempt(name, "write to", |mut file| {
                 pieces.iter().try_for_each(|piece| file.write_all(piece))?;
-                Ok(Spooled::Appended)
+                Ok(Spooled::Appended(
+                    pieces.iter().map(|p| p.len() as u64).sum(),
+                ))
             })),
             Spool::Read { offset, len } => Some(self.attempt(name, "read", |file| {
                 let mut data = vec![0; len];
@@ -158,10 +160,10 @@ mod tests {
         append(1, "after");
         let (offset, len) = (2, 6);
         spooler.wish(3, 1, Spool::Read { offset, len });
-        let appended = |file| (3, file, Spooled::Appended);
+        let appended = |file, bytes| (3, file, Spooled::Appended(bytes));
         let read = (3, 1, Spooled::Read(Bytes::from_static(b"e afte")));
         let got: Vec<_> = outcomes.iter().take(4).collect();
-        assert_eq!(got, [appended(1), appended(2), appended(1), read]);
+        assert_eq!(got, [appended(1, 4), appended(2, 7), appended(1, 5), read]);
         assert_eq!(
             std::fs::read_dir(dir.path()).unwrap().count(),
             0,

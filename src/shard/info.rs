@@ -11,7 +11,7 @@ use super::Shard;
 use super::client::Class;
 use super::connection_commands::REDIS_VERSION;
 use super::gather::ShardFigures;
-use super::shared::ReplicationView;
+use super::shared::{LoadView, ReplicationView};
 use super::shell::Shell;
 use super::stats::{KeyspaceLine, ShardStats};
 
@@ -363,14 +363,17 @@ fn persistence(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
     let snapshot = (sums.view.replicas.iter()).any(|replica| waits(replica.state));
     text.heading("Persistence");
     text.field("loading", u8::from(loading));
-    text.zeros(&["async_loading", "current_cow_peak", "current_cow_size"]);
+    let async_loading = shard.shared.async_loading.load(Ordering::Relaxed);
+    text.field("async_loading", u8::from(async_loading));
+    text.zeros(&["current_cow_peak", "current_cow_size"]);
     text.field("current_cow_size_age", 0);
     text.field("current_fork_perc", "0.00");
     text.zeros(&["current_save_keys_processed", "current_save_keys_total"]);
     text.field("rdb_changes_since_last_save", sums.stats.dirty);
     text.field("rdb_bgsave_in_progress", u8::from(snapshot));
     text.field("rdb_last_save_time", shard.last_save_unix_s());
-    text.field("rdb_last_bgsave_status", "ok");
+    let status = if sums.view.dump_failed { "err" } else { "ok" };
+    text.field("rdb_last_bgsave_status", status);
     text.field("rdb_last_bgsave_time_sec", -1);
     text.field("rdb_current_bgsave_time_sec", -1);
     text.zeros(&["rdb_saves", "rdb_last_cow_size"]);
@@ -384,6 +387,23 @@ fn persistence(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
     text.field("aof_last_write_status", "ok");
     text.zeros(&["aof_last_cow_size", "module_fork_in_progress"]);
     text.zeros(&["module_fork_last_cow_size"]);
+    if let Some(load) = sums.view.loading {
+        show_load(shard, load, text);
+    }
+}
+
+/// Progress of a load, as Redis tells it.
+fn show_load(shard: &Shard, load: LoadView, text: &mut Text) {
+    let (total, loaded) = (load.total_bytes.max(1), load.loaded_bytes);
+    let elapsed_s = (shard.now.unix_ms / 1000).saturating_sub(load.started_s);
+    let left_s = (elapsed_s * (total - loaded.min(total))).checked_div(loaded);
+    text.field("loading_start_time", load.started_s);
+    text.field("loading_total_bytes", load.total_bytes);
+    text.field("loading_rdb_used_mem", 0);
+    text.field("loading_loaded_bytes", loaded);
+    let done = loaded as f64 * 100.0 / total as f64;
+    text.field("loading_loaded_perc", format_args!("{done:.2}"));
+    text.field("loading_eta_seconds", left_s.unwrap_or(1));
 }
 
 fn stats(_: &Shard, sums: &Sums<'_>, text: &mut Text) {

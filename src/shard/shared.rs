@@ -87,6 +87,14 @@ pub struct DelayView {
     pub last_applied_ms: u64,
 }
 
+/// How far a dataset is loaded from its file, as INFO shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadView {
+    pub started_s: u64,
+    pub total_bytes: u64,
+    pub loaded_bytes: u64,
+}
+
 /// Everything INFO replication shows.
 #[derive(Clone, Debug, Default)]
 pub struct ReplicationView {
@@ -105,6 +113,9 @@ pub struct ReplicationView {
     pub sync_partial_ok: u64,
     pub sync_partial_err: u64,
     pub failover: FailoverState,
+    pub loading: Option<LoadView>,
+    /// The last snapshot for replicas could not be written.
+    pub dump_failed: bool,
 }
 
 /// The configuration in force; a change is a new `Arc` and a higher version.
@@ -190,6 +201,8 @@ pub const FIRST_TX: TxId = 1 << 40;
 pub struct Usage {
     /// Allocated by the shard's thread less freed by it: of use only in the sum over all shards.
     pub bytes: AtomicI64,
+    /// Keys of all databases.
+    pub keys: AtomicU64,
     /// Keys that the eviction policy lets go.
     pub evictable: AtomicU64,
     /// Of its clients together, and of the largest that may be closed; kept while
@@ -215,6 +228,8 @@ pub struct Shared {
     pub good_replicas: AtomicU32,
     /// A dataset is being received or loaded.
     pub loading: AtomicBool,
+    /// A dataset is being received beside the one that serves.
+    pub async_loading: AtomicBool,
     /// The link to the upstream is down, for replica-serve-stale-data.
     pub stale: AtomicBool,
     /// Set once by SHUTDOWN or a signal.
@@ -290,6 +305,7 @@ impl Shared {
             is_replica: AtomicBool::new(false),
             good_replicas: AtomicU32::new(0),
             loading: AtomicBool::new(false),
+            async_loading: AtomicBool::new(false),
             stale: AtomicBool::new(false),
             shutdown: AtomicBool::new(false),
             active_expire: AtomicBool::new(true),

@@ -56,7 +56,8 @@ pub enum Spool {
 /// What became of an [`Spool::Append`] or [`Spool::Read`].
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Spooled {
-    Appended,
+    /// So many bytes are in the file now, in addition.
+    Appended(u64),
     Read(Bytes),
     /// The file is of no more use; why, for people.
     Failed(String),

@@ -129,7 +129,9 @@ impl Spools {
                 pieces
                     .iter()
                     .for_each(|piece| file.extend_from_slice(piece));
-                Some(Spooled::Appended)
+                Some(Spooled::Appended(
+                    pieces.iter().map(|p| p.len() as u64).sum(),
+                ))
             }
             Spool::Read { offset, len } => {
                 let from = offset as usize;
@@ -396,18 +398,23 @@ impl Process {
                 }
             }
         }
-        let closed = shell.closed;
-        for conn in closed {
-            if let Some((wire, side)) = running.slots[shard].wire(conn) {
-                around.network.close(wire, side, around.now_us);
-            }
-            if running.slots[shard].get(conn).is_some() {
-                running.nodes[shard].closed(conn);
-                running.slots[shard].free(conn);
-                running.wakes[shard].now = true;
-            }
+        for conn in shell.closed {
+            self.close(shard, conn, around);
         }
         result
+    }
+
+    /// A connection ends, and its node hears of it.
+    fn close(&mut self, shard: usize, conn: ConnId, around: &mut Around<'_>) {
+        let running = self.running.as_mut().expect("only what runs is called");
+        if let Some((wire, side)) = running.slots[shard].wire(conn) {
+            around.network.close(wire, side, around.now_us);
+        }
+        if running.slots[shard].get(conn).is_some() {
+            running.wakes[shard].now = true;
+            running.slots[shard].free(conn);
+            self.with(shard, around, |node, shell| node.closed(shell, conn));
+        }
     }
 
     /// Ticks one shard.
@@ -533,12 +540,9 @@ impl Process {
     pub fn ended(&mut self, shard: usize, conn: ConnId, around: &mut Around<'_>) {
         let running = self.running.as_mut().expect("only what runs is called");
         running.wakes[shard].now = true;
-        let Some((wire, side)) = running.slots[shard].wire(conn) else {
-            return;
-        };
-        around.network.close(wire, side, around.now_us);
-        running.nodes[shard].closed(conn);
-        running.slots[shard].free(conn);
+        if running.slots[shard].wire(conn).is_some() {
+            self.close(shard, conn, around);
+        }
     }
 
     /// The kernel took output.
