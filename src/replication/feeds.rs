@@ -280,11 +280,16 @@ impl Node {
     fn try_partial(&mut self, conn: ConnId, (replid, asked): &Asked) -> bool {
         let mut merged = self.log.merge();
         let offset = asked.and_then(|asked| u64::try_from(asked.checked_sub(1)?).ok());
-        let Some(offset) = offset.filter(|offset| merged.can_continue(replid, *offset)) else {
-            if replid != "?" {
-                merged.sync_partial_err += 1;
-                tracing::info!(%replid, ?asked, "partial resync is not possible: full sync");
-            }
+        let usable = offset.filter(|offset| merged.can_continue(replid, *offset));
+        let Some(offset) = usable else {
+            let why = match replid.as_str() {
+                "?" => "it has no history".to_owned(),
+                _ => merged.why_not(replid, offset),
+            };
+            merged.sync_partial_err += u64::from(replid != "?");
+            drop(merged);
+            let feed = self.feeds.get_mut(&conn).expect("the caller has put it in");
+            feed.request.why = why;
             return false;
         };
         merged.sync_partial_ok += 1;

@@ -34,6 +34,11 @@ pub(super) struct Member {
     progress_ms: u64,
 }
 
+/// Full syncs within this time are taken for a loop, milliseconds.
+const REPEAT_MS: u64 = 10 * 60 * 1000;
+/// Full syncs remembered.
+const RECENT_MAX: usize = 256;
+
 struct Waiting {
     place: Place,
     request: SyncRequest,
@@ -72,6 +77,8 @@ pub(super) struct FullSync {
     open: Option<usize>,
     held: VecDeque<(usize, Fragment)>,
     bytes: u64,
+    /// Who asked for a full sync and when, Unix time in milliseconds.
+    recent: VecDeque<((String, u16), u64)>,
 }
 
 impl Default for FullSync {
@@ -90,6 +97,7 @@ impl Default for FullSync {
             open: None,
             held: VecDeque::new(),
             bytes: 0,
+            recent: VecDeque::new(),
         }
     }
 }
@@ -142,7 +150,51 @@ impl Node {
         if enough > 0 && sync.waiting.len() >= enough {
             sync.start_ms = now_ms;
         }
-        tracing::info!(delay_ms, "a replica asks for a full sync");
+        let Some(Waiting { request, .. }) = sync.waiting.last() else {
+            return;
+        };
+        tracing::info!(
+            ip = %request.info.ip,
+            port = request.info.port,
+            delay_ms,
+            why = %request.why,
+            "a replica asks for a full sync"
+        );
+        self.warn_of_repeated_sync(now_ms);
+    }
+
+    /// A replica that needs one full sync after the other is never left to do so in silence.
+    fn warn_of_repeated_sync(&mut self, now_ms: u64) {
+        let sync = &mut self.coordinator.sync;
+        let Some(Waiting { request, .. }) = sync.waiting.last() else {
+            return;
+        };
+        if request.rdb_only {
+            return;
+        }
+        let who = (request.info.ip.clone(), request.info.port);
+        sync.recent
+            .retain(|(_, at_ms)| now_ms.saturating_sub(*at_ms) < REPEAT_MS);
+        let times = 1 + sync
+            .recent
+            .iter()
+            .filter(|(other, _)| *other == who)
+            .count();
+        if times > 1 {
+            tracing::warn!(
+                ip = %who.0,
+                port = who.1,
+                times,
+                why = %request.why,
+                "a replica needs full syncs again and again: raise repl-backlog-size if it was \
+                 away for longer than that holds, client-output-buffer-limit replica if it is \
+                 dropped for its limit, repl-timeout if it is slow to load"
+            );
+        }
+        if sync.recent.len() == RECENT_MAX {
+            sync.recent.pop_front();
+        }
+        sync.recent.push_back((who, now_ms));
     }
 
     /// Begins a snapshot when one is due.
@@ -439,6 +491,7 @@ impl Node {
 
     /// The members have been sent everything.
     pub(super) fn finish_sync(&mut self, shell: &mut dyn Shell) {
+        self.log.lock().dump_failed = false;
         let sync = &mut self.coordinator.sync;
         tracing::info!(
             bytes = sync.bytes,

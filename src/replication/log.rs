@@ -366,6 +366,26 @@ impl Merged {
         known && self.enabled && offset <= self.end && offset + 1 >= self.first()
     }
 
+    /// Why a replica that has `replid` up to `offset` cannot go on, for people.
+    pub fn why_not(&self, replid: &str, offset: Option<u64>) -> String {
+        let (first, end) = (self.first(), self.end);
+        match offset {
+            None => "it asks for no proper offset".to_owned(),
+            _ if replid != self.replid && replid != self.replid2 => {
+                format!("its history {replid} is not ours")
+            }
+            _ if !self.enabled => "there is no backlog".to_owned(),
+            Some(offset) if replid != self.replid && offset as i64 >= self.second_offset => {
+                format!(
+                    "its history left ours at {}, it is at {offset}",
+                    self.second_offset
+                )
+            }
+            Some(offset) if offset > end => format!("it is at {offset}, beyond our {end}"),
+            Some(offset) => format!("it is at {offset}, the backlog begins with {first}"),
+        }
+    }
+
     /// End of the piece of the stream that holds the byte after `offset`.
     pub fn segment_end(&self, offset: u64) -> u64 {
         let at = self

@@ -176,6 +176,8 @@ pub struct SyncRequest {
     pub plain: bool,
     /// Only the snapshot, then close.
     pub rdb_only: bool,
+    /// Why it cannot go on from where it stands, for people.
+    pub why: String,
 }
 
 /// A part of a shard's snapshot.

@@ -5,6 +5,7 @@
 mod support;
 
 mod chain;
+mod dataset;
 mod delayed;
 mod failover;
 mod full;
