@@ -167,12 +167,12 @@ directives! {
         "Port that a replica tells its upstream; 0: its own"
         replica_announce_port: u16 =
             "replica-announce-port" | "slave-announce-port", Int(0, 65535), "0", Mutable;
-        "Milliseconds between the arrival of a command from the upstream and its application; 0: none"
+        "Milliseconds from the arrival of a command of the upstream to its application; 0: none"
         replica_apply_delay: u64 = "replica-apply-delay", Int(0, I64), "0", Mutable;
         "Bytes in memory that wait for their delay to be over; more goes to files in dir"
         replica_apply_delay_memory: u64 =
             "replica-apply-delay-memory", Memory(0, BYTES_MAX), "64mb", Mutable;
-        "Bytes in files that wait for their delay to be over; beyond it the oldest are applied early"
+        "Bytes in files that wait for their delay to be over; beyond it the oldest come early"
         replica_apply_delay_disk: u64 =
             "replica-apply-delay-disk", Memory(0, BYTES_MAX), "1gb", Mutable;
         "A replica does not evict by itself"

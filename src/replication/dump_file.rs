@@ -1,5 +1,5 @@
-//! The primary's snapshot by way of a file (`repl-diskless-sync no`, or a replica that does not know
-//! the `$EOF:` form): written whole, then sent with its length in front.
+//! The primary's snapshot by way of a file (`repl-diskless-sync no`, or a replica that does not
+//! know the `$EOF:` form): written whole, then sent with its length in front.
 //!
 //! The file has no name: it is of no use to anybody but the replicas that wait for it. The shards'
 //! cursors wait while the disk is behind, never a writer.

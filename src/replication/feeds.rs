@@ -8,7 +8,10 @@
 
 use hashbrown::hash_map::Entry as Slot;
 
+use std::sync::atomic::Ordering;
+
 use super::Node;
+use super::link::{DEPTH_ANSWER, DEPTH_CAPA};
 use super::message::{Message, ReplicaInfo, SyncRequest};
 use crate::protocol::{Args, Reply};
 use crate::shard::client::{Class, Waiting};
@@ -45,6 +48,8 @@ pub(super) struct Feed {
     history: Option<u64>,
     pub request: SyncRequest,
     psync2: bool,
+    /// It knows how deep in the tree we are.
+    pub told_depth: bool,
     /// Parts of the snapshot that it has not yet taken.
     owed: u32,
     soft_limit_since_ns: Option<u64>,
@@ -63,6 +68,7 @@ impl Feed {
             history: None,
             request: SyncRequest::default(),
             psync2: false,
+            told_depth: false,
             owed: 0,
             soft_limit_since_ns: None,
             takes_over: None,
@@ -94,9 +100,15 @@ impl Node {
                 }
             }
         }
+        let wants_depth =
+            (args.len() > 2) && args[args.len() - 1].eq_ignore_ascii_case(DEPTH_CAPA.as_bytes());
+        let depth = self.shard.shared.depth.load(Ordering::Relaxed);
         self.shard.resume_client(conn, |client| match error {
             Some(text) => client.reply.error(&text),
             None if silent => {}
+            None if wants_depth => client
+                .reply
+                .simple(&format!("{}{depth}", &DEPTH_ANSWER[1..])),
             None => client.reply.ok(),
         });
     }
@@ -130,6 +142,7 @@ impl Node {
             b"capa" => match &*value.to_ascii_lowercase() {
                 b"eof" => feed.request.eof = true,
                 b"psync2" => feed.psync2 = true,
+                capability if capability == DEPTH_CAPA.as_bytes() => feed.told_depth = true,
                 // Capabilities that we do not know are none of our business.
                 _ => {}
             },
@@ -396,9 +409,14 @@ impl Node {
         self.tell_coordinator(Message::Online { conn, info });
     }
 
-    /// Closes every replica of this shard: history has changed.
-    pub(super) fn drop_replicas(&mut self, shell: &mut dyn Shell) {
-        let conns: Vec<ConnId> = self.feeds.keys().copied().collect();
+    /// Closes replicas of this shard: history has changed, or what they were told of us.
+    pub(super) fn drop_replicas(
+        &mut self,
+        shell: &mut dyn Shell,
+        concerns: impl Fn(&Feed) -> bool,
+    ) {
+        let concerned = self.feeds.iter().filter(|(_, feed)| concerns(feed));
+        let conns: Vec<ConnId> = concerned.map(|(conn, _)| *conn).collect();
         for conn in conns {
             if self
                 .shard

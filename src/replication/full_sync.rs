@@ -269,8 +269,8 @@ impl Node {
         (merged.replid.clone(), offset, db)
     }
 
-    /// A delayed replica's dataset is older than its log. Whether the log reaches back to it, so that
-    /// whoever gets the dataset can go on; otherwise those who wait for one are sent away.
+    /// A delayed replica's dataset is older than its log. Whether the log reaches back to it, so
+    /// that whoever gets the dataset can go on; otherwise those who wait for one are sent away.
     fn delayed_log_reaches(&mut self) -> bool {
         let Some(link) = self.link.as_ref().filter(|_| self.delay.active) else {
             return true;
@@ -333,21 +333,7 @@ impl Node {
         framer.begin(&mut head, &preamble);
         sync.framer = Some(framer);
         tracing::info!(members = sync.members.len(), offset, "full sync begins");
-        let places: Vec<Place> = sync.members.iter().map(|m| m.place).collect();
-        for (home, conn) in places {
-            self.log.merge().pin(pin_token(home, conn), offset);
-            let replid = replid.clone();
-            self.to(
-                home,
-                Message::SyncStarts {
-                    conn,
-                    replid,
-                    offset,
-                    by_file: !straight,
-                },
-            );
-        }
-        self.log.merge().unpin(DELAY_PIN);
+        self.tell_members(&replid, offset, !straight);
         if straight {
             let mut line = b"$EOF:".to_vec();
             line.extend_from_slice(&mark);
@@ -366,6 +352,23 @@ impl Node {
                 self.to(shard, Message::Credit { epoch });
             }
         }
+    }
+
+    /// Tells the members' homes of the cut, and keeps the stream after it for them.
+    fn tell_members(&mut self, replid: &str, offset: u64, by_file: bool) {
+        let members = self.coordinator.sync.members.iter();
+        for (home, conn) in members.map(|member| member.place).collect::<Vec<Place>>() {
+            self.log.merge().pin(pin_token(home, conn), offset);
+            let replid = replid.to_owned();
+            let starts = Message::SyncStarts {
+                conn,
+                replid,
+                offset,
+                by_file,
+            };
+            self.to(home, starts);
+        }
+        self.log.merge().unpin(DELAY_PIN);
     }
 
     pub(super) fn send_to_members(&mut self, bytes: &Bytes) {

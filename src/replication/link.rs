@@ -1,6 +1,8 @@
 //! The link to the upstream: handshake, reconnection. `dataset` takes over where a full sync
 //! begins, `apply` where the stream does.
 
+use std::sync::atomic::Ordering;
+
 use super::Node;
 use super::apply::Applier;
 use super::dataset::{Dataset, Ending};
@@ -13,6 +15,13 @@ use crate::shard::shell::{Chunk, ConnId, Shell};
 
 /// Time between two attempts to connect, milliseconds.
 const RETRY_MS: u64 = 1000;
+/// The capability by which a replica asks how deep in the tree its upstream is; whoever does not
+/// know it ignores it.
+pub(super) const DEPTH_CAPA: &str = "banyan-depth";
+/// The answer to it, with the depth behind it.
+pub(super) const DEPTH_ANSWER: &str = "+OK depth=";
+/// What is believed of an upstream.
+const DEPTH_MAX: u32 = 1 << 16;
 /// A line of the handshake is never longer.
 const LINE_MAX: usize = 64 * 1024;
 
@@ -291,9 +300,27 @@ impl Node {
             State::AwaitsAuth => self.say_port(shell),
             State::AwaitsPort => self.say_address(shell),
             State::AwaitsAddress => self.say_capa(shell),
-            State::AwaitsCapa => self.say_psync(shell),
+            State::AwaitsCapa => {
+                let told = text
+                    .strip_prefix(DEPTH_ANSWER)
+                    .and_then(|told| told.parse().ok());
+                // Others do not tell; they are taken for the top.
+                self.set_depth(1 + told.unwrap_or(0u32).min(DEPTH_MAX));
+                self.say_psync(shell);
+            }
             State::AwaitsPsync => self.psync_answered(shell, &text),
             _ => {}
+        }
+    }
+
+    /// Our place in the tree, as far as it is known; replicas that were told another come back to
+    /// hear of it, which costs a partial resync.
+    pub(super) fn set_depth(&mut self, depth: u32) {
+        let shared = self.shard.shared.clone();
+        if shared.depth.swap(depth, Ordering::Relaxed) != depth {
+            for shard in 0..shared.shards {
+                self.to(shard, Message::DepthChanged);
+            }
         }
     }
 
@@ -337,7 +364,11 @@ impl Node {
     }
 
     fn say_capa(&mut self, shell: &mut dyn Shell) {
-        self.say(shell, &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
+        let mut request: Vec<&[u8]> = vec![b"REPLCONF"];
+        for capability in ["eof", "psync2", DEPTH_CAPA] {
+            request.extend([&b"capa"[..], capability.as_bytes()]);
+        }
+        self.say(shell, &request);
         self.expect(State::AwaitsCapa);
     }
 

@@ -72,6 +72,8 @@ pub enum Message {
     },
     /// Close every replica: history has changed.
     DropReplicas,
+    /// Our place in the tree is another: replicas that were told of it must hear.
+    DepthChanged,
     /// WAIT's answer.
     Waited {
         conn: ConnId,

@@ -359,7 +359,8 @@ impl Node {
             Message::SyncData { conn, bytes } => self.sync_data(shell, conn, bytes),
             Message::SyncEnds { conn, marked } => self.sync_ends(shell, conn, marked),
             Message::SyncFailed { conn } => self.shard.disconnect(shell, conn, false),
-            Message::DropReplicas => self.drop_replicas(shell),
+            Message::DropReplicas => self.drop_replicas(shell, |_| true),
+            Message::DepthChanged => self.drop_replicas(shell, |feed| feed.told_depth),
             Message::Waited { conn, count, error } => self.waited(conn, count, error),
             Message::Prepare(step) => self.prepare(step, shell),
             Message::Prepared => {

@@ -293,6 +293,7 @@ impl Node {
         tracing::info!("this is a primary now");
         self.note_upstream(None);
         self.failover_over();
+        self.set_depth(0);
         self.drop_all_replicas();
     }
 

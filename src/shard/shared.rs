@@ -224,6 +224,9 @@ pub struct Shared {
     pub clients: AtomicU32,
     /// Writes by clients are refused: this process is a read-only replica.
     pub is_replica: AtomicBool,
+    /// How many upstreams lie between this process and the top of its tree, that one included; as
+    /// far as they tell.
+    pub depth: AtomicU32,
     /// Replicas whose lag is acceptable, for min-replicas-to-write.
     pub good_replicas: AtomicU32,
     /// A dataset is being received or loaded.
@@ -303,6 +306,7 @@ impl Shared {
             next_client: AtomicU64::new(1),
             clients: AtomicU32::new(0),
             is_replica: AtomicBool::new(false),
+            depth: AtomicU32::new(0),
             good_replicas: AtomicU32::new(0),
             loading: AtomicBool::new(false),
             async_loading: AtomicBool::new(false),
