@@ -10,11 +10,12 @@
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, ExitStatus};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use super::server::Place;
 
-/// Begins the name of every namespace; the process id of the maker follows.
+/// Begins the name of every namespace; the process id of the maker and a number follow.
 const PREFIX: &str = "banyan-chaos";
 /// Tells the test within the hub where it is.
 const WITHIN: &str = "BANYAN_CHAOS_WITHIN";
@@ -29,9 +30,12 @@ pub struct Namespaces {
 impl Namespaces {
     /// Makes a hub and so many nodes; panics, saying what is needed, where that is not allowed.
     pub fn make(nodes: usize) -> Namespaces {
+        // Tests of one process may run side by side.
+        static MADE: AtomicUsize = AtomicUsize::new(0);
         assert_allowed();
         remove_left_over();
-        let prefix = format!("{PREFIX}-{}", std::process::id());
+        let number = MADE.fetch_add(1, Relaxed);
+        let prefix = format!("{PREFIX}-{}-{number}", std::process::id());
         let made = Namespaces { prefix, nodes };
         let hub = hub(&made.prefix);
         ip(&["netns", "add", &hub]);
