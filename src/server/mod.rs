@@ -75,7 +75,6 @@ fn serve(launch: Launch) -> Result<(), String> {
 fn start(mut config: Config, no_effect: &[&str], file: String) -> Result<(), String> {
     let (kind, features) = choose_io(&config)?;
     let cpus = choose_cpus(&config)?;
-    config.shards = u16::try_from(cpus.len()).map_err(|_| "too many shards".to_owned())?;
     let open_files = process::raise_open_files(config.maxclients);
     let listeners = listen::open(&config)?;
     write_pidfile(&config);

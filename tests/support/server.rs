@@ -66,6 +66,22 @@ pub fn stand_in() -> bool {
     name.contains("redis") || name.contains("valkey")
 }
 
+/// How many shards a Banyan is to have, and the flags that say so, as the environment asks.
+fn own_directives(shards: usize) -> (usize, Vec<String>) {
+    let asked = std::env::var("BANYAN_SHARDS").ok();
+    let shards = asked.map_or(shards, |text| {
+        text.parse().expect("BANYAN_SHARDS is a number")
+    });
+    if stand_in() {
+        return (shards, Vec::new());
+    }
+    let mut flags = vec!["--shards".to_owned(), shards.to_string()];
+    if let Ok(io) = std::env::var("BANYAN_IO") {
+        flags.extend(["--io".to_owned(), io]);
+    }
+    (shards, flags)
+}
+
 impl Server {
     /// Banyan with the given number of shards and further arguments. `BANYAN_SHARDS` sets another
     /// number and `BANYAN_IO` the driver (`uring` or `epoll`), so that a suite runs over them.
@@ -74,17 +90,7 @@ impl Server {
     }
 
     fn banyan_at(place: Option<Place>, shards: usize, args: &[&str]) -> Server {
-        let mut all = Vec::new();
-        let asked = std::env::var("BANYAN_SHARDS").ok();
-        let shards = asked.map_or(shards, |text| {
-            text.parse().expect("BANYAN_SHARDS is a number")
-        });
-        if !stand_in() {
-            all.extend(["--shards".to_owned(), shards.to_string()]);
-            if let Ok(io) = std::env::var("BANYAN_IO") {
-                all.extend(["--io".to_owned(), io]);
-            }
-        }
+        let (shards, mut all) = own_directives(shards);
         all.extend(args.iter().map(|a| (*a).to_owned()));
         let mut server = Server::start(Kind::Banyan, all, place);
         server.shards = shards;
@@ -124,13 +130,13 @@ impl Server {
     /// A server with a configuration file of these lines, which CONFIG REWRITE changes and which
     /// is read again after a restart.
     pub fn with_file(kind: Kind, lines: &[String]) -> Server {
-        let shards = 2;
-        let mut file = lines.join("\n") + "\n";
-        if kind == Kind::Banyan && !stand_in() {
-            file += &format!("shards {shards}\n");
-        }
-        let mut server = Server::start_with(kind, Vec::new(), Some(&file), None);
-        server.shards = if kind == Kind::Banyan { shards } else { 0 };
+        let (shards, args) = match kind {
+            Kind::Banyan => own_directives(2),
+            Kind::Redis | Kind::Valkey => (0, Vec::new()),
+        };
+        let file = lines.join("\n") + "\n";
+        let mut server = Server::start_with(kind, args, Some(&file), None);
+        server.shards = shards;
         server
     }
 
