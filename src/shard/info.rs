@@ -660,7 +660,8 @@ mod tests {
             ..ReplicationView::default()
         };
         let tail = format!(
-            "depth:0\r\nconnected_slaves:1\r\nslave0:ip=10.0.0.1,port=6380,state=online,offset=90,lag=1\r\n\
+            "depth:0\r\nconnected_slaves:1\r\n\
+             slave0:ip=10.0.0.1,port=6380,state=online,offset=90,lag=1\r\n\
              master_failover_state:no-failover\r\nmaster_replid:{}\r\nmaster_replid2:{}\r\n\
              master_repl_offset:100\r\nsecond_repl_offset:-1\r\nrepl_backlog_active:1\r\n\
              repl_backlog_size:1048576\r\nrepl_backlog_first_byte_offset:1\r\n\
@@ -690,7 +691,8 @@ mod tests {
              slave_read_repl_offset:80\r\nslave_repl_offset:70\r\nmaster_sync_total_bytes:200\r\n\
              master_sync_read_bytes:50\r\nmaster_sync_left_bytes:150\r\nmaster_sync_perc:25.00\r\n\
              master_sync_last_io_seconds_ago:2\r\nmaster_link_down_since_seconds:7\r\n\
-             slave_priority:100\r\nslave_read_only:1\r\nreplica_announced:1\r\nupstream:10.0.0.9:6379\r\n{tail}"
+             slave_priority:100\r\nslave_read_only:1\r\nreplica_announced:1\r\n\
+             upstream:10.0.0.9:6379\r\n{tail}"
         );
         assert_eq!(info(&mut world, conn, "replication"), want);
     }
