@@ -629,6 +629,11 @@ impl World {
                 Ok(Outcome::Done(reply)) => {
                     let job = self.clients[at].job.take();
                     let (process, command) = job.expect("an admin has a job");
+                    if reply.starts_with("LOADING") {
+                        // As in Redis: the role changes when the dataset is there.
+                        self.clients[at].job = Some((process, command));
+                        return;
+                    }
                     if command == "DEBUG DIGEST" {
                         self.digests.push(reply);
                     } else if !reply.contains("OK") {
