@@ -454,7 +454,10 @@ impl Node {
     /// of slowness.
     fn end_drains(&mut self, shell: &dyn Shell) {
         let drained = |conn: &ConnId| shell.queued(*conn) < DRAINED_BYTES;
-        let feeds = self.feeds.iter().filter(|(_, feed)| feed.state == State::Drains);
+        let feeds = self
+            .feeds
+            .iter()
+            .filter(|(_, feed)| feed.state == State::Drains);
         let done: Vec<ConnId> = feeds.map(|(conn, _)| *conn).filter(drained).collect();
         for conn in done {
             self.go_online(conn);

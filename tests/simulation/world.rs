@@ -666,7 +666,10 @@ impl World {
             return;
         };
         let children = (self.processes.iter())
-            .filter(|process| process.upstream == Some(primary))
+            // An order to follow another may not have arrived yet.
+            .filter(|process| {
+                process.upstream == Some(primary) || process.follows() == Some(primary)
+            })
             .filter_map(|process| self.reached(process.id));
         let all = children.chain(self.witnesses.iter().cloned());
         let reached = all
