@@ -7,7 +7,7 @@ use crate::config::{Config, Upstream};
 use crate::shard::Sleep;
 use crate::shard::connection::Origin;
 use crate::shard::shared::{Process, Shared};
-use crate::shard::shell::{Chunk, ConnId, Now, Shell};
+use crate::shard::shell::{Chunk, ConnId, Now, Shell, Spool};
 
 /// Remembers what was asked of it, and does nothing by itself.
 #[derive(Default)]
@@ -68,6 +68,8 @@ impl Shell for Outside {
     fn gather_packets(&mut self, _conn: ConnId, _on: bool) {}
 
     fn rewrite(&mut self, _token: u64, _config: Arc<Config>) {}
+
+    fn spool(&mut self, _file: u64, _wish: Spool) {}
 
     fn wake(&mut self, _shard: usize) {}
 }
