@@ -71,6 +71,8 @@ pub(super) struct Link {
     pub applier: Applier,
     next_ack_ms: u64,
     pub ack_now: bool,
+    /// What INFO shows: the end of what was read, and of what is applied.
+    shown: (u64, u64),
     /// FAILOVER: the upstream is our replica, and asked to become our primary.
     pub asks_to_take_over: bool,
 }
@@ -94,6 +96,7 @@ impl Link {
             applier,
             next_ack_ms: 0,
             ack_now: false,
+            shown: (0, 0),
             asks_to_take_over: false,
         }
     }
@@ -620,6 +623,21 @@ impl Node {
             read_repl_offset: read,
             ..view
         });
+    }
+
+    /// Shows how far the stream has come as soon as it has: whoever compares replicas, to
+    /// promote the best of them, looks at what they were a moment ago otherwise.
+    pub(super) fn show_progress(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let progress = (self.log.end_seen(), link.applier.applied);
+        if link.state != State::Streaming || link.shown == progress {
+            return;
+        }
+        link.shown = progress;
+        if let Some(upstream) = &mut self.log.lock().upstream {
+            upstream.read_repl_offset = progress.0 as i64;
+            upstream.applied_offset = progress.1 as i64;
+        }
     }
 
     /// Says what was applied: once a second, and when asked.

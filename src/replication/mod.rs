@@ -175,6 +175,7 @@ impl Node {
             if self.log.has_unmerged() {
                 drop(self.log.merge());
             }
+            self.show_progress();
             let end = self.log.end_seen();
             if end != self.coordinator_end {
                 self.coordinator_end = end;
