@@ -33,7 +33,8 @@
 //!
 //! # What does not yet
 //!
-//! Scripts and functions; ACL users; TLS; cluster mode; persistence ([`durability`](super::durability)).
+//! Scripts and functions; ACL users; TLS; cluster mode; persistence
+//! ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
 //! `save`, `appendonly`, `aclfile`. Others that mean nothing here are accepted and named once at

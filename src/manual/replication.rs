@@ -127,9 +127,10 @@
 //! - A replica deletes no key because of its expiry: reads hide it until the upstream deletes it.
 //!   (Only a local write on a writable replica removes an expired key that is in its way.)
 //!
-//! A full sync comes in one of two ways (`replication/dataset.rs`). *Beside* (`swapdb`, and wherever
-//! there is no data to lose): key by key as it arrives, beside the data in use, whose place it takes
-//! on all shards under a barrier once it is whole; the price is memory for both. *Spooled*
+//! A full sync comes in one of two ways (`replication/dataset.rs`). *Beside* (`swapdb`, and
+//! wherever there is no data to lose): key by key as it arrives, beside the data in use, whose
+//! place it takes on all shards under a barrier once it is whole; the price is memory for both.
+//! *Spooled*
 //! (`disabled`, `on-empty-db`): into a spool file, while every record is read and dropped again;
 //! when the last byte has proved sound, a barrier empties the shards and the file is loaded, with
 //! `-LOADING` for clients. Either way a link that breaks, a damaged RDB, a full disk or a type that

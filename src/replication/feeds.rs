@@ -482,8 +482,7 @@ impl Node {
             }
             if streaming && feed.cursor < end && shell.queued(*conn) < FEED_WINDOW {
                 let mut merged = self.log.lock();
-                // History may change at the coordinator at any time; its message that these
-                // replicas are to be dropped comes later.
+                // Its message that these replicas are to be dropped comes later than the change.
                 if feed.history != Some(merged.history) {
                     left_behind.push(*conn);
                     continue;
