@@ -30,9 +30,8 @@ fn sentinels_discover_every_replica_and_each_other() {
         }
     }
     // What a replica says of itself later arrives, too.
-    let mut client = group.client(1);
-    client.must("CONFIG SET replica-priority 77");
-    client.must("CONFIG SET replica-announced no");
+    group.client(1).must("CONFIG SET replica-announced no");
+    group.client(2).must("CONFIG SET replica-priority 77");
     group.client(FIRST).must("SET a 1");
     let offset = group.client(FIRST).replication("master_repl_offset");
     let offset: u64 = offset.parse().expect("an offset");
@@ -46,7 +45,9 @@ fn sentinels_discover_every_replica_and_each_other() {
             let listed: Vec<u16> = seen.keys().copied().collect();
             let mut wanted = vec![group.port(2), group.port(3)];
             wanted.sort_unstable();
-            listed == wanted && seen.values().all(reached)
+            listed == wanted
+                && seen.values().all(reached)
+                && seen[&group.port(2)]["slave-priority"] == "77"
         });
     }
 }
