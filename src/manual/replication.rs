@@ -130,11 +130,10 @@
 //! A full sync comes in one of two ways (`replication/dataset.rs`). *Beside* (`swapdb`, and
 //! wherever there is no data to lose): key by key as it arrives, beside the data in use, whose
 //! place it takes on all shards under a barrier once it is whole; the price is memory for both.
-//! *Spooled*
-//! (`disabled`, `on-empty-db`): into a spool file, while every record is read and dropped again;
-//! when the last byte has proved sound, a barrier empties the shards and the file is loaded, with
-//! `-LOADING` for clients. Either way a link that breaks, a damaged RDB, a full disk or a type that
-//! is not there yet leaves the old data as it was.
+//! *Spooled* (`disabled`, `on-empty-db`): into a spool file, while every record is read and dropped
+//! again; when the last byte has proved sound, a barrier empties the shards and the file is loaded,
+//! with `-LOADING` for clients. Either way a link that breaks, a damaged RDB, a full disk or a type
+//! that is not there yet leaves the old data as it was.
 //!
 //! **Spool files** are made in `dir` and lose their names at once, so whatever ends the process
 //! gives the space back. One thread serves them in the order of the wishes; the core only says what
