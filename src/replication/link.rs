@@ -527,8 +527,14 @@ impl Node {
             link.cached = Some((merged.replid.clone(), merged.end()));
         }
         link.conn = None;
+        // A stream that broke off is taken up at once; an attempt that failed is made again later.
+        let delay_ms = if link.state == State::Streaming {
+            0
+        } else {
+            RETRY_MS
+        };
         link.state = State::Idle;
-        link.retry_ms = now_ms + RETRY_MS;
+        link.retry_ms = now_ms + delay_ms;
         // Attempts that fail do not make it any younger.
         if link.down_since_ms == 0 {
             link.down_since_ms = now_ms.max(1);
