@@ -47,6 +47,16 @@ impl Large {
         Some(found?.0)
     }
 
+    /// Where in memory the look-up of a member of this hash begins.
+    pub(super) fn slot_address(&self, hash: u64) -> Option<*const u8> {
+        Some(std::ptr::from_ref(self.index.home_slot(hash)?).cast())
+    }
+
+    /// Where the member is that a look-up of this hash will probably find.
+    pub(super) fn element_address(&self, hash: u64) -> Option<*const u8> {
+        Some(self.members.address(self.index.find(hash, |_| true)?.0))
+    }
+
     #[inline]
     pub(super) fn score(&self, member: &[u8]) -> Option<f64> {
         Some(self.members.score(self.find(member)?))
