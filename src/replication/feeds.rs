@@ -39,6 +39,8 @@ pub(super) struct Feed {
     pub state: State,
     /// Offset of the last byte handed to the shell.
     pub cursor: u64,
+    /// The history that it was told of; none if that had ended before it heard.
+    history: Option<u64>,
     pub request: SyncRequest,
     psync2: bool,
     /// Parts of the snapshot that it has not yet taken.
@@ -51,6 +53,7 @@ impl Feed {
         Feed {
             state: State::Greeted,
             cursor: 0,
+            history: None,
             request: SyncRequest::default(),
             psync2: false,
             owed: 0,
@@ -242,11 +245,12 @@ impl Node {
         };
         merged.sync_partial_ok += 1;
         merged.pin(pin_token(self.shard.id, conn), offset);
-        let current = merged.replid.clone();
+        let (current, history) = (merged.replid.clone(), merged.history);
         drop(merged);
         let ip = self.peer_ip(conn);
         let feed = self.feeds.get_mut(&conn).expect("the caller has put it in");
         feed.state = State::Online;
+        feed.history = Some(history);
         feed.cursor = offset;
         feed.request.info.offset = offset;
         if feed.request.info.ip.is_empty() {
@@ -280,6 +284,10 @@ impl Node {
             return;
         };
         feed.state = State::Syncing;
+        {
+            let merged = self.log.lock();
+            feed.history = (merged.replid == replid).then_some(merged.history);
+        }
         feed.cursor = offset;
         feed.request.info.offset = offset;
         if !feed.request.plain {
@@ -369,7 +377,7 @@ impl Node {
         }
         let end = self.log.end_seen();
         let id = self.shard.id;
-        let mut overrun = Vec::new();
+        let (mut overrun, mut left_behind) = (Vec::new(), Vec::new());
         let limit = self.shard.config.client_output_buffer_limit.replica;
         let now_ns = self.shard.now.mono_ns;
         for (conn, feed) in &mut self.feeds {
@@ -379,6 +387,12 @@ impl Node {
             }
             if streaming && feed.cursor < end && shell.queued(*conn) < FEED_WINDOW {
                 let mut merged = self.log.lock();
+                // History may change at the coordinator at any time; its message that these
+                // replicas are to be dropped comes later.
+                if feed.history != Some(merged.history) {
+                    left_behind.push(*conn);
+                    continue;
+                }
                 let Some(pieces) = merged.read(feed.cursor, FEED_WINDOW as u64) else {
                     overrun.push(*conn);
                     continue;
@@ -418,6 +432,9 @@ impl Node {
                 );
                 overrun.push(*conn);
             }
+        }
+        for conn in left_behind {
+            self.shard.disconnect(shell, conn, false);
         }
         for conn in overrun {
             self.shard.stats.output_buffer_limit_drops += 1;

@@ -628,7 +628,10 @@ impl Node {
         link.conn = None;
         link.state = State::Idle;
         link.retry_ms = now_ms + RETRY_MS;
-        link.down_since_ms = now_ms.max(1);
+        // Attempts that fail do not make it any younger.
+        if link.down_since_ms == 0 {
+            link.down_since_ms = now_ms.max(1);
+        }
         link.received.clear();
         link.applier.cut();
         link.reader = None;

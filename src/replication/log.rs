@@ -55,6 +55,9 @@ pub struct Merged {
     pub replid2: ReplId,
     /// First offset that `replid2` does not cover; -1 if there is none.
     pub second_offset: i64,
+    /// Counts the histories that were recorded here. A replica that was told of an earlier one
+    /// must get nothing of this one: it would file it under an id that others know.
+    pub history: u64,
     /// `master_repl_offset`: offset of the last byte.
     end: u64,
     /// Database that the stream stands at; `None`: the next batch writes SELECT whatever it is.
@@ -107,6 +110,7 @@ impl Log {
                 replid,
                 replid2: NO_REPLID.to_owned(),
                 second_offset: -1,
+                history: 0,
                 end: 0,
                 db: None,
                 segments: VecDeque::new(),
@@ -356,6 +360,7 @@ impl Merged {
 
     /// A new history: nothing before it can be continued.
     pub fn restart(&mut self, replid: ReplId, offset: u64) {
+        self.history += 1;
         self.replid = replid;
         self.replid2 = NO_REPLID.to_owned();
         self.second_offset = -1;
@@ -381,6 +386,7 @@ impl Merged {
 
     /// Our history goes on under a new id from here (promotion, or the upstream changed its own).
     pub fn shift(&mut self, replid: ReplId) {
+        self.history += 1;
         self.replid2 = std::mem::replace(&mut self.replid, replid);
         self.second_offset = self.end as i64 + 1;
         self.db = None;

@@ -113,7 +113,7 @@ impl Node {
     /// One tick. The shell has delivered what came in since the last.
     pub fn tick(&mut self, shell: &mut dyn Shell, now: Now) -> Sleep {
         self.shard.begin_tick(now);
-        self.backlog_size = self.shard.config.repl_backlog_size;
+        self.resize_backlog();
         loop {
             self.shard.work(shell);
             self.handle_events(shell);
@@ -199,10 +199,17 @@ impl Node {
         }
         self.next_second_ms = now_ms + 1000;
         self.keep_waiting_alive(shell);
-        if self.is_coordinator() {
-            let mut merged = self.log.lock();
-            if merged.limit != self.backlog_size {
-                merged.limit = self.backlog_size;
+    }
+
+    /// Takes a new `repl-backlog-size` over before anything else is merged: what CONFIG SET was
+    /// answered for holds for the next write.
+    fn resize_backlog(&mut self) {
+        let size = self.shard.config.repl_backlog_size;
+        if self.backlog_size != size {
+            self.backlog_size = size;
+            if self.is_coordinator() {
+                let mut merged = self.log.lock();
+                merged.limit = size;
                 merged.trim();
             }
         }

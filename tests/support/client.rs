@@ -2,8 +2,13 @@
 
 use super::resp::{self, Fault, Value};
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+/// A port of this machine, as an address.
+pub fn local(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}
 
 /// One connection.
 pub struct Client {
@@ -20,7 +25,12 @@ impl Client {
     }
 
     pub fn try_connect(port: u16) -> io::Result<Client> {
-        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        Client::connect_within(local(port), super::PATIENCE)
+    }
+
+    /// Connects to any address, which may not answer at all.
+    pub fn connect_within(address: SocketAddr, limit: Duration) -> io::Result<Client> {
+        let stream = TcpStream::connect_timeout(&address, limit)?;
         stream.set_nodelay(true)?;
         let timeout = super::PATIENCE;
         Ok(Client {

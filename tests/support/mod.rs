@@ -11,8 +11,10 @@ pub mod proxy;
 pub mod random;
 pub mod replica;
 pub mod resp;
+pub mod sentinel;
 pub mod server;
 pub mod sync;
+pub mod writers;
 pub mod wrong_types;
 
 use std::time::{Duration, Instant};

@@ -2,7 +2,9 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU16, AtomicU64, AtomicUsize, Ordering::SeqCst,
+};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +28,8 @@ struct Switches {
     up: Direction,
     /// From the server to the client.
     down: Direction,
+    /// Where new links go.
+    target: AtomicU16,
     refusing: AtomicBool,
     ending: AtomicBool,
     accepted: AtomicUsize,
@@ -55,8 +59,9 @@ impl Proxy {
         let switches = Arc::new(Switches::default());
         switches.up.budget.store(-1, SeqCst);
         switches.down.budget.store(-1, SeqCst);
+        switches.target.store(target, SeqCst);
         let shared = Arc::clone(&switches);
-        std::thread::spawn(move || accept_all(&listener, target, &shared));
+        std::thread::spawn(move || accept_all(&listener, &shared));
         Proxy { port, switches }
     }
 
@@ -65,6 +70,11 @@ impl Proxy {
             Way::ToServer => &self.switches.up,
             Way::ToClient => &self.switches.down,
         }
+    }
+
+    /// Links made from now on go to another port, as when a name or an address moves.
+    pub fn retarget(&self, target: u16) {
+        self.switches.target.store(target, SeqCst);
     }
 
     /// Cuts every link now. New ones are still accepted.
@@ -125,7 +135,7 @@ impl Drop for Proxy {
     }
 }
 
-fn accept_all(listener: &TcpListener, target: u16, switches: &Arc<Switches>) {
+fn accept_all(listener: &TcpListener, switches: &Arc<Switches>) {
     while !switches.ending.load(SeqCst) {
         let Ok((client, _)) = listener.accept() else {
             super::pause(5);
@@ -134,6 +144,7 @@ fn accept_all(listener: &TcpListener, target: u16, switches: &Arc<Switches>) {
         if switches.refusing.load(SeqCst) {
             continue;
         }
+        let target = switches.target.load(SeqCst);
         let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else {
             continue;
         };

@@ -33,6 +33,9 @@ pub struct Server {
     _reserved: Port,
 }
 
+/// Name of a server's configuration file in its directory, if it has one.
+const FILE: &str = "server.conf";
+
 /// The binary under test: `BANYAN_BIN`, else the one that cargo built beside the test. Given as
 /// a redis-server or valkey-server it checks the suites themselves.
 pub fn banyan_binary() -> PathBuf {
@@ -93,12 +96,37 @@ impl Server {
         }
     }
 
+    /// A server with a configuration file of these lines, which CONFIG REWRITE changes and which
+    /// is read again after a restart.
+    pub fn with_file(kind: Kind, lines: &[String]) -> Server {
+        let shards = 2;
+        let mut file = lines.join("\n") + "\n";
+        if kind == Kind::Banyan && !stand_in() {
+            file += &format!("shards {shards}\n");
+        }
+        let mut server = Server::start_with(kind, Vec::new(), Some(&file));
+        server.shards = if kind == Kind::Banyan { shards } else { 0 };
+        server
+    }
+
+    /// The configuration file as it is now, for a server that has one.
+    pub fn file(&self) -> String {
+        fs::read_to_string(self.dir.path().join(FILE)).expect("a configuration file")
+    }
+
     fn start(kind: Kind, args: Vec<String>) -> Server {
+        Server::start_with(kind, args, None)
+    }
+
+    fn start_with(kind: Kind, args: Vec<String>, file: Option<&str>) -> Server {
         // Another process may take the port between our look and the server's bind.
         const TRIES: usize = 5;
         for left in (0..TRIES).rev() {
             let dir = tempfile::Builder::new().prefix("banyan-test-").tempdir();
             let dir = dir.expect("a temporary directory");
+            if let Some(text) = file {
+                fs::write(dir.path().join(FILE), text).expect("a file in a directory of our own");
+            }
             let reserved = Port::reserve();
             let port = reserved.number;
             let child = spawn(kind, port, dir.path(), &args);
@@ -234,6 +262,32 @@ impl Server {
         }
     }
 
+    /// Starts the same server again as a replica of a local port from its first moment, without
+    /// anything that it may have left on its disk.
+    pub fn restart_following(&mut self, port: u16) {
+        self.kill();
+        self.forget_disk();
+        self.follow_at_start(port);
+        self.restart();
+    }
+
+    /// The directive by which the next start makes this a replica.
+    pub fn follow_at_start(&mut self, port: u16) {
+        if let Some(at) = self.args.iter().position(|arg| arg == "--replicaof") {
+            self.args.drain(at..at + 3);
+        }
+        let port = port.to_string();
+        let words = ["--replicaof", "127.0.0.1", &port];
+        self.args.extend(words.map(str::to_owned));
+    }
+
+    /// Removes the snapshot that a real server keeps of its last full synchronisation, from which
+    /// it would go on after a restart.
+    pub fn forget_disk(&self) {
+        // There is none unless such a synchronisation took place.
+        let _ = fs::remove_file(self.dir().join("dump.rdb"));
+    }
+
     pub fn running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
@@ -279,6 +333,9 @@ fn spawn(kind: Kind, port: u16, dir: &Path, args: &[String]) -> Child {
         .open(dir.join("log"));
     let log = log.expect("a log file in the test's own directory");
     let mut command = Command::new(&binary);
+    if dir.join(FILE).exists() {
+        command.arg(dir.join(FILE));
+    }
     command.args([
         "--port",
         &port.to_string(),

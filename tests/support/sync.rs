@@ -2,7 +2,7 @@
 
 use super::client::Client;
 use super::server::Server;
-use super::wait_until;
+use super::{wait_for, wait_until};
 
 /// The digest of all databases.
 pub fn digest(client: &mut Client) -> String {
@@ -51,6 +51,53 @@ pub fn assert_same_data(primary: &Server, replica: &Server) {
             replica.kind,
             differences(&mut p, &mut r)
         );
+    }
+}
+
+/// Where a server's dataset stands: id and offset of what it has applied, if its link, where it
+/// has one, is up.
+pub fn position(client: &mut Client) -> Option<(String, u64)> {
+    let text = client.call("INFO replication").text();
+    let field = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+        Some(line.trim().to_owned())
+    };
+    let logged: u64 = field("master_repl_offset:")?.parse().ok()?;
+    if field("role:")? == "slave" {
+        let applied: u64 = field("slave_repl_offset:")?.parse().ok()?;
+        if field("master_link_status:")? != "up" || applied != logged {
+            return None;
+        }
+    }
+    Some((field("master_replid:")?, logged))
+}
+
+/// Waits until every server follows the first one's history up to its end, then holds all of
+/// them to the same digest. Clients may not write meanwhile; expiries may still be carried out.
+pub fn assert_all_same(servers: &[&Server]) {
+    let mut clients: Vec<Client> = servers.iter().map(|server| server.client()).collect();
+    let digests = wait_for("all servers to reach the first one's position", || {
+        let place = position(&mut clients[0])?;
+        let there = |client: &mut Client| position(client).as_ref() == Some(&place);
+        if !clients.iter_mut().all(there) {
+            return None;
+        }
+        let digests: Vec<String> = clients.iter_mut().map(digest).collect();
+        // A key that expired meanwhile moves the primary first.
+        clients.iter_mut().all(there).then_some(digests)
+    });
+    for (at, server) in servers.iter().enumerate() {
+        if digests[at] != digests[0] {
+            let (first, rest) = clients.split_at_mut(1);
+            panic!(
+                "{:?} and {:?} differ at the same offset: {} {}\n{}",
+                servers[0].kind,
+                server.kind,
+                digests[0],
+                digests[at],
+                differences(&mut first[0], &mut rest[at - 1])
+            );
+        }
     }
 }
 
