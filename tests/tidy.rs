@@ -56,6 +56,7 @@ const WIDE_FILES: &[(&str, &str)] = &[
     ),
     ("tests/differential/propagation.rs", "one case a line"),
     ("tests/differential/table.rs", "one case a line"),
+    ("tests/trees/main.rs", "one row of a table a line"),
 ];
 
 /// Where `unsafe` may be: DESIGN.md section 9.
@@ -535,6 +536,60 @@ fn every_command_is_covered_by_a_suite() {
     let writes: Vec<&str> = writes.map(|command| command.name).collect();
     assert!(writes.len() > 30, "the table declares what writes");
     assert_none(uncovered(&names, &writes));
+}
+
+/// Where replication is known to have failed: rows of the table in `tests/trees/main.rs`.
+const KNOWN_FAILURES: &[&str] = &[
+    "redis#3899",
+    "redis#2694",
+    "redis#6718",
+    "dragonfly#8153",
+    "dragonfly#5727",
+    "dragonfly#2191",
+    "dragonfly#3606",
+    "redis#2315",
+    "redis#11534",
+    "redis#11667",
+    "redis#7717",
+];
+
+/// What is wrong with a table of known failures: failures without a row, rows without a test.
+fn known_failures_without_test(table: &str, read: impl Fn(&str) -> Option<String>) -> Vec<String> {
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | "))
+        .map(|row| row.split('|').map(str::trim).collect())
+        .collect();
+    let mut wrong = Vec::new();
+    for failure in KNOWN_FAILURES {
+        let names = |row: &&Vec<&str>| row[0].split(", ").any(|name| name == *failure);
+        let Some([_, _, file, test, ..]) = rows.iter().find(names).map(Vec::as_slice) else {
+            wrong.push(format!("{failure} has no row"));
+            continue;
+        };
+        let (file, test) = (file.trim_matches('`'), test.trim_matches('`'));
+        let text = read(file).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let declared = format!("fn {test}(");
+        let at = lines.iter().position(|line| line.starts_with(&declared));
+        let is_test = |at: usize| lines[at.saturating_sub(3)..at].contains(&"#[test]");
+        if !at.is_some_and(is_test) {
+            wrong.push(format!("{failure}: {file} has no test {test}"));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn every_known_failure_of_replication_has_a_test() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| fs::read_to_string(root.join(file)).ok();
+    let table = read("tests/trees/main.rs").expect("it is there");
+    assert_none(known_failures_without_test(&table, read));
+    let gone = known_failures_without_test(&table, |_| Some("fn other() {".to_owned()));
+    assert_eq!(gone.len(), KNOWN_FAILURES.len(), "a missing test is found");
+    let empty = known_failures_without_test("", read);
+    assert_eq!(empty.len(), KNOWN_FAILURES.len(), "a missing row is found");
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub enum SessionOp {
     Sync,
     ReplConf,
     Wait,
+    Failover,
 }
 
 /// Commands that look at the server as a whole.

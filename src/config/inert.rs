@@ -98,11 +98,8 @@ pub(super) static INERT: &[Directive] = &[
     free("sanitize-dump-payload", Choice(&["no", "yes", "clients"]), "no"),
     free("acl-pubsub-default", Choice(&["allchannels", "resetchannels"]), "resetchannels"),
     free("acllog-max-len", Int(0, I64), "128"),
-    // Data that goes is always freed in slices, and a full sync is always loaded beside the data in
-    // use, which it replaces in one step.
+    // Data that goes is always freed in slices.
     free("lazyfree-lazy-user-flush", Bool, "no"),
-    alias("slave-lazy-flush", free("replica-lazy-flush", Bool, "no")),
-    free("repl-diskless-load", Choice(&["disabled", "on-empty-db", "swapdb"]), "disabled"),
     // Files.
     free("replica-ignore-disk-write-errors", Bool, "no"),
     free("stop-writes-on-bgsave-error", Bool, "yes"),

@@ -10,7 +10,7 @@ use super::kind::Kind::{self, *};
 use super::value::Value;
 use super::value::{
     Field, Io, LogLevel, MaxmemoryPolicy, Named, OutputLimits, PipelineOrder, ProtectedAction,
-    SavePoint, Upstream,
+    ReplDisklessLoad, SavePoint, Upstream,
 };
 
 const I32: i64 = i32::MAX as i64;
@@ -167,11 +167,24 @@ directives! {
         "Port that a replica tells its upstream; 0: its own"
         replica_announce_port: u16 =
             "replica-announce-port" | "slave-announce-port", Int(0, 65535), "0", Mutable;
+        "Milliseconds from the arrival of a command of the upstream to its application; 0: none"
+        replica_apply_delay: u64 = "replica-apply-delay", Int(0, I64), "0", Mutable;
+        "Bytes in memory that wait for their delay to be over; more goes to files in dir"
+        replica_apply_delay_memory: u64 =
+            "replica-apply-delay-memory", Memory(0, BYTES_MAX), "64mb", Mutable;
+        "Bytes in files that wait for their delay to be over; beyond it the oldest come early"
+        replica_apply_delay_disk: u64 =
+            "replica-apply-delay-disk", Memory(0, BYTES_MAX), "1gb", Mutable;
         "A replica does not evict by itself"
         replica_ignore_maxmemory: bool =
             "replica-ignore-maxmemory" | "slave-ignore-maxmemory", Bool, "yes", Mutable;
         "Full sync straight to the sockets of replicas; no has no effect, there is no other way"
         repl_diskless_sync: bool = "repl-diskless-sync", Bool, "yes", Mutable;
+        "Where a full sync is kept until it is whole: beside the data (swapdb), or in a file in dir"
+        repl_diskless_load: ReplDisklessLoad =
+            "repl-diskless-load", Choice(ReplDisklessLoad::NAMES), "disabled", Mutable;
+        "Free the data that a full sync replaces in the background"
+        replica_lazy_flush: bool = "replica-lazy-flush" | "slave-lazy-flush", Bool, "no", Mutable;
         "Seconds to wait for more replicas before a full sync starts"
         repl_diskless_sync_delay: u32 = "repl-diskless-sync-delay", Int(0, I32), "5", Mutable;
         "Replicas that start a full sync before the delay is over; 0: the delay alone counts"

@@ -158,6 +158,15 @@ named! {
         /// In the order sent on each shard, but not across shards.
         Relaxed = "relaxed",
     }
+    /// What a full sync from the upstream is loaded into.
+    ReplDisklessLoad {
+        /// From a file, once that has proved sound; straight from the socket if there are no data.
+        Disabled = "disabled",
+        /// As `Disabled`.
+        OnEmptyDb = "on-empty-db",
+        /// Into memory beside the data, which serve meanwhile.
+        SwapDb = "swapdb",
+    }
     /// Who may use a protected command or directive.
     ProtectedAction {
         /// Nobody.

@@ -90,6 +90,41 @@ impl Applier {
         self.starved = false;
     }
 
+    /// Gives back what is not logged yet, as if it had not come.
+    pub fn take_unlogged(&mut self) -> BytesMut {
+        let rest = std::mem::take(&mut self.pending);
+        self.cut();
+        rest
+    }
+
+    /// Takes a part of the stream that is logged already.
+    pub fn hand(&mut self, units: &[u8]) {
+        self.input.push(units);
+        self.pushed += units.len() as u64;
+        self.starved = false;
+    }
+
+    /// Takes the beginning of a unit, which is not logged before it is whole.
+    pub fn take_back(&mut self, partial: &[u8]) {
+        self.pending.extend_from_slice(partial);
+        self.hand(partial);
+    }
+
+    /// Bytes that are not parsed yet.
+    pub fn unparsed(&self) -> usize {
+        self.input.buffered()
+    }
+
+    /// Whether all that came is parsed, as far as it is whole.
+    pub fn has_parsed_all(&self) -> bool {
+        self.unparsed() == 0 || self.starved
+    }
+
+    /// Offset at the end of the last whole unit.
+    pub fn whole(&self) -> u64 {
+        self.whole
+    }
+
     fn is_quiet(&self) -> bool {
         self.under_way.is_empty() && self.running.is_none() && self.waiting.is_none()
     }
@@ -146,6 +181,10 @@ impl Applier {
 impl Node {
     /// Reads and applies what is there.
     pub(super) fn drive_stream(&mut self, shell: &mut dyn Shell) {
+        if self.delay.active {
+            // It has its own way to the applier.
+            return;
+        }
         let Some(link) = &mut self.link else { return };
         let applier = &mut link.applier;
         if !link.received.is_empty() {
@@ -172,7 +211,7 @@ impl Node {
         }
     }
 
-    fn read_stream(&mut self, shell: &mut dyn Shell) {
+    pub(super) fn read_stream(&mut self, shell: &mut dyn Shell) {
         let limits = Limits {
             authenticated: true,
             ..Limits::default()
@@ -223,6 +262,7 @@ impl Node {
                 .split_to((applier.whole - unlogged) as usize)
                 .freeze();
             self.log.append_received(bytes);
+            self.delay.last_applied_ms = self.shard.now.unix_ms;
         }
     }
 
@@ -426,6 +466,10 @@ impl Node {
 
     /// Whether bytes were received that are not parsed although they could be.
     pub(super) fn has_unread_stream(&self) -> bool {
+        if self.delay.active {
+            // A promotion keeps what was applied.
+            return self.awaits_delayed();
+        }
         self.link.as_ref().is_some_and(|link| {
             let applier = &link.applier;
             link.state == State::Streaming
@@ -442,16 +486,18 @@ impl Node {
 
     /// Whether the stream can be read on at once.
     pub(super) fn stream_is_waiting(&self) -> bool {
-        self.link.as_ref().is_some_and(|link| {
-            (link.state == State::Streaming
-                && (!link.received.is_empty()
-                    || (link.applier.input.buffered() > 0
-                        && !link.applier.starved
-                        && !link.applier.must_wait())))
-                || (link.applier.waiting.is_some()
-                    && link.applier.running.is_none()
-                    && link.applier.under_way.is_empty())
-        })
+        self.delayed_is_due()
+            || self.link.as_ref().is_some_and(|link| {
+                let reads = link.state == State::Streaming || self.delay.active;
+                (reads
+                    && ((!link.received.is_empty() && link.state == State::Streaming)
+                        || (link.applier.input.buffered() > 0
+                            && !link.applier.starved
+                            && !link.applier.must_wait())))
+                    || (link.applier.waiting.is_some()
+                        && link.applier.running.is_none()
+                        && link.applier.under_way.is_empty())
+            })
     }
 }
 

@@ -4,6 +4,7 @@
 use hashbrown::HashMap;
 
 use super::Node;
+use super::failover::Failover;
 use super::feeds::pin_token;
 use super::full_sync::FullSync;
 use super::message::{Message, ReplicaInfo};
@@ -11,7 +12,7 @@ use super::shutdown::Stopping;
 use crate::protocol::Reply;
 use crate::shard::client::{Client, Waiting};
 use crate::shard::shared::{Pause, ReplicaView};
-use crate::shard::shell::ConnId;
+use crate::shard::shell::{ConnId, Shell};
 use crate::shard::upper::parse_wait;
 
 /// `REPLCONF GETACK *`: 37 bytes of stream.
@@ -26,6 +27,8 @@ pub(super) type Place = (usize, ConnId);
 pub(super) struct Replica {
     pub info: ReplicaInfo,
     pub online: bool,
+    /// It receives a snapshot whose length it knows.
+    pub receives: bool,
     pub acked: u64,
     pub acked_ms: u64,
 }
@@ -47,6 +50,7 @@ pub(super) struct Coordinator {
     ask: bool,
     pub sync: FullSync,
     pub stopping: Option<Stopping>,
+    pub failover: Option<Failover>,
     /// The barrier of a shutdown's last look, asked for or held.
     pub stop_barrier: Option<u64>,
     /// Since when there has been no replica, as far as that matters to the backlog.
@@ -71,6 +75,7 @@ impl Node {
         let replica = Replica {
             info,
             online: true,
+            receives: false,
             acked,
             acked_ms: now_ms,
         };
@@ -88,11 +93,21 @@ impl Node {
         }
     }
 
-    pub(super) fn replica_gone(&mut self, place: Place) {
+    pub(super) fn replica_gone(&mut self, shell: &mut dyn Shell, place: Place) {
         self.coordinator.replicas.remove(&place);
-        self.sync_member_gone(place);
+        self.sync_member_gone(shell, place);
         // A snapshot may have begun for it while this message was on its way.
         self.log.merge().unpin(pin_token(place.0, place.1));
+        self.refresh_view();
+    }
+
+    /// The members of the snapshot under way receive it.
+    pub(super) fn note_sending(&mut self) {
+        for member in &self.coordinator.sync.members {
+            if let Some(replica) = self.coordinator.replicas.get_mut(&member.place) {
+                replica.receives = true;
+            }
+        }
         self.refresh_view();
     }
 
@@ -106,10 +121,10 @@ impl Node {
                 let view = ReplicaView {
                     ip: replica.info.ip.clone(),
                     port: replica.info.port,
-                    state: if replica.online {
-                        "online"
-                    } else {
-                        "wait_bgsave"
+                    state: match (replica.online, replica.receives) {
+                        (true, _) => "online",
+                        (false, true) => "send_bulk",
+                        (false, false) => "wait_bgsave",
                     },
                     offset: replica.acked,
                     lag_s,
@@ -327,6 +342,12 @@ impl Node {
         }
         if let Some(stopping) = &self.coordinator.stopping {
             next = next.min(stopping.due_ms());
+        }
+        if let Some(at) = self.delay.due_ms(self.shard.config.replica_apply_delay) {
+            next = next.min(at);
+        }
+        if let Some(at) = { self.coordinator.failover.as_ref() }.and_then(Failover::due_ms) {
+            next = next.min(at);
         }
         if let Some(at) = self.coordinator.sync.due_ms() {
             next = next.min(at);

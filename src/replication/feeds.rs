@@ -8,7 +8,10 @@
 
 use hashbrown::hash_map::Entry as Slot;
 
+use std::sync::atomic::Ordering;
+
 use super::Node;
+use super::link::{DEPTH_ANSWER, DEPTH_CAPA};
 use super::message::{Message, ReplicaInfo, SyncRequest};
 use crate::protocol::{Args, Reply};
 use crate::shard::client::{Class, Waiting};
@@ -27,6 +30,8 @@ pub(super) enum State {
     Greeted,
     /// It waits for a snapshot to begin.
     WaitsForSync,
+    /// It waits until its snapshot is written.
+    WaitsForFile,
     /// It receives one.
     Syncing,
     /// It loads; the stream is held until its first acknowledgement.
@@ -43,10 +48,17 @@ pub(super) struct Feed {
     history: Option<u64>,
     pub request: SyncRequest,
     psync2: bool,
+    /// It knows how deep in the tree we are.
+    pub told_depth: bool,
     /// Parts of the snapshot that it has not yet taken.
     owed: u32,
     soft_limit_since_ns: Option<u64>,
+    /// The history and offset that it asked for together with the role of the primary.
+    takes_over: Option<Asked>,
 }
+
+/// PSYNC's arguments: an id and the first offset wanted.
+type Asked = (String, Option<i64>);
 
 impl Feed {
     fn new() -> Self {
@@ -56,8 +68,10 @@ impl Feed {
             history: None,
             request: SyncRequest::default(),
             psync2: false,
+            told_depth: false,
             owed: 0,
             soft_limit_since_ns: None,
+            takes_over: None,
         }
     }
 }
@@ -86,9 +100,15 @@ impl Node {
                 }
             }
         }
+        let wants_depth =
+            (args.len() > 2) && args[args.len() - 1].eq_ignore_ascii_case(DEPTH_CAPA.as_bytes());
+        let depth = self.shard.shared.depth.load(Ordering::Relaxed);
         self.shard.resume_client(conn, |client| match error {
             Some(text) => client.reply.error(&text),
             None if silent => {}
+            None if wants_depth => client
+                .reply
+                .simple(&format!("{}{depth}", &DEPTH_ANSWER[1..])),
             None => client.reply.ok(),
         });
     }
@@ -122,6 +142,7 @@ impl Node {
             b"capa" => match &*value.to_ascii_lowercase() {
                 b"eof" => feed.request.eof = true,
                 b"psync2" => feed.psync2 = true,
+                capability if capability == DEPTH_CAPA.as_bytes() => feed.told_depth = true,
                 // Capabilities that we do not know are none of our business.
                 _ => {}
             },
@@ -173,6 +194,12 @@ impl Node {
             self.shard.resume_client(conn, |_| {});
             return;
         }
+        let hands_over = args
+            .get(3)
+            .is_some_and(|word| word.eq_ignore_ascii_case(b"failover"));
+        if !plain && hands_over {
+            return self.handed_role(conn, args);
+        }
         if self.is_replica() && !self.log.lock().upstream.as_ref().is_some_and(|u| u.link_up) {
             self.shard.resume_client(conn, |client| {
                 client
@@ -189,13 +216,45 @@ impl Node {
             });
             return;
         }
+        let asked = (!plain).then(|| asked(args));
+        self.begin_feed(shell, conn, asked);
+    }
+
+    /// `PSYNC … FAILOVER`: our upstream wants us to take its role. It is answered when we have.
+    fn handed_role(&mut self, conn: ConnId, args: Args<'_>) {
+        let asked = asked(args);
+        let ours = asked.0.eq_ignore_ascii_case(&self.log.lock().replid);
+        let refusal = match (self.is_replica(), ours) {
+            (false, _) => Some("ERR PSYNC FAILOVER can't be sent to a master."),
+            (true, false) => Some("ERR PSYNC FAILOVER replid must match my replid."),
+            (true, true) => None,
+        };
+        if refusal.is_some() {
+            return self.answered_command(conn, refusal);
+        }
+        let feed = self.feeds.entry(conn).or_insert_with(Feed::new);
+        feed.takes_over = Some(asked);
+        self.tell_coordinator(Message::TakeOver { conn });
+    }
+
+    /// This is a primary now: the former one is served as a replica.
+    pub(super) fn took_over(&mut self, shell: &mut dyn Shell, conn: ConnId) {
+        let feed = self.feeds.get_mut(&conn);
+        if let Some(asked) = feed.and_then(|feed| feed.takes_over.take()) {
+            self.begin_feed(shell, conn, Some(asked));
+        }
+    }
+
+    /// Serves a replica from where it asked to, or with a snapshot; `None`: it sent SYNC.
+    fn begin_feed(&mut self, shell: &mut dyn Shell, conn: ConnId, asked: Option<Asked>) {
+        let plain = asked.is_none();
         self.feeds.entry(conn).or_insert_with(Feed::new);
         if self.shard.config.repl_disable_tcp_nodelay {
             shell.gather_packets(conn, true);
         }
         // What it was answered before goes out before anything of the stream or a snapshot.
         self.shard.flush_reply(shell, conn);
-        if !plain && self.try_partial(conn, args) {
+        if asked.is_some_and(|asked| self.try_partial(conn, &asked)) {
             self.shard.flush_reply(shell, conn);
             return;
         }
@@ -231,16 +290,19 @@ impl Node {
         self.log.listeners[self.shard.id].store(true, std::sync::atomic::Ordering::Release);
     }
 
-    fn try_partial(&mut self, conn: ConnId, args: Args<'_>) -> bool {
-        let replid = String::from_utf8_lossy(&args[1]).into_owned();
-        let asked = crate::value::number::parse_i64(&args[2]);
+    fn try_partial(&mut self, conn: ConnId, (replid, asked): &Asked) -> bool {
         let mut merged = self.log.merge();
         let offset = asked.and_then(|asked| u64::try_from(asked.checked_sub(1)?).ok());
-        let Some(offset) = offset.filter(|offset| merged.can_continue(&replid, *offset)) else {
-            if replid != "?" {
-                merged.sync_partial_err += 1;
-                tracing::info!(%replid, ?asked, "partial resync is not possible: full sync");
-            }
+        let usable = offset.filter(|offset| merged.can_continue(replid, *offset));
+        let Some(offset) = usable else {
+            let why = match replid.as_str() {
+                "?" => "it has no history".to_owned(),
+                _ => merged.why_not(replid, offset),
+            };
+            merged.sync_partial_err += u64::from(replid != "?");
+            drop(merged);
+            let feed = self.feeds.get_mut(&conn).expect("the caller has put it in");
+            feed.request.why = why;
             return false;
         };
         merged.sync_partial_ok += 1;
@@ -275,15 +337,18 @@ impl Node {
         &mut self,
         shell: &mut dyn Shell,
         conn: ConnId,
-        replid: &str,
-        offset: u64,
+        (replid, offset): (&str, u64),
+        by_file: bool,
     ) {
         let Some(feed) = self.feeds.get_mut(&conn) else {
             // It went away while the coordinator pinned the log for it.
             self.log.merge().unpin(pin_token(self.shard.id, conn));
             return;
         };
-        feed.state = State::Syncing;
+        feed.state = match by_file {
+            true => State::WaitsForFile,
+            false => State::Syncing,
+        };
         {
             let merged = self.log.lock();
             feed.history = (merged.replid == replid).then_some(merged.history);
@@ -301,6 +366,7 @@ impl Node {
         let Some(feed) = self.feeds.get_mut(&conn) else {
             return;
         };
+        feed.state = State::Syncing;
         shell.send(conn, Chunk::Bytes(bytes));
         feed.owed += 1;
         self.took(shell, conn);
@@ -320,13 +386,13 @@ impl Node {
         }
     }
 
-    pub(super) fn sync_ends(&mut self, shell: &mut dyn Shell, conn: ConnId) {
+    pub(super) fn sync_ends(&mut self, shell: &mut dyn Shell, conn: ConnId, marked: bool) {
         let Some(feed) = self.feeds.get_mut(&conn) else {
             return;
         };
         if feed.request.rdb_only {
             self.shard.disconnect(shell, conn, true);
-        } else if feed.request.eof {
+        } else if marked {
             feed.state = State::AwaitsAck;
         } else {
             self.go_online(conn);
@@ -343,9 +409,14 @@ impl Node {
         self.tell_coordinator(Message::Online { conn, info });
     }
 
-    /// Closes every replica of this shard: history has changed.
-    pub(super) fn drop_replicas(&mut self, shell: &mut dyn Shell) {
-        let conns: Vec<ConnId> = self.feeds.keys().copied().collect();
+    /// Closes replicas of this shard: history has changed, or what they were told of us.
+    pub(super) fn drop_replicas(
+        &mut self,
+        shell: &mut dyn Shell,
+        concerns: impl Fn(&Feed) -> bool,
+    ) {
+        let concerned = self.feeds.iter().filter(|(_, feed)| concerns(feed));
+        let conns: Vec<ConnId> = concerned.map(|(conn, _)| *conn).collect();
         for conn in conns {
             if self
                 .shard
@@ -445,11 +516,17 @@ impl Node {
     /// A newline once a second to replicas that wait for their snapshot.
     pub(super) fn keep_waiting_alive(&mut self, shell: &mut dyn Shell) {
         for (conn, feed) in &self.feeds {
-            if feed.state == State::WaitsForSync && !feed.request.plain {
+            let waits = matches!(feed.state, State::WaitsForSync | State::WaitsForFile);
+            if waits && !feed.request.plain {
                 shell.send(*conn, Chunk::Bytes(bytes::Bytes::from_static(b"\n")));
             }
         }
     }
+}
+
+fn asked(args: Args<'_>) -> Asked {
+    let replid = String::from_utf8_lossy(&args[1]).into_owned();
+    (replid, crate::value::number::parse_i64(&args[2]))
 }
 
 fn raised(limit: u64, floor: u64) -> u64 {

@@ -13,31 +13,38 @@ use bytes::Bytes;
 
 use super::Node;
 use super::coordinator::{Place, Replica};
+use super::delay::DELAY_PIN;
+use super::dump_file::DumpFile;
 use super::feeds::pin_token;
 use super::message::{Fragment, Message, Step, SyncRequest};
 use crate::keyspace::Progress;
 use crate::persistence::rdb::{Framer, Preamble, ReplicationInfo};
-use crate::shard::shell::Shell;
+use crate::shard::shell::{Shell, Spool};
 use crate::shard::transaction::Kind;
 
 /// Fragments that each shard may have under way.
 const CREDITS: usize = 4;
 /// Fragments that a member may owe before no more credit is given.
-const MEMBER_OWES_MAX: u32 = 64;
+pub(super) const MEMBER_OWES_MAX: u32 = 64;
 
-struct Member {
-    place: Place,
+pub(super) struct Member {
+    pub place: Place,
     request: SyncRequest,
-    owes: u32,
+    pub owes: u32,
     progress_ms: u64,
 }
+
+/// Full syncs within this time are taken for a loop, milliseconds.
+const REPEAT_MS: u64 = 10 * 60 * 1000;
+/// Full syncs remembered.
+const RECENT_MAX: usize = 256;
 
 struct Waiting {
     place: Place,
     request: SyncRequest,
 }
 
-enum Phase {
+pub(super) enum Phase {
     Idle,
     /// The barrier is being taken.
     Barrier(u64),
@@ -48,26 +55,30 @@ enum Phase {
     },
     /// Fragments flow.
     Streaming,
+    /// The snapshot is on disk and goes out from there.
+    Sending,
 }
 
 /// The snapshot under way and who waits for the next.
 pub(super) struct FullSync {
     waiting: Vec<Waiting>,
     start_ms: u64,
-    phase: Phase,
+    pub phase: Phase,
     /// Number of the snapshot: fragments of an aborted one are ignored.
     epoch: u64,
-    members: Vec<Member>,
+    pub members: Vec<Member>,
     shards_done: usize,
     framer: Option<Framer>,
     mark: [u8; 40],
-    /// For members without `capa eof`: the whole RDB, because its length comes first.
-    whole: Option<Vec<Bytes>>,
+    /// The snapshot goes to disk first: its length comes before it.
+    pub file: Option<DumpFile>,
     credits_due: VecDeque<usize>,
     /// The shard whose last record goes on in its next fragment: those of others wait.
     open: Option<usize>,
     held: VecDeque<(usize, Fragment)>,
     bytes: u64,
+    /// Who asked for a full sync and when, Unix time in milliseconds.
+    recent: VecDeque<((String, u16), u64)>,
 }
 
 impl Default for FullSync {
@@ -81,11 +92,12 @@ impl Default for FullSync {
             shards_done: 0,
             framer: None,
             mark: [0; 40],
-            whole: None,
+            file: None,
             credits_due: VecDeque::new(),
             open: None,
             held: VecDeque::new(),
             bytes: 0,
+            recent: VecDeque::new(),
         }
     }
 }
@@ -124,6 +136,7 @@ impl Node {
         let replica = Replica {
             info: request.info.clone(),
             online: false,
+            receives: false,
             acked: 0,
             acked_ms: now_ms,
         };
@@ -137,7 +150,51 @@ impl Node {
         if enough > 0 && sync.waiting.len() >= enough {
             sync.start_ms = now_ms;
         }
-        tracing::info!(delay_ms, "a replica asks for a full sync");
+        let Some(Waiting { request, .. }) = sync.waiting.last() else {
+            return;
+        };
+        tracing::info!(
+            ip = %request.info.ip,
+            port = request.info.port,
+            delay_ms,
+            why = %request.why,
+            "a replica asks for a full sync"
+        );
+        self.warn_of_repeated_sync(now_ms);
+    }
+
+    /// A replica that needs one full sync after the other is never left to do so in silence.
+    fn warn_of_repeated_sync(&mut self, now_ms: u64) {
+        let sync = &mut self.coordinator.sync;
+        let Some(Waiting { request, .. }) = sync.waiting.last() else {
+            return;
+        };
+        if request.rdb_only {
+            return;
+        }
+        let who = (request.info.ip.clone(), request.info.port);
+        sync.recent
+            .retain(|(_, at_ms)| now_ms.saturating_sub(*at_ms) < REPEAT_MS);
+        let times = 1 + sync
+            .recent
+            .iter()
+            .filter(|(other, _)| *other == who)
+            .count();
+        if times > 1 {
+            tracing::warn!(
+                ip = %who.0,
+                port = who.1,
+                times,
+                why = %request.why,
+                "a replica needs full syncs again and again: raise repl-backlog-size if it was \
+                 away for longer than that holds, client-output-buffer-limit replica if it is \
+                 dropped for its limit, repl-timeout if it is slow to load"
+            );
+        }
+        if sync.recent.len() == RECENT_MAX {
+            sync.recent.pop_front();
+        }
+        sync.recent.push_back((who, now_ms));
     }
 
     /// Begins a snapshot when one is due.
@@ -146,13 +203,13 @@ impl Node {
         let sync = &self.coordinator.sync;
         match sync.phase {
             Phase::Idle if !sync.waiting.is_empty() && now_ms >= sync.start_ms => {
-                if !self.barrier_is_free() || !self.hold_link() {
+                if !self.barrier_is_free() || !self.delayed_log_reaches() || !self.hold_link() {
                     return;
                 }
                 let tx = self.shard.begin_upper(shell, Kind::Barrier, Vec::new());
                 self.coordinator.sync.phase = Phase::Barrier(tx);
             }
-            Phase::Streaming => self.drop_stalled_members(now_ms),
+            Phase::Streaming | Phase::Sending => self.drop_stalled_members(shell, now_ms),
             _ => {}
         }
     }
@@ -180,7 +237,7 @@ impl Node {
     }
 
     /// A shard has made its cut. Whether that was what it reported.
-    pub(super) fn cut_prepared(&mut self) -> bool {
+    pub(super) fn cut_prepared(&mut self, shell: &mut dyn Shell) -> bool {
         let Phase::Cutting { tx, missing } = &mut self.coordinator.sync.phase else {
             return false;
         };
@@ -189,7 +246,7 @@ impl Node {
             return true;
         }
         let tx = *tx;
-        self.begin_streaming();
+        self.begin_streaming(shell);
         self.shard.release_barrier(tx);
         self.release_link();
         true
@@ -206,15 +263,42 @@ impl Node {
         }
         let own = merged.db.map(|db| db as usize);
         let db = (self.link.as_ref()).map_or(own, |link| Some(link.applier.whole_db()));
-        (merged.replid.clone(), merged.end(), db)
+        // What a delayed replica holds back is in its log, not in its dataset.
+        let link = self.link.as_ref().filter(|_| self.delay.active);
+        let offset = link.map_or(merged.end(), |link| link.applier.applied);
+        (merged.replid.clone(), offset, db)
     }
 
-    fn begin_streaming(&mut self) {
+    /// A delayed replica's dataset is older than its log. Whether the log reaches back to it, so
+    /// that whoever gets the dataset can go on; otherwise those who wait for one are sent away.
+    fn delayed_log_reaches(&mut self) -> bool {
+        let Some(link) = self.link.as_ref().filter(|_| self.delay.active) else {
+            return true;
+        };
+        let applied = link.applier.applied;
+        let mut merged = self.log.lock();
+        if applied + 1 >= merged.first() {
+            merged.pin(DELAY_PIN, applied);
+            return true;
+        }
+        drop(merged);
+        tracing::warn!(
+            "no full sync from a delayed replica whose backlog does not reach back to what it has \
+             applied: raise repl-backlog-size, or synchronise with its upstream"
+        );
+        for Waiting { place, .. } in std::mem::take(&mut self.coordinator.sync.waiting) {
+            self.to(place.0, Message::SyncFailed { conn: place.1 });
+        }
+        false
+    }
+
+    fn begin_streaming(&mut self, shell: &mut dyn Shell) {
         let now_ms = self.shard.now.unix_ms;
         let mut mark = [0; 40];
         mark.copy_from_slice(self.fresh_id().as_bytes());
         let (replid, offset, db) = self.cut_position();
         let sync = &mut self.coordinator.sync;
+        let epoch = sync.epoch;
         sync.phase = Phase::Streaming;
         sync.shards_done = 0;
         sync.mark = mark;
@@ -228,11 +312,12 @@ impl Node {
                 progress_ms: now_ms,
             })
             .collect();
-        sync.whole = sync
-            .members
-            .iter()
-            .any(|member| !member.request.eof)
-            .then(Vec::new);
+        let straight =
+            self.shard.config.repl_diskless_sync && sync.members.iter().all(|m| m.request.eof);
+        sync.file = (!straight).then(|| DumpFile::new(epoch));
+        if let Some(file) = &sync.file {
+            shell.spool(file.number, Spool::Create);
+        }
         let mut framer = Framer::new(self.shard.config.rdbchecksum);
         let mut head = Vec::new();
         let preamble = Preamble {
@@ -248,27 +333,17 @@ impl Node {
         framer.begin(&mut head, &preamble);
         sync.framer = Some(framer);
         tracing::info!(members = sync.members.len(), offset, "full sync begins");
-        let places: Vec<Place> = sync.members.iter().map(|m| m.place).collect();
-        for (home, conn) in places {
-            self.log.merge().pin(pin_token(home, conn), offset);
-            let replid = replid.clone();
-            self.to(
-                home,
-                Message::SyncStarts {
-                    conn,
-                    replid,
-                    offset,
-                },
-            );
+        self.tell_members(&replid, offset, !straight);
+        if straight {
+            let mut line = b"$EOF:".to_vec();
+            line.extend_from_slice(&mark);
+            line.extend_from_slice(b"\r\n");
+            self.send_to_members(&Bytes::from(line));
         }
-        let mut line = b"$EOF:".to_vec();
-        line.extend_from_slice(&mark);
-        line.extend_from_slice(b"\r\n");
-        self.send_to_eof_members(&Bytes::from(line));
-        self.send_fragment(Bytes::from(head));
+        self.send_fragment(Bytes::from(head), shell);
         if self.coordinator.sync.members.is_empty() {
             // All who waited are gone.
-            self.abort_sync();
+            self.abort_sync(shell);
             return;
         }
         let epoch = self.coordinator.sync.epoch;
@@ -279,51 +354,72 @@ impl Node {
         }
     }
 
-    fn send_to_eof_members(&mut self, bytes: &Bytes) {
+    /// Tells the members' homes of the cut, and keeps the stream after it for them.
+    fn tell_members(&mut self, replid: &str, offset: u64, by_file: bool) {
+        let members = self.coordinator.sync.members.iter();
+        for (home, conn) in members.map(|member| member.place).collect::<Vec<Place>>() {
+            self.log.merge().pin(pin_token(home, conn), offset);
+            let replid = replid.to_owned();
+            let starts = Message::SyncStarts {
+                conn,
+                replid,
+                offset,
+                by_file,
+            };
+            self.to(home, starts);
+        }
+        self.log.merge().unpin(DELAY_PIN);
+    }
+
+    pub(super) fn send_to_members(&mut self, bytes: &Bytes) {
         let mut targets = Vec::new();
-        for member in self
-            .coordinator
-            .sync
-            .members
-            .iter_mut()
-            .filter(|m| m.request.eof)
-        {
+        for member in &mut self.coordinator.sync.members {
             member.owes += 1;
             targets.push(member.place);
         }
         for (home, conn) in targets {
-            self.to(
-                home,
-                Message::SyncData {
-                    conn,
-                    bytes: bytes.clone(),
-                },
-            );
+            let bytes = bytes.clone();
+            self.to(home, Message::SyncData { conn, bytes });
         }
     }
 
-    fn send_fragment(&mut self, bytes: Bytes) {
+    /// A part of the RDB: to the members, or to disk.
+    fn send_fragment(&mut self, bytes: Bytes, shell: &mut dyn Shell) {
         let sync = &mut self.coordinator.sync;
         sync.bytes += bytes.len() as u64;
-        if let Some(whole) = &mut sync.whole {
-            whole.push(bytes.clone());
+        match &mut sync.file {
+            Some(file) => {
+                file.sent += bytes.len() as u64;
+                shell.spool(file.number, Spool::Append(vec![bytes]));
+            }
+            None => self.send_to_members(&bytes),
         }
-        self.send_to_eof_members(&bytes);
     }
 
     /// A part of a shard's snapshot arrives.
-    pub(super) fn fragment(&mut self, shard: usize, epoch: u64, fragment: Fragment) {
+    pub(super) fn fragment(
+        &mut self,
+        shell: &mut dyn Shell,
+        shard: usize,
+        epoch: u64,
+        fragment: Fragment,
+    ) {
         let sync = &mut self.coordinator.sync;
         if epoch != sync.epoch || !matches!(sync.phase, Phase::Streaming) {
             return;
         }
         sync.held.push_back((shard, fragment));
         while let Some((shard, fragment)) = self.coordinator.sync.next_fragment() {
-            self.take_fragment(shard, fragment);
+            self.take_fragment(shell, shard, fragment);
         }
     }
 
-    fn take_fragment(&mut self, shard: usize, Fragment { bytes, last, open }: Fragment) {
+    fn take_fragment(
+        &mut self,
+        shell: &mut dyn Shell,
+        shard: usize,
+        Fragment { bytes, last, open }: Fragment,
+    ) {
         let sync = &mut self.coordinator.sync;
         sync.open = open.then_some(shard);
         if !bytes.is_empty() {
@@ -331,13 +427,13 @@ impl Node {
                 .as_mut()
                 .expect("a stream has a frame")
                 .fragment(&bytes);
-            self.send_fragment(Bytes::from(bytes));
+            self.send_fragment(Bytes::from(bytes), shell);
         }
         let sync = &mut self.coordinator.sync;
         if last {
             sync.shards_done += 1;
             if sync.shards_done == self.shard.shared.shards {
-                self.finish_sync();
+                self.finish_snapshot(shell);
             }
         } else {
             sync.credits_due.push_back(shard);
@@ -345,7 +441,7 @@ impl Node {
         }
     }
 
-    fn give_credits(&mut self) {
+    pub(super) fn give_credits(&mut self) {
         let sync = &mut self.coordinator.sync;
         let owes = sync
             .members
@@ -353,7 +449,8 @@ impl Node {
             .map(|member| member.owes)
             .max()
             .unwrap_or(0);
-        if owes >= MEMBER_OWES_MAX {
+        let disk_is_behind = { sync.file.as_ref() }.is_some_and(DumpFile::is_behind);
+        if owes >= MEMBER_OWES_MAX || disk_is_behind {
             return;
         }
         let epoch = sync.epoch;
@@ -363,17 +460,19 @@ impl Node {
     }
 
     /// A member has taken a part.
-    pub(super) fn member_took(&mut self, place: Place) {
+    pub(super) fn member_took(&mut self, shell: &mut dyn Shell, place: Place) {
         let now_ms = self.shard.now.unix_ms;
         let members = &mut self.coordinator.sync.members;
         if let Some(member) = members.iter_mut().find(|member| member.place == place) {
             member.owes = member.owes.saturating_sub(1);
             member.progress_ms = now_ms;
             self.give_credits();
+            self.send_on(shell);
         }
     }
 
-    fn finish_sync(&mut self) {
+    /// The shards have written their parts: the frame is closed.
+    fn finish_snapshot(&mut self, shell: &mut dyn Shell) {
         let sync = &mut self.coordinator.sync;
         let mut tail = Vec::new();
         sync.framer
@@ -382,9 +481,20 @@ impl Node {
             .end(&mut tail);
         let mark = sync.mark;
         let tail = Bytes::from(tail);
-        self.send_fragment(tail);
-        self.send_to_eof_members(&Bytes::copy_from_slice(&mark));
-        self.send_whole();
+        self.send_fragment(tail, shell);
+        if self.coordinator.sync.file.is_some() {
+            // It goes out when the disk has it all.
+            self.coordinator.sync.phase = Phase::Sending;
+            self.send_on(shell);
+            return;
+        }
+        self.send_to_members(&Bytes::copy_from_slice(&mark));
+        self.finish_sync(shell);
+    }
+
+    /// The members have been sent everything.
+    pub(super) fn finish_sync(&mut self, shell: &mut dyn Shell) {
+        self.log.lock().dump_failed = false;
         let sync = &mut self.coordinator.sync;
         tracing::info!(
             bytes = sync.bytes,
@@ -392,39 +502,22 @@ impl Node {
             "full sync is sent"
         );
         sync.phase = Phase::Idle;
+        let marked = match sync.file.take() {
+            Some(file) => {
+                shell.spool(file.number, Spool::Remove);
+                false
+            }
+            None => true,
+        };
         let members = std::mem::take(&mut sync.members);
         for Member {
             place: (home, conn),
             ..
         } in members
         {
-            self.to(home, Message::SyncEnds { conn });
+            self.to(home, Message::SyncEnds { conn, marked });
         }
         self.schedule_next();
-    }
-
-    /// Members without `capa eof` get the length and then everything.
-    fn send_whole(&mut self) {
-        let Some(whole) = self.coordinator.sync.whole.take() else {
-            return;
-        };
-        let total: usize = whole.iter().map(Bytes::len).sum();
-        let line = Bytes::from(format!("${total}\r\n"));
-        let targets: Vec<Place> = (self.coordinator.sync.members.iter())
-            .filter(|member| !member.request.eof)
-            .map(|member| member.place)
-            .collect();
-        for (home, conn) in targets {
-            for bytes in std::iter::once(&line).chain(&whole) {
-                self.to(
-                    home,
-                    Message::SyncData {
-                        conn,
-                        bytes: bytes.clone(),
-                    },
-                );
-            }
-        }
     }
 
     fn schedule_next(&mut self) {
@@ -434,25 +527,29 @@ impl Node {
     }
 
     /// A replica is gone; the last one takes the snapshot with it.
-    pub(super) fn sync_member_gone(&mut self, place: Place) {
+    pub(super) fn sync_member_gone(&mut self, shell: &mut dyn Shell, place: Place) {
         let sync = &mut self.coordinator.sync;
         sync.waiting.retain(|waiting| waiting.place != place);
         let before = sync.members.len();
         sync.members.retain(|member| member.place != place);
-        if before > 0 && sync.members.is_empty() && matches!(sync.phase, Phase::Streaming) {
+        let under_way = matches!(sync.phase, Phase::Streaming | Phase::Sending);
+        if before > 0 && sync.members.is_empty() && under_way {
             tracing::info!("nobody waits for the snapshot any more");
-            self.abort_sync();
+            self.abort_sync(shell);
         } else {
             self.give_credits();
+            self.send_on(shell);
         }
     }
 
-    fn abort_sync(&mut self) {
+    fn abort_sync(&mut self, shell: &mut dyn Shell) {
         let sync = &mut self.coordinator.sync;
         sync.phase = Phase::Idle;
         sync.epoch += 1;
         sync.framer = None;
-        sync.whole = None;
+        if let Some(file) = sync.file.take() {
+            shell.spool(file.number, Spool::Remove);
+        }
         sync.credits_due.clear();
         (sync.open, sync.held) = (None, VecDeque::new());
         for shard in 0..self.shard.shared.shards {
@@ -462,13 +559,16 @@ impl Node {
     }
 
     /// FLUSHALL, or a new dataset: what was sent so far is worthless.
-    pub(super) fn restart_sync(&mut self, reason: &str) {
-        if !matches!(self.coordinator.sync.phase, Phase::Streaming) {
+    pub(super) fn restart_sync(&mut self, shell: &mut dyn Shell, reason: &str) {
+        if !matches!(
+            self.coordinator.sync.phase,
+            Phase::Streaming | Phase::Sending
+        ) {
             return;
         }
         let members = std::mem::take(&mut self.coordinator.sync.members);
         tracing::info!(reason, "replicas in full sync begin anew");
-        self.abort_sync();
+        self.abort_sync(shell);
         for Member {
             place: (home, conn),
             ..
@@ -479,18 +579,18 @@ impl Node {
     }
 
     /// A shard holds too much for a snapshot that its replicas do not take.
-    pub(super) fn snapshot_overran(&mut self, epoch: u64, bytes: u64) {
+    pub(super) fn snapshot_overran(&mut self, shell: &mut dyn Shell, epoch: u64, bytes: u64) {
         if epoch == self.coordinator.sync.epoch {
             tracing::warn!(
                 bytes,
                 "a full sync is given up: what was overwritten before it was saved exceeds \
                  client-output-buffer-limit replica; raise it, or make the replicas' links faster"
             );
-            self.restart_sync("their snapshot overran the output limit");
+            self.restart_sync(shell, "their snapshot overran the output limit");
         }
     }
 
-    fn drop_stalled_members(&mut self, now_ms: u64) {
+    fn drop_stalled_members(&mut self, shell: &mut dyn Shell, now_ms: u64) {
         let timeout_ms = u64::from(self.shard.config.repl_timeout) * 1000;
         let stalled: Vec<Place> = (self.coordinator.sync.members.iter())
             .filter(|m| m.owes > 0 && now_ms.saturating_sub(m.progress_ms) > timeout_ms)
@@ -499,7 +599,7 @@ impl Node {
         for (home, conn) in stalled {
             tracing::warn!("a replica took nothing of its snapshot for repl-timeout");
             self.to(home, Message::SyncFailed { conn });
-            self.sync_member_gone((home, conn));
+            self.sync_member_gone(shell, (home, conn));
         }
     }
 }

@@ -1,26 +1,27 @@
-//! The link to the upstream: handshake, its dataset, reconnection. `apply` takes over where the
-//! stream begins.
-//!
-//! A dataset is loaded beside the one in use and replaces it, under a barrier, only when it is
-//! whole: a link that breaks, an RDB that is damaged or holds a type that is not there yet leaves
-//! the old data in place.
+//! The link to the upstream: handshake, reconnection. `dataset` takes over where a full sync
+//! begins, `apply` where the stream does.
+
+use std::sync::atomic::Ordering;
 
 use super::Node;
 use super::apply::Applier;
+use super::dataset::{Dataset, Ending};
 use super::message::Message;
-use super::role::{Change, RoleBarrier};
-use crate::keyspace::Entry;
-use crate::persistence::rdb;
+use super::role::Change;
 use crate::protocol::encode;
 use crate::shard::client::Class;
 use crate::shard::shared::UpstreamView;
 use crate::shard::shell::{Chunk, ConnId, Shell};
-use crate::value::codec::Collections;
 
 /// Time between two attempts to connect, milliseconds.
 const RETRY_MS: u64 = 1000;
-/// Entries handed to a shard at once.
-const LOAD_BATCH: usize = 1024;
+/// The capability by which a replica asks how deep in the tree its upstream is; whoever does not
+/// know it ignores it.
+pub(super) const DEPTH_CAPA: &str = "banyan-depth";
+/// The answer to it, with the depth behind it.
+pub(super) const DEPTH_ANSWER: &str = "+OK depth=";
+/// What is believed of an upstream.
+const DEPTH_MAX: u32 = 1 << 16;
 /// A line of the handshake is never longer.
 const LINE_MAX: usize = 64 * 1024;
 
@@ -41,15 +42,11 @@ pub(super) enum State {
     /// `$<len>` or `$EOF:<mark>`.
     AwaitsSnapshot,
     Snapshot,
+    /// It is whole, on disk, and is being loaded.
+    Loading,
     /// The dataset is whole; the shards take it over.
     Adopting,
     Streaming,
-}
-
-/// How the snapshot ends.
-enum Ending {
-    Length(u64),
-    Mark([u8; 40]),
 }
 
 /// The link to the upstream.
@@ -68,19 +65,16 @@ pub(super) struct Link {
     last_io_ms: u64,
     down_since_ms: u64,
     pub received: Vec<u8>,
-    // The snapshot.
-    replid: String,
-    offset: u64,
-    ending: Option<Ending>,
-    reader: Option<rdb::Reader>,
-    snapshot_bytes: u64,
-    /// Database at which the stream after it stands.
-    stream_db: usize,
-    batches: Vec<Vec<(usize, Entry)>>,
+    /// The snapshot of a full sync.
+    pub dataset: Dataset,
     /// The stream.
     pub applier: Applier,
     next_ack_ms: u64,
     pub ack_now: bool,
+    /// What INFO shows: the end of what was read, and of what is applied.
+    shown: (u64, u64),
+    /// FAILOVER: the upstream is our replica, and asked to become our primary.
+    pub asks_to_take_over: bool,
 }
 
 impl Link {
@@ -98,16 +92,12 @@ impl Link {
             last_io_ms: 0,
             down_since_ms: 0,
             received: Vec::new(),
-            replid: String::new(),
-            offset: 0,
-            ending: None,
-            reader: None,
-            snapshot_bytes: 0,
-            stream_db: 0,
-            batches: Vec::new(),
+            dataset: Dataset::default(),
             applier,
             next_ack_ms: 0,
             ack_now: false,
+            shown: (0, 0),
+            asks_to_take_over: false,
         }
     }
 
@@ -120,13 +110,13 @@ impl Link {
     pub fn due_ms(&self) -> Option<u64> {
         match self.state {
             State::Idle => Some(self.retry_ms),
-            State::Streaming => Some(self.next_ack_ms),
+            State::Streaming | State::Loading => Some(self.next_ack_ms),
             _ => Some(self.last_io_ms + 1000),
         }
     }
 
     /// A line of the handshake, without its end; empty ones are keepalives.
-    fn line(&mut self) -> Option<Vec<u8>> {
+    pub fn line(&mut self) -> Option<Vec<u8>> {
         loop {
             let end = memchr::memchr(b'\n', &self.received)?;
             let mut line: Vec<u8> = self.received.drain(..=end).collect();
@@ -150,11 +140,14 @@ impl Node {
     /// Whatever the link can do now.
     pub(super) fn drive_link(&mut self, shell: &mut dyn Shell) {
         let now_ms = self.shard.now.unix_ms;
-        self.run_waiting(shell);
-        let Some(link) = &mut self.link else { return };
-        if !link.received.is_empty() {
+        if let Some(link) = &mut self.link
+            && !link.received.is_empty()
+        {
             link.last_io_ms = now_ms;
         }
+        self.drive_delay(shell);
+        self.run_waiting(shell);
+        let Some(link) = &mut self.link else { return };
         let timeout_ms = u64::from(self.shard.config.repl_timeout) * 1000;
         match link.state {
             State::Idle if now_ms >= link.retry_ms => {
@@ -170,6 +163,7 @@ impl Node {
                 self.update_upstream_view();
             }
             State::Idle | State::Adopting => {}
+            State::Loading => self.keep_upstream_waiting(shell),
             _ if link.silent_ms(now_ms) > timeout_ms => {
                 self.link_failed(shell, "the upstream was silent for repl-timeout");
             }
@@ -249,6 +243,16 @@ impl Node {
         }
     }
 
+    /// While a dataset is loaded: a newline once a second tells the upstream that we live.
+    fn keep_upstream_waiting(&mut self, shell: &mut dyn Shell) {
+        let now_ms = self.shard.now.unix_ms;
+        let Some(link) = &mut self.link else { return };
+        if let Some(conn) = link.conn.filter(|_| now_ms >= link.next_ack_ms) {
+            link.next_ack_ms = now_ms + 1000;
+            shell.send(conn, Chunk::Bytes(bytes::Bytes::from_static(b"\n")));
+        }
+    }
+
     /// Sends a request to the upstream.
     pub(super) fn say(&mut self, shell: &mut dyn Shell, args: &[&[u8]]) {
         if let Some(conn) = self.link.as_ref().and_then(|link| link.conn) {
@@ -299,9 +303,27 @@ impl Node {
             State::AwaitsAuth => self.say_port(shell),
             State::AwaitsPort => self.say_address(shell),
             State::AwaitsAddress => self.say_capa(shell),
-            State::AwaitsCapa => self.say_psync(shell),
+            State::AwaitsCapa => {
+                let told = text
+                    .strip_prefix(DEPTH_ANSWER)
+                    .and_then(|told| told.parse().ok());
+                // Others do not tell; they are taken for the top.
+                self.set_depth(1 + told.unwrap_or(0u32).min(DEPTH_MAX));
+                self.say_psync(shell);
+            }
             State::AwaitsPsync => self.psync_answered(shell, &text),
             _ => {}
+        }
+    }
+
+    /// Our place in the tree, as far as it is known; replicas that were told another come back to
+    /// hear of it, which costs a partial resync.
+    pub(super) fn set_depth(&mut self, depth: u32) {
+        let shared = self.shard.shared.clone();
+        if shared.depth.swap(depth, Ordering::Relaxed) != depth {
+            for shard in 0..shared.shards {
+                self.to(shard, Message::DepthChanged);
+            }
         }
     }
 
@@ -345,16 +367,25 @@ impl Node {
     }
 
     fn say_capa(&mut self, shell: &mut dyn Shell) {
-        self.say(shell, &[b"REPLCONF", b"capa", b"eof", b"capa", b"psync2"]);
+        let mut request: Vec<&[u8]> = vec![b"REPLCONF"];
+        for capability in ["eof", "psync2", DEPTH_CAPA] {
+            request.extend([&b"capa"[..], capability.as_bytes()]);
+        }
+        self.say(shell, &request);
         self.expect(State::AwaitsCapa);
     }
 
     fn say_psync(&mut self, shell: &mut dyn Shell) {
-        let cached = self.link.as_ref().and_then(|link| link.cached.clone());
-        match cached {
+        let Some(link) = &self.link else { return };
+        let take_over = link.asks_to_take_over;
+        match link.cached.clone() {
             Some((replid, offset)) => {
                 let from = (offset + 1).to_string();
-                self.say(shell, &[b"PSYNC", replid.as_bytes(), from.as_bytes()]);
+                let mut request: Vec<&[u8]> = vec![b"PSYNC", replid.as_bytes(), from.as_bytes()];
+                if take_over {
+                    request.push(b"FAILOVER");
+                }
+                self.say(shell, &request);
             }
             None => self.say(shell, &[b"PSYNC", b"?", b"-1"]),
         }
@@ -363,7 +394,15 @@ impl Node {
 
     fn psync_answered(&mut self, shell: &mut dyn Shell, text: &str) {
         let mut words = text.split(' ');
+        let asked = self
+            .link
+            .as_ref()
+            .is_some_and(|link| link.asks_to_take_over);
         match words.next() {
+            first if asked && first != Some("+CONTINUE") => {
+                self.link_failed(shell, &format!("the heir refuses to take over: {text}"));
+                self.abort_failover("the heir refuses to take over");
+            }
             Some("+FULLRESYNC") => {
                 let replid = words.next().unwrap_or("").to_owned();
                 let offset = words.next().and_then(|offset| offset.parse().ok());
@@ -373,7 +412,8 @@ impl Node {
                 };
                 tracing::info!(%replid, offset, "full sync from the upstream");
                 let Some(link) = &mut self.link else { return };
-                (link.replid, link.offset, link.state) = (replid, offset, State::AwaitsSnapshot);
+                (link.dataset.replid, link.dataset.offset) = (replid, offset);
+                link.state = State::AwaitsSnapshot;
                 self.update_upstream_view();
             }
             Some("+CONTINUE") => {
@@ -388,7 +428,8 @@ impl Node {
                 self.say(shell, &[b"SYNC"]);
                 let replid = self.fresh_id();
                 let Some(link) = &mut self.link else { return };
-                (link.replid, link.offset, link.state) = (replid, 0, State::AwaitsSnapshot);
+                (link.dataset.replid, link.dataset.offset) = (replid, 0);
+                link.state = State::AwaitsSnapshot;
             }
         }
     }
@@ -404,8 +445,12 @@ impl Node {
         link.state = State::Streaming;
         link.down_since_ms = 0;
         link.next_ack_ms = now_ms;
-        link.applier.cut();
+        match self.delay.active {
+            true => self.delay.cut(),
+            false => link.applier.cut(),
+        }
         tracing::info!(offset, "partial resync with the upstream");
+        self.failover_over();
         let shards = self.shard.shared.shards;
         if let Some(replid) = replid.filter(|replid| *replid != cached && replid.len() == 40) {
             self.log.reset(|merged| merged.shift(replid));
@@ -420,190 +465,42 @@ impl Node {
         self.update_upstream_view();
     }
 
-    fn snapshot_header(&mut self, shell: &mut dyn Shell) {
-        let collections = self.collections();
-        let shards = self.shard.shared.shards;
-        let Some(link) = &mut self.link else { return };
-        let Some(line) = link.line() else { return };
-        if let Some(text) = line.strip_prefix(b"-") {
-            let text = String::from_utf8_lossy(text).into_owned();
-            self.link_failed(shell, &format!("the upstream refuses to sync: {text}"));
-            return;
-        }
-        let ending = line
-            .strip_prefix(b"$")
-            .and_then(|rest| match rest.strip_prefix(b"EOF:") {
-                Some(mark) => Some(Ending::Mark(mark.try_into().ok()?)),
-                None => Some(Ending::Length(
-                    std::str::from_utf8(rest).ok()?.parse().ok()?,
-                )),
-            });
-        let Some(ending) = ending else {
-            self.link_failed(shell, "the upstream's snapshot has no proper beginning");
-            return;
-        };
-        link.ending = Some(ending);
-        link.reader = Some(rdb::Reader::new(collections));
-        link.snapshot_bytes = 0;
-        link.stream_db = 0;
-        link.batches = (0..shards).map(|_| Vec::new()).collect();
-        link.state = State::Snapshot;
-        self.read_snapshot(shell);
-    }
-
-    fn collections(&self) -> Collections {
-        let settings = &self.shard.data.settings;
-        Collections {
-            hash_limits: settings.hash_limits,
-            list_limits: settings.list_limits,
-            set_limits: settings.set_limits,
-            sorted_set_limits: settings.sorted_set_limits,
-            seed: settings.seed,
-        }
-    }
-
-    fn read_snapshot(&mut self, shell: &mut dyn Shell) {
-        let Some(mut link) = self.link.take() else {
-            return;
-        };
-        let outcome = self.read_records(&mut link);
-        self.link = Some(link);
-        match outcome {
-            Ok(false) => {}
-            Ok(true) => self.snapshot_complete(),
-            Err(reason) => self.link_failed(shell, &reason),
-        }
-        self.update_upstream_view();
-    }
-
-    /// Hands records to their shards. Whether the snapshot is complete.
-    fn read_records(&mut self, link: &mut Link) -> Result<bool, String> {
-        let reader = link.reader.as_mut().expect("a snapshot has a reader");
-        let databases = self.shard.keyspace.databases();
-        let data = std::mem::take(&mut link.received);
-        link.snapshot_bytes += data.len() as u64;
-        reader.push(&data);
-        while let Some(event) = reader
-            .next()
-            .map_err(|error| format!("the snapshot: {error}"))?
-        {
-            let record = match event {
-                rdb::Event::Entry(record) => record,
-                rdb::Event::Aux { name, value } if name == b"repl-stream-db" => {
-                    // A relay's stream goes on in the middle, without a SELECT.
-                    let db = crate::value::number::parse_i64(&value);
-                    let db = db.and_then(|db| usize::try_from(db).ok());
-                    link.stream_db = db.filter(|db| *db < databases).unwrap_or(0);
-                    continue;
-                }
-                _ => continue,
-            };
-            if record.db >= databases {
-                return Err(format!("the snapshot has a key in database {}", record.db));
-            }
-            let owner = self.shard.shared.owner(&record.key);
-            let clock = self.shard.keyspace.clock();
-            let access = clock.restored(record.idle_s, record.freq);
-            let mut entry = Entry::new(&record.key, record.value, record.expire_at_ms);
-            if let Some(access) = access {
-                entry.set_access(access);
-            }
-            link.batches[owner].push((record.db, entry));
-            if link.batches[owner].len() >= LOAD_BATCH {
-                let entries = std::mem::take(&mut link.batches[owner]);
-                self.to(owner, Message::Load { entries });
-            }
-        }
-        if !reader.is_done() {
-            return Ok(false);
-        }
-        let rest = reader.rest();
-        let after = match link.ending.as_ref().expect("its header said how it ends") {
-            Ending::Length(length) => {
-                let read = link.snapshot_bytes - rest.len() as u64;
-                if read != *length {
-                    return Err(format!(
-                        "the snapshot has {read} bytes, {length} were announced"
-                    ));
-                }
-                rest.to_vec()
-            }
-            Ending::Mark(mark) => match rest.split_first_chunk::<40>() {
-                None => return Ok(false),
-                Some((found, after)) if found == mark => after.to_vec(),
-                Some(_) => return Err("the snapshot's end mark is not the announced one".into()),
-            },
-        };
-        link.reader = None;
-        link.received = after;
-        for owner in 0..link.batches.len() {
-            let entries = std::mem::take(&mut link.batches[owner]);
-            self.to(owner, Message::Load { entries });
-        }
-        Ok(true)
-    }
-
-    fn snapshot_complete(&mut self) {
-        let Some(link) = &mut self.link else { return };
-        link.state = State::Adopting;
-        let change = Change::Adopt {
-            replid: link.replid.clone(),
-            offset: link.offset,
-        };
-        tracing::info!(
-            bytes = link.snapshot_bytes,
-            "the upstream's dataset is here"
-        );
-        let barrier = RoleBarrier {
-            change,
-            clients: Vec::new(),
-            tx: None,
-            missing: 0,
-        };
-        self.role_queue.push_back(barrier);
-    }
-
     /// The dataset is in place: the stream begins.
-    pub(super) fn link_adopted(&mut self, offset: u64) {
+    pub(super) fn link_adopted(&mut self, offset: u64, shell: &mut dyn Shell) {
+        self.end_loading();
         let now_ms = self.shard.now.unix_ms;
         let shards = self.shard.shared.shards;
         let Some(link) = &mut self.link else { return };
         if link.state != State::Adopting {
             return;
         }
+        // The dataset is at most as old as this.
+        self.delay.last_applied_ms = now_ms;
         link.state = State::Streaming;
+        if let Some(conn) = link.conn {
+            shell.resume(conn);
+        }
         link.last_io_ms = now_ms;
         link.down_since_ms = 0;
-        link.applier = Applier::new(offset, link.stream_db, shards);
+        link.applier = Applier::new(offset, link.dataset.stream_db, shards);
         link.ack_now = true;
         if link.conn.is_none() {
-            self.link_lost("the connection was closed after the dataset");
+            self.link_lost(shell, "the connection was closed after the dataset");
         }
         self.update_upstream_view();
-    }
-
-    /// Entries of the snapshot, at their owner.
-    pub(super) fn load(&mut self, entries: Vec<(usize, Entry)>) {
-        if self.staging.is_none() {
-            self.staging = Some(self.shard.empty_keyspace());
-        }
-        let staging = self.staging.as_mut().expect("it was just made");
-        for (db, entry) in entries {
-            staging.db_mut(db).insert(entry);
-        }
     }
 
     /// Gives the connection up and tries again later.
     pub(super) fn link_failed(&mut self, shell: &mut dyn Shell, reason: &str) {
         let conn = self.link.as_ref().and_then(|link| link.conn);
-        self.link_lost(reason);
+        self.link_lost(shell, reason);
         if let Some(conn) = conn {
             self.shard.disconnect(shell, conn, false);
         }
     }
 
     /// The connection is gone; what was applied is remembered, to go on from there.
-    pub(super) fn link_lost(&mut self, reason: &str) {
+    pub(super) fn link_lost(&mut self, shell: &mut dyn Shell, reason: &str) {
         let now_ms = self.shard.now.unix_ms;
         let Some(link) = &mut self.link else { return };
         tracing::warn!(
@@ -614,9 +511,13 @@ impl Node {
             for shard in 0..self.shard.shared.shards {
                 self.to(shard, Message::LoadFailed);
             }
+            self.end_loading();
         }
         let Some(link) = &mut self.link else { return };
-        if link.state == State::Adopting {
+        if link.state == State::Snapshot {
+            link.dataset.give_up(shell);
+        }
+        if matches!(link.state, State::Loading | State::Adopting) {
             // The dataset is whole and will be adopted; the stream is fetched anew after that.
             link.conn = None;
             return;
@@ -633,8 +534,11 @@ impl Node {
             link.down_since_ms = now_ms.max(1);
         }
         link.received.clear();
-        link.applier.cut();
-        link.reader = None;
+        match self.delay.active {
+            // What waits to be applied is none of the connection's business.
+            true => self.delay.cut(),
+            false => link.applier.cut(),
+        }
         self.shard
             .shared
             .stale
@@ -644,16 +548,27 @@ impl Node {
 
     /// Ends the link for good (REPLICAOF elsewhere, promotion).
     pub(super) fn drop_link(&mut self, shell: &mut dyn Shell) {
-        let Some(link) = self.link.take() else { return };
+        let Some(mut link) = self.link.take() else {
+            return;
+        };
+        let mut dataset = std::mem::take(&mut link.dataset);
         self.last_link_db = Some(link.applier.whole_db());
-        if let Some(conn) = link.conn {
+        let (applied, conn, state) = (link.applier.applied, link.conn, link.state);
+        self.last_applied = applied;
+        if self.delay.active {
+            self.delay.cut();
+            self.delay.parked = Some(link.applier);
+        }
+        if let Some(conn) = conn {
             self.shard.disconnect(shell, conn, false);
         }
-        if matches!(link.state, State::Snapshot | State::Adopting) {
+        if matches!(state, State::Snapshot | State::Loading | State::Adopting) {
+            dataset.give_up(shell);
+            self.end_loading();
             // A dataset that still waits for its barrier is the dropped upstream's: nobody wants
             // it.
             self.role_queue
-                .retain(|barrier| !matches!(barrier.change, Change::Adopt { .. }));
+                .retain(|barrier| !matches!(barrier.change, Change::Adopt { .. } | Change::Empty));
             for shard in 0..self.shard.shared.shards {
                 self.to(shard, Message::LoadFailed);
             }
@@ -668,9 +583,9 @@ impl Node {
         let up = link.state == State::Streaming;
         let syncing = matches!(
             link.state,
-            State::AwaitsSnapshot | State::Snapshot | State::Adopting
+            State::AwaitsSnapshot | State::Snapshot | State::Loading | State::Adopting
         );
-        let total = match link.ending {
+        let total = match link.dataset.ending {
             Some(Ending::Length(length)) => length as i64,
             _ => 0,
         };
@@ -692,7 +607,7 @@ impl Node {
             },
             sync_in_progress: syncing,
             sync_total_bytes: total,
-            sync_read_bytes: link.snapshot_bytes as i64,
+            sync_read_bytes: link.dataset.bytes as i64,
             down_since_s: match link.down_since_ms {
                 _ if up => -1,
                 0 => -1,
@@ -700,6 +615,7 @@ impl Node {
             },
             read_repl_offset: 0,
             applied_offset: link.applier.applied as i64,
+            delay: self.delay_view(),
         };
         let mut merged = self.log.lock();
         let read = merged.end() as i64;
@@ -707,6 +623,21 @@ impl Node {
             read_repl_offset: read,
             ..view
         });
+    }
+
+    /// Shows how far the stream has come as soon as it has: whoever compares replicas, to
+    /// promote the best of them, looks at what they were a moment ago otherwise.
+    pub(super) fn show_progress(&mut self) {
+        let Some(link) = &mut self.link else { return };
+        let progress = (self.log.end_seen(), link.applier.applied);
+        if link.state != State::Streaming || link.shown == progress {
+            return;
+        }
+        link.shown = progress;
+        if let Some(upstream) = &mut self.log.lock().upstream {
+            upstream.read_repl_offset = progress.0 as i64;
+            upstream.applied_offset = progress.1 as i64;
+        }
     }
 
     /// Says what was applied: once a second, and when asked.

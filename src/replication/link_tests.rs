@@ -7,7 +7,7 @@ use crate::config::{Config, Upstream};
 use crate::shard::Sleep;
 use crate::shard::connection::Origin;
 use crate::shard::shared::{Process, Shared};
-use crate::shard::shell::{Chunk, ConnId, Now, Shell};
+use crate::shard::shell::{Chunk, ConnId, Now, Shell, Spool};
 
 /// Remembers what was asked of it, and does nothing by itself.
 #[derive(Default)]
@@ -69,6 +69,8 @@ impl Shell for Outside {
 
     fn rewrite(&mut self, _token: u64, _config: Arc<Config>) {}
 
+    fn spool(&mut self, _file: u64, _wish: Spool) {}
+
     fn wake(&mut self, _shard: usize) {}
 }
 
@@ -120,6 +122,55 @@ impl World {
         let addresses = Ok(addresses.collect());
         self.node.resolved(&mut self.shell, token, addresses);
         self.advance(0);
+    }
+
+    /// Bytes from the upstream.
+    fn arrives(&mut self, bytes: &[u8]) {
+        let conn = ConnId {
+            index: self.shell.connects.len() as u32,
+            generation: 1,
+        };
+        self.node.received(&mut self.shell, conn, bytes);
+        self.settle();
+    }
+
+    /// Ticks as often as a change of the role needs, which waits for a wake that is not given here.
+    fn settle(&mut self) {
+        const TICKS: usize = 20;
+        for _ in 0..TICKS {
+            self.advance(0);
+        }
+    }
+
+    /// Follows an upstream that holds nothing, from this offset.
+    fn synchronise(&mut self, offset: u64) {
+        const EMPTY: &[u8] = b"REDIS0011\xff\0\0\0\0\0\0\0\0";
+        self.resolved(1, &["10.0.0.1"]);
+        let conn = ConnId {
+            index: 1,
+            generation: 1,
+        };
+        self.node.connected(&mut self.shell, conn, Ok(()));
+        self.advance(0);
+        self.arrives(b"+PONG\r\n");
+        let asks = |sent: &[u8]| sent.windows(5).any(|word| word == b"PSYNC");
+        for _ in 0..5 {
+            if asks(&self.shell.sent) {
+                break;
+            }
+            self.arrives(b"+OK\r\n");
+        }
+        assert!(asks(&self.shell.sent), "it never asks for the stream");
+        let answer = format!("+FULLRESYNC {} {offset}\r\n", "b".repeat(40));
+        let length = format!("${}\r\n", EMPTY.len());
+        self.arrives(&[answer.as_bytes(), length.as_bytes(), EMPTY].concat());
+    }
+
+    /// What INFO shows of the stream: up to where it was read and applied.
+    fn shown(&self) -> (i64, i64) {
+        let view = self.node.log.lock().upstream.clone().expect("it follows");
+        assert!(view.link_up, "the link is {}", view.state);
+        (view.read_repl_offset, view.applied_offset)
     }
 
     fn refused(&mut self) {
@@ -186,4 +237,21 @@ fn every_attempt_looks_the_name_up_and_takes_its_next_address() {
     world.advance(1);
     assert_eq!(world.shell.lookups.len(), 6);
     assert_eq!(world.shell.connects.len(), 3);
+}
+
+#[test]
+fn what_was_applied_is_shown_at_once_and_not_only_when_it_is_acknowledged() {
+    let mut world = World::new();
+    world.synchronise(100);
+    assert_eq!(world.shown(), (100, 100));
+    let acknowledged = world.shell.sent.len();
+    let ping = b"*1\r\n$4\r\nPING\r\n";
+    world.arrives(ping);
+    assert_eq!(world.shown(), (114, 114));
+    world.arrives(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$1\r\nv\r\n");
+    assert_eq!(world.shown(), (141, 141));
+    // Half a transaction is not applied.
+    world.arrives(b"*1\r\n$5\r\nMULTI\r\n");
+    assert_eq!(world.shown(), (141, 141));
+    assert_eq!(world.shell.sent.len(), acknowledged, "no time has passed");
 }

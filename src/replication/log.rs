@@ -19,7 +19,9 @@ use bytes::Bytes;
 
 use crate::command::effects::{self, Sealed};
 use crate::shard::queue::Queue;
-use crate::shard::shared::{ReplicaView, ReplicationView, Stream, UpstreamView};
+use crate::shard::shared::{
+    FailoverState, LoadView, ReplicaView, ReplicationView, Stream, UpstreamView,
+};
 
 /// A replication id: 40 hexadecimal digits.
 pub type ReplId = String;
@@ -78,6 +80,10 @@ pub struct Merged {
     pub replicas: Vec<ReplicaView>,
     pub good_replicas: u32,
     pub upstream: Option<UpstreamView>,
+    pub failover: FailoverState,
+    pub loading: Option<LoadView>,
+    /// The last snapshot for replicas could not be written.
+    pub dump_failed: bool,
 }
 
 /// The log of a process.
@@ -90,6 +96,8 @@ pub struct Log {
     held: Arc<AtomicU64>,
     /// End of the merged stream, to see without the lock whether there is something new.
     end: AtomicU64,
+    /// Offset up to which the upstream's stream is applied, to be shown as it is at the moment.
+    pub applied: AtomicU64,
     /// Which shards serve replicas and want to be woken when the stream grows.
     pub listeners: Vec<AtomicBool>,
 }
@@ -125,10 +133,14 @@ impl Log {
                 replicas: Vec::new(),
                 good_replicas: 0,
                 upstream: None,
+                failover: FailoverState::No,
+                loading: None,
+                dump_failed: false,
             }),
             unmerged: AtomicU64::new(0),
             held,
             end: AtomicU64::new(0),
+            applied: AtomicU64::new(0),
             listeners: (0..shards).map(|_| AtomicBool::new(false)).collect(),
         }
     }
@@ -203,7 +215,11 @@ impl Stream for Log {
     }
 
     fn view(&self) -> ReplicationView {
-        self.merge().view()
+        let mut view = self.merge().view();
+        if let Some(upstream) = &mut view.upstream {
+            upstream.applied_offset = self.applied.load(Ordering::Relaxed) as i64;
+        }
+        view
     }
 
     fn held(&self) -> u64 {
@@ -350,6 +366,26 @@ impl Merged {
         known && self.enabled && offset <= self.end && offset + 1 >= self.first()
     }
 
+    /// Why a replica that has `replid` up to `offset` cannot go on, for people.
+    pub fn why_not(&self, replid: &str, offset: Option<u64>) -> String {
+        let (first, end) = (self.first(), self.end);
+        match offset {
+            None => "it asks for no proper offset".to_owned(),
+            _ if replid != self.replid && replid != self.replid2 => {
+                format!("its history {replid} is not ours")
+            }
+            _ if !self.enabled => "there is no backlog".to_owned(),
+            Some(offset) if replid != self.replid && offset as i64 >= self.second_offset => {
+                format!(
+                    "its history left ours at {}, it is at {offset}",
+                    self.second_offset
+                )
+            }
+            Some(offset) if offset > end => format!("it is at {offset}, beyond our {end}"),
+            Some(offset) => format!("it is at {offset}, the backlog begins with {first}"),
+        }
+    }
+
     /// End of the piece of the stream that holds the byte after `offset`.
     pub fn segment_end(&self, offset: u64) -> u64 {
         let at = self
@@ -384,6 +420,23 @@ impl Merged {
         !self.pins.is_empty()
     }
 
+    /// Forgets what lies behind `offset`, which is not before the end of the backlog.
+    pub fn truncate(&mut self, offset: u64) {
+        while let Some(last) = self.segments.back_mut()
+            && last.end() > offset
+        {
+            let kept = offset.saturating_sub(last.start) as usize;
+            self.bytes -= (last.bytes.len() - kept) as u64;
+            last.bytes.truncate(kept);
+            if kept > 0 {
+                break;
+            }
+            self.segments.pop_back();
+        }
+        self.end = self.end.min(offset);
+        self.held.store(self.bytes, Ordering::Relaxed);
+    }
+
     /// Our history goes on under a new id from here (promotion, or the upstream changed its own).
     pub fn shift(&mut self, replid: ReplId) {
         self.history += 1;
@@ -416,6 +469,9 @@ impl Merged {
             sync_full: self.sync_full,
             sync_partial_ok: self.sync_partial_ok,
             sync_partial_err: self.sync_partial_err,
+            failover: self.failover,
+            loading: self.loading,
+            dump_failed: self.dump_failed,
         }
     }
 }

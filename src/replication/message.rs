@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::keyspace::Entry;
 use crate::shard::server::ShutdownOptions;
 use crate::shard::shell::ConnId;
+use crate::shard::upper::Target;
 
 /// A message between two nodes of one process.
 pub enum Message {
@@ -51,6 +52,8 @@ pub enum Message {
         conn: ConnId,
         replid: String,
         offset: u64,
+        /// The snapshot is written to a file first.
+        by_file: bool,
     },
     /// Bytes of the snapshot.
     SyncData {
@@ -60,6 +63,8 @@ pub enum Message {
     /// The snapshot is complete.
     SyncEnds {
         conn: ConnId,
+        /// It ended with a mark: the stream is held until the replica acknowledges.
+        marked: bool,
     },
     /// It failed: the connection is closed.
     SyncFailed {
@@ -67,6 +72,8 @@ pub enum Message {
     },
     /// Close every replica: history has changed.
     DropReplicas,
+    /// Our place in the tree is another: replicas that were told of it must hear.
+    DepthChanged,
     /// WAIT's answer.
     Waited {
         conn: ConnId,
@@ -101,15 +108,28 @@ pub enum Message {
         conn: ConnId,
         options: ShutdownOptions,
     },
-    /// A shutdown that waited came to nothing, or (without an error) was aborted as asked.
-    ShutdownOver {
+    /// FAILOVER.
+    Failover {
+        conn: ConnId,
+        request: super::failover::Request,
+    },
+    /// A replica asks us, by PSYNC … FAILOVER, to take the primary's role.
+    TakeOver {
+        conn: ConnId,
+    },
+    /// This is a primary now: the replica that asked for it is served.
+    TookOver {
+        conn: ConnId,
+    },
+    /// Answer to a command that was handed up: an error or OK.
+    Answered {
         conn: ConnId,
         error: Option<&'static str>,
     },
-    /// REPLICAOF, from a client or the configuration; no target: NO ONE.
+    /// REPLICAOF, from a client or the configuration.
     ReplicaOf {
         conn: Option<ConnId>,
-        target: Option<(String, u16)>,
+        target: Target,
     },
     /// Answer to the client that sent REPLICAOF.
     ReplicaOfDone {
@@ -133,6 +153,8 @@ pub enum Step {
     Cut { epoch: u64 },
     /// Record effects or not, as the role says.
     Record(bool),
+    /// Drop the dataset.
+    Empty,
     /// What was staged replaces the dataset.
     Adopt,
 }
@@ -156,6 +178,8 @@ pub struct SyncRequest {
     pub plain: bool,
     /// Only the snapshot, then close.
     pub rdb_only: bool,
+    /// Why it cannot go on from where it stands, for people.
+    pub why: String,
 }
 
 /// A part of a shard's snapshot.

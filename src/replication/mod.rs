@@ -6,20 +6,29 @@
 //! - [`log`]: the merged stream, its backlog, offsets and ids.
 //! - `feeds`: the handshake of a replica and its cursor, at the replica's home shard.
 //! - `coordinator`: who the replicas are, acknowledgements, WAIT, heartbeats.
-//! - `full_sync`: the snapshot, from the cut to the last byte.
+//! - `full_sync`, `dump_file`: the snapshot, from the cut to the last byte, straight or by way of a
+//!   file.
 //! - `role`: REPLICAOF and promotion, under barriers.
+//! - `failover`: FAILOVER, by which a primary hands its role over.
 //! - `shutdown`: the end of the process, which waits for replicas.
-//! - `link`, `apply`: the upstream: handshake, its dataset, its stream.
+//! - `link`, `dataset`, `apply`: the upstream: handshake, its dataset, its stream.
+//! - `delay`, `framing`, `pending`: a stream that is passed on now and applied later.
 
 mod apply;
 mod coordinator;
+mod dataset;
+mod delay;
+mod dump_file;
+mod failover;
 mod feeds;
+mod framing;
 mod full_sync;
 mod link;
 #[cfg(test)]
 mod link_tests;
 pub mod log;
 mod message;
+mod pending;
 mod role;
 mod shutdown;
 
@@ -32,7 +41,8 @@ use crate::command::session::SessionOp;
 use crate::keyspace::Keyspace;
 use crate::shard::client::{Class, Waiting};
 use crate::shard::shared::Shared;
-use crate::shard::shell::{ConnId, Now, Shell};
+use crate::shard::shell::{ConnId, Now, Shell, Spooled};
+use crate::shard::upper::Target;
 use crate::shard::{Event, Shard, Sleep};
 use coordinator::Coordinator;
 use feeds::Feed;
@@ -58,14 +68,21 @@ pub struct Node {
     // The rest is the coordinator's.
     coordinator: Coordinator,
     link: Option<Link>,
+    /// Spool files of datasets and snapshots.
+    files: u64,
     /// Look-ups of upstreams' names.
     lookups: u64,
     last_link_db: Option<usize>,
+    /// What the last link had applied.
+    last_applied: u64,
+    delay: delay::Delay,
     /// Batches published when others were last told.
     published_seen: u64,
     /// End of the stream when listeners were last woken.
     coordinator_end: u64,
     role_queue: VecDeque<RoleBarrier>,
+    /// A pause is over: the other shards let their clients go on.
+    wake_paused: bool,
     entropy: crate::command::Rng,
 }
 
@@ -91,17 +108,21 @@ impl Node {
             next_second_ms: 0,
             coordinator: Coordinator::new(state),
             link: None,
+            files: 0,
             lookups: 0,
             last_link_db: None,
+            last_applied: 0,
+            delay: delay::Delay::default(),
             published_seen: 0,
             coordinator_end: 0,
             role_queue: VecDeque::new(),
+            wake_paused: false,
             entropy: crate::command::Rng::new(entropy ^ 0x5bd1_e995_9d1b_54a5),
         };
         if id == COORDINATOR
             && let Some(upstream) = node.shard.config.replicaof.clone()
         {
-            node.replicaof(None, Some((upstream.host, upstream.port)));
+            node.replicaof(None, Target::Follow(upstream));
         }
         node
     }
@@ -119,6 +140,7 @@ impl Node {
             self.handle_events(shell);
             if self.is_coordinator() {
                 self.drive_shutdown(shell);
+                self.drive_failover(shell);
                 self.drive_link(shell);
                 self.drive_sync(shell);
                 self.drive_role(shell);
@@ -144,9 +166,16 @@ impl Node {
     fn stream(&mut self, shell: &mut dyn Shell) {
         if self.is_coordinator() {
             self.coordinate();
+            if let Some(link) = &self.link {
+                let applied = link.applier.applied;
+                self.log
+                    .applied
+                    .store(applied, std::sync::atomic::Ordering::Relaxed);
+            }
             if self.log.has_unmerged() {
                 drop(self.log.merge());
             }
+            self.show_progress();
             let end = self.log.end_seen();
             if end != self.coordinator_end {
                 self.coordinator_end = end;
@@ -270,6 +299,7 @@ impl Node {
                 self.log.reset(|merged| merged.rename(id));
                 self.shard.resume_client(conn, |client| client.reply.ok());
             }
+            SessionOp::Failover => self.failover_command(conn, args),
             SessionOp::Shutdown => self.shutdown_command(conn, args),
             other => unreachable!("{other:?} is the shard's"),
         }
@@ -308,8 +338,8 @@ impl Node {
             Message::WantSync { conn, request } => self.want_sync((from, conn), request),
             Message::Online { conn, info } => self.replica_online((from, conn), info),
             Message::Ack { conn, offset } => self.replica_acked((from, conn), offset),
-            Message::Gone { conn } => self.replica_gone((from, conn)),
-            Message::Took { conn } => self.member_took((from, conn)),
+            Message::Gone { conn } => self.replica_gone(shell, (from, conn)),
+            Message::Took { conn } => self.member_took(shell, (from, conn)),
             Message::Wait {
                 conn,
                 offset,
@@ -323,25 +353,27 @@ impl Node {
                 conn,
                 replid,
                 offset,
+                by_file,
             } => {
-                self.sync_starts(shell, conn, &replid, offset);
+                self.sync_starts(shell, conn, (&replid, offset), by_file);
             }
             Message::SyncData { conn, bytes } => self.sync_data(shell, conn, bytes),
-            Message::SyncEnds { conn } => self.sync_ends(shell, conn),
+            Message::SyncEnds { conn, marked } => self.sync_ends(shell, conn, marked),
             Message::SyncFailed { conn } => self.shard.disconnect(shell, conn, false),
-            Message::DropReplicas => self.drop_replicas(shell),
+            Message::DropReplicas => self.drop_replicas(shell, |_| true),
+            Message::DepthChanged => self.drop_replicas(shell, |feed| feed.told_depth),
             Message::Waited { conn, count, error } => self.waited(conn, count, error),
             Message::Prepare(step) => self.prepare(step, shell),
             Message::Prepared => {
-                if !self.cut_prepared() {
-                    self.role_prepared();
+                if !self.cut_prepared(shell) {
+                    self.role_prepared(shell);
                 }
             }
-            Message::Fragment { epoch, fragment } => self.fragment(from, epoch, fragment),
+            Message::Fragment { epoch, fragment } => self.fragment(shell, from, epoch, fragment),
             Message::Credit { epoch } => self.credit(epoch),
             Message::AbortSnapshot => self.abort_snapshot(shell),
-            Message::Flushed => self.restart_sync("the dataset was flushed"),
-            Message::Overrun { epoch, bytes } => self.snapshot_overran(epoch, bytes),
+            Message::Flushed => self.restart_sync(shell, "the dataset was flushed"),
+            Message::Overrun { epoch, bytes } => self.snapshot_overran(shell, epoch, bytes),
             Message::ReplicaOf { conn, target } => {
                 self.replicaof(conn.map(|conn| (from, conn)), target);
             }
@@ -349,10 +381,13 @@ impl Node {
                 self.shard
                     .resume_client(conn, |client| client.reply.simple(text));
             }
+            Message::Failover { conn, request } => self.failover((from, conn), request),
+            Message::TakeOver { conn } => self.take_over((from, conn)),
+            Message::TookOver { conn } => self.took_over(shell, conn),
             Message::Shutdown { conn, options } => {
                 self.shutdown(shell, Some((from, conn)), options);
             }
-            Message::ShutdownOver { conn, error } => self.shutdown_over(conn, error),
+            Message::Answered { conn, error } => self.answered_command(conn, error),
             Message::Load { entries } => self.load(entries),
             Message::LoadFailed => {
                 if let Some(mut staged) = self.staging.take() {
@@ -382,6 +417,14 @@ impl Node {
         self.link_resolved(shell, token, addresses);
     }
 
+    /// What became of a wish about a spool file.
+    pub fn spooled(&mut self, shell: &mut dyn Shell, file: u64, outcome: Spooled) {
+        if self.dump_spooled(shell, file, &outcome) || self.dataset_spooled(shell, file, &outcome) {
+            return;
+        }
+        self.delay_spooled(shell, file, outcome);
+    }
+
     /// An outgoing connection was made, or not.
     pub fn connected(&mut self, shell: &mut dyn Shell, conn: ConnId, result: Result<(), String>) {
         self.link_connected(shell, conn, result);
@@ -395,13 +438,13 @@ impl Node {
     }
 
     /// A connection is gone.
-    pub fn closed(&mut self, conn: ConnId) {
+    pub fn closed(&mut self, shell: &mut dyn Shell, conn: ConnId) {
         if self
             .link
             .as_ref()
             .is_some_and(|link| link.conn == Some(conn))
         {
-            self.link_lost("the connection was closed");
+            self.link_lost(shell, "the connection was closed");
         }
         self.shard.closed(conn);
     }

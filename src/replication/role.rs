@@ -7,28 +7,38 @@ use super::apply::Applier;
 use super::link::Link;
 use super::message::{Message, Step};
 use crate::command::watched::Touch;
+use crate::config::Upstream;
+use crate::keyspace::Keyspace;
 use crate::protocol::Args;
 use crate::shard::shell::{ConnId, Shell};
 use crate::shard::transaction::Kind;
-use crate::shard::upper::{ALREADY_CONNECTED, parse_replicaof};
+use crate::shard::upper::{ALREADY_CONNECTED, Target, parse_replicaof};
 
 /// A change that waits for, or holds, the barrier.
 pub(super) enum Change {
     /// Follow this upstream.
     Follow { host: String, port: u16 },
+    /// Follow this replica of ours, which takes our role over; forced or not.
+    HandOver {
+        host: String,
+        port: u16,
+        forced: bool,
+    },
     /// Be a primary.
     Promote,
     /// Give the backlog up: nobody has listened for long.
     Forget,
-    /// The link has received a whole dataset.
+    /// The link has received a whole dataset, which has yet to be loaded: ours goes.
+    Empty,
+    /// The link has received a whole dataset, and loaded it.
     Adopt { replid: String, offset: u64 },
 }
 
 /// The barrier of a change of role or dataset.
 pub(super) struct RoleBarrier {
     pub change: Change,
-    /// Clients to be answered.
-    pub clients: Vec<(usize, ConnId)>,
+    /// What to tell which shards once it is done.
+    pub then: Vec<(usize, Message)>,
     pub tx: Option<u64>,
     pub missing: usize,
 }
@@ -41,8 +51,9 @@ impl Node {
 
     /// REPLICAOF at the client's home.
     pub(super) fn replicaof_command(&mut self, conn: ConnId, args: Args<'_>, waits: bool) {
-        let target = match parse_replicaof(args) {
-            Ok(target) => target.map(|upstream| (upstream.host, upstream.port)),
+        let failing_over = self.shard.shared.failing_over.load(Ordering::Relaxed);
+        let target = match parse_replicaof(args, failing_over) {
+            Ok(target) => target,
             Err(text) => {
                 if waits {
                     self.shard.resume_client(conn, |c| c.reply.error(text));
@@ -55,23 +66,29 @@ impl Node {
     }
 
     /// REPLICAOF at the coordinator. Changes queue: one barrier at a time.
-    pub(super) fn replicaof(
-        &mut self,
-        client: Option<(usize, ConnId)>,
-        target: Option<(String, u16)>,
-    ) {
+    pub(super) fn replicaof(&mut self, client: Option<(usize, ConnId)>, target: Target) {
         let done = |node: &mut Node, text| {
             if let Some((home, conn)) = client {
                 node.to(home, Message::ReplicaOfDone { conn, text });
             }
         };
         let change = match target {
-            None if !self.is_replica() && self.role_queue.is_empty() => {
+            Target::NoOne if !self.is_replica() && self.role_queue.is_empty() => {
                 done(self, "OK");
                 return;
             }
-            None => Change::Promote,
-            Some((host, port)) => {
+            Target::NoOne => Change::Promote,
+            Target::NoOneUntil(until_ms) => match self.promote_until(until_ms) {
+                Ok(()) => Change::Promote,
+                Err(text) => {
+                    if let Some((home, conn)) = client {
+                        let error = Some(text);
+                        self.to(home, Message::Answered { conn, error });
+                    }
+                    return;
+                }
+            },
+            Target::Follow(Upstream { host, port }) => {
                 let same = self
                     .link
                     .as_ref()
@@ -83,10 +100,31 @@ impl Node {
                 Change::Follow { host, port }
             }
         };
-        let clients = client.into_iter().collect();
+        let text = "OK";
+        let then = client.map(|(home, conn)| (home, Message::ReplicaOfDone { conn, text }));
+        self.change_role(change, then.into_iter().collect());
+    }
+
+    /// A promotion is to apply what came until `until_ms`, and no more.
+    fn promote_until(&mut self, until_ms: u64) -> Result<(), &'static str> {
+        if !self.is_replica() || !self.role_queue.is_empty() {
+            return Err("ERR REPLICAOF NO ONE UNTIL needs a replica");
+        }
+        if until_ms > self.shard.now.unix_ms {
+            return Err("ERR REPLICAOF NO ONE UNTIL a time that is still to come");
+        }
+        if until_ms < self.delay.last_applied_ms {
+            return Err("ERR what came after that time is applied already");
+        }
+        self.delay.until_ms = Some(until_ms);
+        Ok(())
+    }
+
+    /// Queues a change: one barrier at a time.
+    pub(super) fn change_role(&mut self, change: Change, then: Vec<(usize, Message)>) {
         self.role_queue.push_back(RoleBarrier {
             change,
-            clients,
+            then,
             tx: None,
             missing: 0,
         });
@@ -95,12 +133,7 @@ impl Node {
     /// Gives the backlog up, under a barrier, if nothing else is to change.
     pub(super) fn forget_history(&mut self) {
         if self.role_queue.is_empty() {
-            self.role_queue.push_back(RoleBarrier {
-                change: Change::Forget,
-                clients: Vec::new(),
-                tx: None,
-                missing: 0,
-            });
+            self.change_role(Change::Forget, Vec::new());
         }
     }
 
@@ -141,18 +174,30 @@ impl Node {
             .front_mut()
             .expect("a barrier of ours is granted");
         assert_eq!(first.tx, Some(tx), "changes are carried out one at a time");
+        if !self.may_hand_over() {
+            self.role_queue.pop_front();
+            self.shard.release_barrier(tx);
+            self.release_link();
+            return;
+        }
+        let first = self.role_queue.front_mut().expect("it was just there");
         first.missing = shards;
         if matches!(first.change, Change::Forget) {
             self.forget();
         }
         let first = self.role_queue.front().expect("it was just there");
         let step = match &first.change {
-            Change::Follow { .. } => Step::Record(false),
+            Change::Follow { .. } | Change::HandOver { .. } => Step::Record(false),
             Change::Promote | Change::Forget => Step::Record(self.log.lock().enabled),
+            Change::Empty => Step::Empty,
             Change::Adopt { .. } => Step::Adopt,
         };
         match step {
-            Step::Adopt => self.restart_sync("the dataset was replaced"),
+            Step::Adopt => self.restart_sync(shell, "the dataset was replaced"),
+            Step::Empty => {
+                self.restart_sync(shell, "the dataset is being replaced");
+                self.shard.shared.loading.store(true, Ordering::Relaxed);
+            }
             _ => self.drop_link(shell),
         }
         for shard in 0..shards {
@@ -161,7 +206,7 @@ impl Node {
     }
 
     /// A shard has carried its step out.
-    pub(super) fn role_prepared(&mut self) {
+    pub(super) fn role_prepared(&mut self, shell: &mut dyn Shell) {
         let Some(first) = self.role_queue.front_mut() else {
             return;
         };
@@ -173,15 +218,20 @@ impl Node {
         let tx = barrier.tx.expect("it was granted");
         match barrier.change {
             Change::Follow { host, port } => self.follow(host, port),
-            Change::Promote => self.promote(),
+            Change::HandOver { host, port, .. } => {
+                self.follow(host, port);
+                self.handed_over();
+            }
+            Change::Promote => self.promote(shell),
             // Done when the barrier was granted.
             Change::Forget => {}
-            Change::Adopt { replid, offset } => self.adopt(replid, offset),
+            Change::Empty => self.load_file(shell),
+            Change::Adopt { replid, offset } => self.adopt(replid, offset, shell),
         }
         self.shard.release_barrier(tx);
         self.release_link();
-        for (home, conn) in barrier.clients {
-            self.to(home, Message::ReplicaOfDone { conn, text: "OK" });
+        for (home, message) in barrier.then {
+            self.to(home, message);
         }
     }
 
@@ -199,7 +249,10 @@ impl Node {
         let own_db = self.log.lock().db.take().map(|db| db as usize);
         let link_db = self.last_link_db.take();
         let db = own_db.or(link_db).unwrap_or(0);
-        let applier = Applier::new(offset, db, self.shard.shared.shards);
+        let applier = match self.delay.parked.take() {
+            Some(applier) => applier,
+            None => Applier::new(offset, db, self.shard.shared.shards),
+        };
         self.link = Some(Link::new(host.clone(), port, cached, applier));
         self.note_upstream(Some((host, port)));
         if !was_replica {
@@ -221,11 +274,17 @@ impl Node {
         });
     }
 
-    fn promote(&mut self) {
+    fn promote(&mut self, shell: &mut dyn Shell) {
         self.shard.shared.is_replica.store(false, Ordering::Relaxed);
         self.shard.shared.stale.store(false, Ordering::Relaxed);
         let id = self.fresh_id();
+        // What was received and not applied is no part of our history.
+        let delayed = self.delay.active.then_some(self.last_applied);
+        self.drop_delayed(shell);
         self.log.reset(|merged| {
+            if let Some(applied) = delayed {
+                merged.truncate(applied);
+            }
             if merged.enabled {
                 merged.shift(id);
             }
@@ -233,18 +292,21 @@ impl Node {
         });
         tracing::info!("this is a primary now");
         self.note_upstream(None);
+        self.failover_over();
+        self.set_depth(0);
         self.drop_all_replicas();
     }
 
     /// The upstream's dataset is in place of ours.
-    fn adopt(&mut self, replid: String, offset: u64) {
+    fn adopt(&mut self, replid: String, offset: u64, shell: &mut dyn Shell) {
+        self.drop_delayed(shell);
         self.log.reset(|merged| {
             merged.restart(replid, offset);
             merged.enabled = true;
         });
         self.shard.shared.stale.store(false, Ordering::Relaxed);
         self.drop_all_replicas();
-        self.link_adopted(offset);
+        self.link_adopted(offset, shell);
     }
 
     fn drop_all_replicas(&mut self) {
@@ -274,21 +336,33 @@ impl Node {
                 self.shard.effects.set_enabled(primary);
             }
             Step::Record(on) => self.shard.effects.set_enabled(on),
+            Step::Empty => {
+                let empty = self.shard.empty_keyspace();
+                self.replace_dataset(empty, shell);
+                if !self.shard.config.replica_lazy_flush {
+                    // Nobody is served meanwhile, and the new data needs the room.
+                    while self.free_replaced() {}
+                }
+            }
             Step::Adopt => {
                 let staged = self
                     .staging
                     .take()
                     .unwrap_or_else(|| self.shard.empty_keyspace());
-                self.abort_snapshot(shell);
-                for db in 0..self.shard.keyspace.databases() {
-                    self.shard.data.watched.touch_all(db, |_| Touch::Changed);
-                }
-                self.shard.dataset_replaced();
-                let mut old = std::mem::replace(&mut self.shard.keyspace, staged);
-                old.flush_all();
-                self.dying.push(old);
+                self.replace_dataset(staged, shell);
             }
         }
         self.tell_coordinator(Message::Prepared);
+    }
+
+    fn replace_dataset(&mut self, new: Keyspace, shell: &mut dyn Shell) {
+        self.abort_snapshot(shell);
+        for db in 0..self.shard.keyspace.databases() {
+            self.shard.data.watched.touch_all(db, |_| Touch::Changed);
+        }
+        self.shard.dataset_replaced();
+        let mut old = std::mem::replace(&mut self.shard.keyspace, new);
+        old.flush_all();
+        self.dying.push(old);
     }
 }

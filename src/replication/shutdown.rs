@@ -37,7 +37,7 @@ impl Node {
     }
 
     /// Its answer, if it comes to nothing.
-    pub(super) fn shutdown_over(&mut self, conn: ConnId, error: Option<&'static str>) {
+    pub(super) fn answered_command(&mut self, conn: ConnId, error: Option<&'static str>) {
         self.shard.resume_client(conn, |client| match error {
             Some(text) => client.reply.error(text),
             None => client.reply.ok(),
@@ -57,7 +57,7 @@ impl Node {
                 false => Some("ERR No shutdown in progress."),
             };
             if let Some((home, conn)) = client {
-                self.to(home, Message::ShutdownOver { conn, error });
+                self.to(home, Message::Answered { conn, error });
             }
             return;
         }
@@ -145,7 +145,7 @@ impl Node {
         self.wake_others(shell);
         let error = Some(SHUTDOWN_FAILED);
         for (home, conn) in stopping.clients {
-            self.to(home, Message::ShutdownOver { conn, error });
+            self.to(home, Message::Answered { conn, error });
         }
         true
     }
@@ -166,7 +166,7 @@ impl Node {
         self.wake_others(shell);
     }
 
-    fn wake_others(&self, shell: &mut dyn Shell) {
+    pub(super) fn wake_others(&self, shell: &mut dyn Shell) {
         let shards = 0..self.shard.shared.shards;
         shards
             .filter(|shard| *shard != self.shard.id)

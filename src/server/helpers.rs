@@ -1,4 +1,5 @@
-//! Work that blocks, off the shards' threads: looking names up, and writing the configuration.
+//! Work that blocks, off the shards' threads: looking names up, writing the configuration, spool
+//! files.
 //!
 //! A shard asks and goes on; the outcome is put into the shard's inbox, and the shard is woken.
 //! Names are looked up by a thread each, since the system's resolver may take as long as it
@@ -6,12 +7,15 @@
 //! order in which they were asked for.
 
 use std::net::{IpAddr, ToSocketAddrs};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::Builder;
 
 use crate::config::Config;
 use crate::net::Waker;
+use crate::server::spool::Spooler;
+use crate::shard::shell::{Spool, Spooled};
 
 /// Names that are looked up at a time. The link to the upstream asks for one.
 const LOOKUPS_MAX: usize = 8;
@@ -29,6 +33,8 @@ pub enum Outcome {
         token: u64,
         result: Result<(), String>,
     },
+    /// What became of a wish about a spool file.
+    Spooled { file: u64, outcome: Spooled },
 }
 
 /// Finds the addresses of a name.
@@ -54,6 +60,7 @@ pub struct Helpers {
     resolver: Resolver,
     lookups: AtomicUsize,
     files: Mutex<Option<mpsc::Sender<Rewrite>>>,
+    spooler: OnceLock<Spooler>,
 }
 
 impl Helpers {
@@ -73,6 +80,7 @@ impl Helpers {
             resolver,
             lookups: AtomicUsize::new(0),
             files: Mutex::new(None),
+            spooler: OnceLock::new(),
         })
     }
 
@@ -133,6 +141,32 @@ impl Helpers {
         if files.is_none_or(|files| files.send(wish).is_err()) {
             let result = Err("nobody writes files".to_owned());
             self.put(shard, Outcome::Rewritten { token, result });
+        }
+    }
+
+    /// Starts the thread that has the spool files.
+    ///
+    /// # Errors
+    /// The system's, if it gives no thread.
+    pub fn spool_in(self: &Arc<Self>, dir: &Path) -> std::io::Result<()> {
+        let helpers = self.clone();
+        let report = move |shard, file, outcome| {
+            helpers.put(shard, Outcome::Spooled { file, outcome });
+        };
+        let spooler = Spooler::start(dir, Box::new(report))?;
+        // Started once: a second thread would end at once.
+        let _ = self.spooler.set(spooler);
+        Ok(())
+    }
+
+    /// Does something with a shard's spool file.
+    pub fn spool(&self, shard: usize, file: u64, wish: Spool) {
+        match self.spooler.get() {
+            Some(spooler) => spooler.wish(shard, file, wish),
+            None => {
+                let outcome = Spooled::Failed("nobody spools".to_owned());
+                self.put(shard, Outcome::Spooled { file, outcome });
+            }
         }
     }
 
@@ -237,7 +271,7 @@ mod tests {
         let found: Vec<_> = (wait_for(&helpers, 0, LOOKUPS_MAX).into_iter())
             .filter_map(|outcome| match outcome {
                 Outcome::Resolved { token, addresses } => Some((token, addresses)),
-                Outcome::Rewritten { .. } => None,
+                Outcome::Rewritten { .. } | Outcome::Spooled { .. } => None,
             })
             .collect();
         let of_upstream = found.iter().find(|(token, _)| *token == 1).unwrap();

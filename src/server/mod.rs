@@ -6,6 +6,7 @@ pub mod listen;
 pub mod process;
 pub mod shell;
 mod signals;
+mod spool;
 
 use std::io::Write;
 use std::path::Path;
@@ -74,7 +75,6 @@ fn serve(launch: Launch) -> Result<(), String> {
 fn start(mut config: Config, no_effect: &[&str], file: String) -> Result<(), String> {
     let (kind, features) = choose_io(&config)?;
     let cpus = choose_cpus(&config)?;
-    config.shards = u16::try_from(cpus.len()).map_err(|_| "too many shards".to_owned())?;
     let open_files = process::raise_open_files(config.maxclients);
     let listeners = listen::open(&config)?;
     write_pidfile(&config);
@@ -134,6 +134,8 @@ fn run(
         let started = helpers.write_with(rewriter);
         started.map_err(|error| format!("no thread for files: {error}"))?;
     }
+    let started = helpers.spool_in(std::path::Path::new("."));
+    started.map_err(|error| format!("no thread for spool files: {error}"))?;
     let balance = Arc::new(Balance::new(wakers.clone()));
     let parts = Arc::new(Mutex::new((Some(listeners), sleepers)));
     let seeds: Vec<u64> = (0..shards).map(|_| rng.next_u64()).collect();

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::net::{self, ConnectOptions, Io, Target, Waker};
 use crate::replication::Node;
 use crate::shard::connection::Origin;
-use crate::shard::shell::{Chunk, ConnId, Now, Shell};
+use crate::shard::shell::{Chunk, ConnId, Now, Shell, Spool};
 use crate::shard::{Sleep, shared::Shared};
 
 /// Turns for which a shard offers its core to others, instead of sleeping, while it waits for their
@@ -62,15 +62,16 @@ impl Host {
             self.with(io, |node, shell| match outcome {
                 Outcome::Resolved { token, addresses } => node.resolved(shell, token, addresses),
                 Outcome::Rewritten { token, result } => node.shard.rewritten(shell, token, result),
+                Outcome::Spooled { file, outcome } => node.spooled(shell, file, outcome),
             });
         }
     }
 
     /// Tells the core of the ends that it brought about itself.
-    fn report_closed(&mut self) -> bool {
+    fn report_closed(&mut self, io: &mut Io) -> bool {
         let any = !self.closed.is_empty();
         for conn in std::mem::take(&mut self.closed) {
-            self.node.closed(inner(conn));
+            self.with(io, |node, shell| node.closed(shell, inner(conn)));
         }
         any
     }
@@ -142,8 +143,8 @@ impl net::Handler for Host {
         true
     }
 
-    fn closed(&mut self, _io: &mut Io, conn: net::ConnId) {
-        self.node.closed(inner(conn));
+    fn closed(&mut self, io: &mut Io, conn: net::ConnId) {
+        self.with(io, |node, shell| node.closed(shell, inner(conn)));
     }
 
     fn tick(&mut self, io: &mut Io, now: net::Now) -> net::Sleep {
@@ -157,7 +158,7 @@ impl net::Handler for Host {
         };
         self.report_helped(io);
         let sleep = self.with(io, |node, shell| node.tick(shell, now));
-        if self.report_closed() || self.shared.shutdown.load(Ordering::Acquire) {
+        if self.report_closed(io) || self.shared.shutdown.load(Ordering::Acquire) {
             return net::Sleep::Poll;
         }
         if sleep != Sleep::Poll && self.yields_left > 0 && self.node.shard.awaits_others() {
@@ -240,6 +241,10 @@ impl Shell for Outside<'_> {
 
     fn rewrite(&mut self, token: u64, config: Arc<Config>) {
         self.helpers.rewrite(self.shard, token, config);
+    }
+
+    fn spool(&mut self, file: u64, wish: Spool) {
+        self.helpers.spool(self.shard, file, wish);
     }
 
     fn wake(&mut self, shard: usize) {

@@ -59,6 +59,8 @@ impl Parsed<'_> {
     }
 }
 
+/// A dataset is on its way.
+const LOADING: &str = "LOADING Redis is loading the dataset in memory";
 /// A write on a read-only replica.
 pub(super) const READONLY: &str = "READONLY You can't write against a read only replica.";
 
@@ -382,7 +384,12 @@ impl Shard {
             );
         }
         if shared.loading.load(Ordering::Relaxed) && !command.flags.has(Flags::LOADING) {
-            return Err("LOADING Redis is loading the dataset in memory".into());
+            return Err(LOADING.into());
+        }
+        if command.flags.has(Flags::NO_ASYNC_LOADING)
+            && shared.async_loading.load(Ordering::Relaxed)
+        {
+            return Err(LOADING.into());
         }
         Ok(())
     }

@@ -1,7 +1,8 @@
 //! INFO: sections and fields of Redis 7.2 in its order, and a line for each shard.
 
+mod replication;
+
 use std::fmt::Write;
-use std::sync::atomic::Ordering;
 
 use crate::command::pubsub::Space;
 use crate::command::{DataStats, table};
@@ -22,9 +23,9 @@ const SECTIONS: [Section; 14] = [
     ("server", true, server),
     ("clients", true, clients),
     ("memory", true, memory),
-    ("persistence", true, persistence),
+    ("persistence", true, replication::persistence),
     ("stats", true, stats),
-    ("replication", true, replication),
+    ("replication", true, replication::replication),
     ("cpu", true, cpu),
     ("modules", true, modules),
     ("commandstats", false, command_stats),
@@ -357,35 +358,6 @@ fn memory(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
     text.zeros(&["lazyfreed_objects"]);
 }
 
-fn persistence(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
-    let loading = shard.shared.loading.load(Ordering::Relaxed);
-    let waits = |state: &str| matches!(state, "wait_bgsave" | "send_bulk");
-    let snapshot = (sums.view.replicas.iter()).any(|replica| waits(replica.state));
-    text.heading("Persistence");
-    text.field("loading", u8::from(loading));
-    text.zeros(&["async_loading", "current_cow_peak", "current_cow_size"]);
-    text.field("current_cow_size_age", 0);
-    text.field("current_fork_perc", "0.00");
-    text.zeros(&["current_save_keys_processed", "current_save_keys_total"]);
-    text.field("rdb_changes_since_last_save", sums.stats.dirty);
-    text.field("rdb_bgsave_in_progress", u8::from(snapshot));
-    text.field("rdb_last_save_time", shard.last_save_unix_s());
-    text.field("rdb_last_bgsave_status", "ok");
-    text.field("rdb_last_bgsave_time_sec", -1);
-    text.field("rdb_current_bgsave_time_sec", -1);
-    text.zeros(&["rdb_saves", "rdb_last_cow_size"]);
-    text.zeros(&["rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"]);
-    text.field("aof_enabled", u8::from(shard.config.appendonly));
-    text.zeros(&["aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
-    text.field("aof_last_rewrite_time_sec", -1);
-    text.field("aof_current_rewrite_time_sec", -1);
-    text.field("aof_last_bgrewrite_status", "ok");
-    text.zeros(&["aof_rewrites", "aof_rewrites_consecutive_failures"]);
-    text.field("aof_last_write_status", "ok");
-    text.zeros(&["aof_last_cow_size", "module_fork_in_progress"]);
-    text.zeros(&["module_fork_last_cow_size"]);
-}
-
 fn stats(_: &Shard, sums: &Sums<'_>, text: &mut Text) {
     let Sums {
         stats, data, view, ..
@@ -449,66 +421,6 @@ fn stats(_: &Shard, sums: &Sums<'_>, text: &mut Text) {
     text.field("client_output_buffer_limit_disconnections", drops);
     text.zeros(&["reply_buffer_shrinks", "reply_buffer_expands"]);
     text.field("eventloop_cycles", stats.ticks);
-}
-
-fn replication(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
-    let (view, config) = (&sums.view, &shard.config);
-    text.heading("Replication");
-    match &view.upstream {
-        None => text.field("role", "master"),
-        Some(upstream) => {
-            text.field("role", "slave");
-            text.field("master_host", &upstream.host);
-            text.field("master_port", upstream.port);
-            let status = if upstream.link_up { "up" } else { "down" };
-            text.field("master_link_status", status);
-            text.field("master_last_io_seconds_ago", upstream.last_io_s);
-            let syncs = upstream.sync_in_progress;
-            text.field("master_sync_in_progress", u8::from(syncs));
-            text.field("slave_read_repl_offset", upstream.read_repl_offset);
-            text.field("slave_repl_offset", upstream.applied_offset);
-            if syncs {
-                let (total, read) = (upstream.sync_total_bytes, upstream.sync_read_bytes);
-                text.field("master_sync_total_bytes", total);
-                text.field("master_sync_read_bytes", read);
-                // The length is not known beforehand in a transfer that ends with a mark.
-                text.field("master_sync_left_bytes", total.saturating_sub(read));
-                let done = if total > 0 {
-                    read as f64 * 100.0 / total as f64
-                } else {
-                    0.0
-                };
-                text.field("master_sync_perc", format_args!("{done:.2}"));
-                text.field("master_sync_last_io_seconds_ago", upstream.last_io_s);
-            }
-            if !upstream.link_up {
-                text.field("master_link_down_since_seconds", upstream.down_since_s);
-            }
-            text.field("slave_priority", config.replica_priority);
-            text.field("slave_read_only", u8::from(config.replica_read_only));
-            text.field("replica_announced", u8::from(config.replica_announced));
-        }
-    }
-    text.field("connected_slaves", view.replicas.len());
-    if config.min_replicas_to_write > 0 && config.min_replicas_max_lag > 0 {
-        text.field("min_slaves_good_slaves", view.good_replicas);
-    }
-    for (number, replica) in view.replicas.iter().enumerate() {
-        let line = format_args!(
-            "ip={},port={},state={},offset={},lag={}",
-            replica.ip, replica.port, replica.state, replica.offset, replica.lag_s
-        );
-        text.field(&format!("slave{number}"), line);
-    }
-    text.field("master_failover_state", "no-failover");
-    text.field("master_replid", &view.replid);
-    text.field("master_replid2", &view.replid2);
-    text.field("master_repl_offset", view.offset);
-    text.field("second_repl_offset", view.second_offset);
-    text.field("repl_backlog_active", u8::from(view.backlog_active));
-    text.field("repl_backlog_size", view.backlog_size);
-    text.field("repl_backlog_first_byte_offset", view.backlog_first);
-    text.field("repl_backlog_histlen", view.backlog_histlen);
 }
 
 fn cpu(shard: &Shard, _: &Sums<'_>, text: &mut Text) {
@@ -748,7 +660,8 @@ mod tests {
             ..ReplicationView::default()
         };
         let tail = format!(
-            "connected_slaves:1\r\nslave0:ip=10.0.0.1,port=6380,state=online,offset=90,lag=1\r\n\
+            "depth:0\r\nconnected_slaves:1\r\n\
+             slave0:ip=10.0.0.1,port=6380,state=online,offset=90,lag=1\r\n\
              master_failover_state:no-failover\r\nmaster_replid:{}\r\nmaster_replid2:{}\r\n\
              master_repl_offset:100\r\nsecond_repl_offset:-1\r\nrepl_backlog_active:1\r\n\
              repl_backlog_size:1048576\r\nrepl_backlog_first_byte_offset:1\r\n\
@@ -778,7 +691,8 @@ mod tests {
              slave_read_repl_offset:80\r\nslave_repl_offset:70\r\nmaster_sync_total_bytes:200\r\n\
              master_sync_read_bytes:50\r\nmaster_sync_left_bytes:150\r\nmaster_sync_perc:25.00\r\n\
              master_sync_last_io_seconds_ago:2\r\nmaster_link_down_since_seconds:7\r\n\
-             slave_priority:100\r\nslave_read_only:1\r\nreplica_announced:1\r\n{tail}"
+             slave_priority:100\r\nslave_read_only:1\r\nreplica_announced:1\r\n\
+             upstream:10.0.0.9:6379\r\n{tail}"
         );
         assert_eq!(info(&mut world, conn, "replication"), want);
     }

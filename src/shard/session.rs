@@ -103,6 +103,7 @@ impl Shard {
             | SessionOp::Sync
             | SessionOp::ReplConf
             | SessionOp::DebugChangeReplId
+            | SessionOp::Failover
             | SessionOp::Wait => self.hand_up(client, op, parsed),
             SessionOp::ClientList => self.client_list(client, args),
             SessionOp::ClientKill => self.client_kill(client, args),

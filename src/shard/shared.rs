@@ -25,6 +25,28 @@ pub trait Stream: Send + Sync {
     fn held(&self) -> u64;
 }
 
+/// A planned failover, as INFO shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum FailoverState {
+    #[default]
+    No,
+    /// Writes pause until the heir has the whole stream.
+    WaitingForSync,
+    /// The heir is asked to take over.
+    InProgress,
+}
+
+impl FailoverState {
+    /// As `master_failover_state` names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            FailoverState::No => "no-failover",
+            FailoverState::WaitingForSync => "waiting-for-sync",
+            FailoverState::InProgress => "failover-in-progress",
+        }
+    }
+}
+
 /// A replica as INFO and ROLE show it.
 #[derive(Clone, Debug, Default)]
 pub struct ReplicaView {
@@ -51,6 +73,26 @@ pub struct UpstreamView {
     pub down_since_s: i64,
     pub read_repl_offset: i64,
     pub applied_offset: i64,
+    pub delay: Option<DelayView>,
+}
+
+/// What a delayed replica holds back, as INFO shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DelayView {
+    pub delay_ms: u64,
+    pub pending_bytes: u64,
+    /// Of them in spool files.
+    pub spooled_bytes: u64,
+    /// When the last applied command came, Unix time in milliseconds; 0 if none has.
+    pub last_applied_ms: u64,
+}
+
+/// How far a dataset is loaded from its file, as INFO shows it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadView {
+    pub started_s: u64,
+    pub total_bytes: u64,
+    pub loaded_bytes: u64,
 }
 
 /// Everything INFO replication shows.
@@ -70,6 +112,10 @@ pub struct ReplicationView {
     pub sync_full: u64,
     pub sync_partial_ok: u64,
     pub sync_partial_err: u64,
+    pub failover: FailoverState,
+    pub loading: Option<LoadView>,
+    /// The last snapshot for replicas could not be written.
+    pub dump_failed: bool,
 }
 
 /// The configuration in force; a change is a new `Arc` and a higher version.
@@ -155,6 +201,8 @@ pub const FIRST_TX: TxId = 1 << 40;
 pub struct Usage {
     /// Allocated by the shard's thread less freed by it: of use only in the sum over all shards.
     pub bytes: AtomicI64,
+    /// Keys of all databases.
+    pub keys: AtomicU64,
     /// Keys that the eviction policy lets go.
     pub evictable: AtomicU64,
     /// Of its clients together, and of the largest that may be closed; kept while
@@ -176,10 +224,15 @@ pub struct Shared {
     pub clients: AtomicU32,
     /// Writes by clients are refused: this process is a read-only replica.
     pub is_replica: AtomicBool,
+    /// How many upstreams lie between this process and the top of its tree, that one included; as
+    /// far as they tell.
+    pub depth: AtomicU32,
     /// Replicas whose lag is acceptable, for min-replicas-to-write.
     pub good_replicas: AtomicU32,
     /// A dataset is being received or loaded.
     pub loading: AtomicBool,
+    /// A dataset is being received beside the one that serves.
+    pub async_loading: AtomicBool,
     /// The link to the upstream is down, for replica-serve-stale-data.
     pub stale: AtomicBool,
     /// Set once by SHUTDOWN or a signal.
@@ -199,6 +252,8 @@ pub struct Shared {
     pub stop_asked: AtomicBool,
     /// A shutdown waits for replicas that lag: no client writes.
     pub stopping: AtomicBool,
+    /// FAILOVER is under way: no client writes, and nobody changes the role.
+    pub failing_over: AtomicBool,
     /// Memory, by shard.
     pub memory: Vec<Usage>,
     /// Number of the slow log's next entry.
@@ -251,8 +306,10 @@ impl Shared {
             next_client: AtomicU64::new(1),
             clients: AtomicU32::new(0),
             is_replica: AtomicBool::new(false),
+            depth: AtomicU32::new(0),
             good_replicas: AtomicU32::new(0),
             loading: AtomicBool::new(false),
+            async_loading: AtomicBool::new(false),
             stale: AtomicBool::new(false),
             shutdown: AtomicBool::new(false),
             active_expire: AtomicBool::new(true),
@@ -265,6 +322,7 @@ impl Shared {
             memory: (0..shards).map(|_| Usage::default()).collect(),
             stop_asked: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            failing_over: AtomicBool::new(false),
             process,
         }
     }
@@ -289,14 +347,15 @@ impl Shared {
             .sum()
     }
 
-    /// What clients may not do at this moment (CLIENT PAUSE, a shutdown that waits).
+    /// What clients may not do at this moment (CLIENT PAUSE, FAILOVER, a shutdown that waits).
     pub fn pause(&self, now_ms: u64) -> Pause {
         if self.pause_until_ms.load(Ordering::Relaxed) > now_ms {
             match self.pause_writes_only.load(Ordering::Relaxed) {
                 true => Pause::Writes,
                 false => Pause::All,
             }
-        } else if self.stopping.load(Ordering::Relaxed) {
+        } else if self.stopping.load(Ordering::Relaxed) || self.failing_over.load(Ordering::Relaxed)
+        {
             Pause::Writes
         } else {
             Pause::No

@@ -38,6 +38,31 @@ impl Chunk {
     }
 }
 
+/// What is to be done with a spool file: a nameless file in the working directory, which holds what
+/// is too much for memory and ends with the process at the latest. The core names it by a number.
+/// Wishes are carried out one after the other, in the order in which they were made.
+#[derive(Debug)]
+pub enum Spool {
+    /// Makes it, empty. No outcome is told: the first append tells a failure.
+    Create,
+    /// Appends.
+    Append(Vec<Bytes>),
+    /// Reads `len` bytes from `offset` on, all of which were appended before.
+    Read { offset: u64, len: usize },
+    /// Gives it up. No outcome is told.
+    Remove,
+}
+
+/// What became of an [`Spool::Append`] or [`Spool::Read`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Spooled {
+    /// So many bytes are in the file now, in addition.
+    Appended(u64),
+    Read(Bytes),
+    /// The file is of no more use; why, for people.
+    Failed(String),
+}
+
 /// The outside world, as the core sees it. Nothing here fails: failures come back as events.
 pub trait Shell {
     /// Queues output; the shell sends it after the tick.
@@ -64,6 +89,8 @@ pub trait Shell {
     /// Writes the configuration to its file, however long that takes; `rewritten` tells how it
     /// went.
     fn rewrite(&mut self, token: u64, config: Arc<Config>);
+    /// Does something with a spool file, however long that takes; `spooled` tells how it went.
+    fn spool(&mut self, file: u64, wish: Spool);
     /// Wakes another shard's shell if it sleeps.
     fn wake(&mut self, shard: usize);
 }

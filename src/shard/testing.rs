@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use super::Shard;
 use super::connection::Origin;
 use super::shared::{Process, ReplicationView, Shared, Stream};
-use super::shell::{Chunk, ConnId, Now, Shell};
+use super::shell::{Chunk, ConnId, Now, Shell, Spool};
 use crate::command::effects::Sealed;
 use crate::config::{Config, SetContext};
 use crate::protocol::encode;
@@ -93,6 +93,8 @@ impl Shell for FakeShell {
     fn rewrite(&mut self, token: u64, config: Arc<Config>) {
         self.rewrites.push((token, config));
     }
+
+    fn spool(&mut self, _file: u64, _wish: Spool) {}
 
     fn wake(&mut self, _shard: usize) {}
 }

@@ -49,16 +49,53 @@ pub fn parse_wait(args: Args<'_>, is_replica: bool) -> Result<WaitRequest, &'sta
     })
 }
 
-/// Reads REPLICAOF's arguments; `None`: NO ONE.
+/// What REPLICAOF asks for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Target {
+    Follow(Upstream),
+    NoOne,
+    /// As NO ONE, after everything was applied that came until this Unix time in milliseconds.
+    NoOneUntil(u64),
+}
+
+impl Target {
+    /// As CONFIG GET shows it.
+    pub fn upstream(self) -> Option<Upstream> {
+        match self {
+            Target::Follow(upstream) => Some(upstream),
+            Target::NoOne | Target::NoOneUntil(_) => None,
+        }
+    }
+}
+
+/// Reads REPLICAOF's arguments. Nothing is allowed while the role is handed over.
 ///
 /// # Errors
 /// Redis's error reply.
-pub fn parse_replicaof(args: Args<'_>) -> Result<Option<Upstream>, &'static str> {
-    if args[1].eq_ignore_ascii_case(b"no") && args[2].eq_ignore_ascii_case(b"one") {
-        return Ok(None);
+pub fn parse_replicaof(args: Args<'_>, failing_over: bool) -> Result<Target, &'static str> {
+    let is = |at: usize, word: &[u8]| args[at].eq_ignore_ascii_case(word);
+    let no_one = is(1, b"no") && is(2, b"one");
+    let until = args.len() == 5 && no_one && is(3, b"until");
+    if args.len() != 3 && !until {
+        return Err(match is(0, b"slaveof") {
+            true => "ERR wrong number of arguments for 'slaveof' command",
+            false => "ERR wrong number of arguments for 'replicaof' command",
+        });
+    }
+    if failing_over {
+        return Err("ERR REPLICAOF not allowed while failing over.");
+    }
+    if until {
+        let time = parse_i64(&args[4]).and_then(|ms| u64::try_from(ms).ok());
+        return time
+            .map(Target::NoOneUntil)
+            .ok_or("ERR value is not an integer or out of range");
+    }
+    if no_one {
+        return Ok(Target::NoOne);
     }
     let port = parse_i64(&args[2]).and_then(|port| u16::try_from(port).ok());
-    Ok(Some(Upstream {
+    Ok(Target::Follow(Upstream {
         host: String::from_utf8_lossy(&args[1]).into_owned(),
         port: port.ok_or("ERR Invalid master port")?,
     }))
@@ -77,8 +114,15 @@ impl Shard {
 
     /// REPLICAOF within EXEC.
     pub(super) fn replicaof_in_exec(&mut self, client: &mut Client, parsed: Parsed<'_>) {
-        let target = match parse_replicaof(parsed.args) {
-            Ok(target) => target,
+        let failing_over = self.shared.failing_over.load(Ordering::Relaxed);
+        let target = match parse_replicaof(parsed.args, failing_over) {
+            // What must be applied first is found out by the layer above: nobody waits for that.
+            Ok(Target::NoOneUntil(_)) => {
+                return self.answer(client, |reply| {
+                    reply.error("ERR UNTIL is not allowed inside a transaction");
+                });
+            }
+            Ok(target) => target.upstream(),
             Err(text) => return self.answer(client, |reply| reply.error(text)),
         };
         if target.is_some() && self.shared.config.get().replicaof == target {

@@ -177,6 +177,7 @@ const REQUESTS: &[&str] = &[
     "hscan a 0",
     "scan 0",
     "wait 1 2",
+    "failover",
     "config get a",
     "debug object a",
     "debug",

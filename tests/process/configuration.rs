@@ -37,6 +37,25 @@ fn a_rewritten_file_keeps_what_was_set() {
 }
 
 #[test]
+fn a_number_of_shards_that_nobody_gave_is_not_written_down() {
+    // On a machine with more cores the same file must give more shards.
+    let dir = directory();
+    let path = dir.path().join("redis.conf");
+    fs::write(&path, "maxclients 11\n").expect("written");
+    let process = Process::start(dir.path(), &["redis.conf"]);
+    assert_eq!(process.value("shards"), "0");
+    let mut client = process.client().expect("it serves");
+    let shards: u32 = client
+        .info("server", "shards")
+        .and_then(|n| n.parse().ok())
+        .expect("INFO says how many there are");
+    assert!(shards > 0);
+    client.must("CONFIG REWRITE");
+    let text = fs::read_to_string(&path).expect("the file is still there");
+    assert!(!text.contains("shards"), "{text}");
+}
+
+#[test]
 fn a_wrong_line_is_named_with_its_file_and_number() {
     let dir = directory();
     let path = dir.path().join("bad.conf");

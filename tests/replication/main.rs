@@ -5,6 +5,9 @@
 mod support;
 
 mod chain;
+mod dataset;
+mod delayed;
+mod failover;
 mod full;
 mod operations;
 mod partial;

@@ -32,6 +32,8 @@ impl Tree {
         let file = File::create(&output).expect("a file of our own");
         let child = script()
             .args(args)
+            // A killed script cannot remove its own directory.
+            .env("TMPDIR", dir)
             .stdin(Stdio::null())
             .stderr(file.try_clone().expect("a second handle"))
             .stdout(file)

@@ -3,7 +3,7 @@
 //!
 //! `BANYAN_SEED=<seed> cargo test --test simulation one_seed -- --nocapture` replays a seed with
 //! everything that happens; `BANYAN_SEEDS=<first>-<last> cargo test --test simulation many_seeds`
-//! runs others.
+//! runs others; `BANYAN_TRACES` is how many seeds are run twice to compare their traces.
 
 mod linear;
 mod model;
@@ -18,12 +18,14 @@ mod world;
 
 use scenario::{Plan, Report, run};
 
+/// The number that a variable of the environment holds.
+fn number(name: &str, default: usize) -> usize {
+    let text = std::env::var(name).ok();
+    text.map_or(default, |text| text.parse().expect("it is a number"))
+}
+
 /// What every seed does at least; `BANYAN_COMMANDS` and `BANYAN_FAULTS` change it.
 fn plan() -> Plan {
-    let number = |name: &str, default: usize| {
-        let text = std::env::var(name).ok();
-        text.map_or(default, |text| text.parse().expect("it is a number"))
-    };
     Plan {
         commands: number("BANYAN_COMMANDS", 2_000),
         faults: number("BANYAN_FAULTS", 10),
@@ -72,7 +74,7 @@ fn a_tree_under_faults_stays_a_prefix_of_its_primary_226_to_300() {
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    for seed in [1001, 1002, 1003] {
+    for seed in 1001..1001 + number("BANYAN_TRACES", 3) as u64 {
         let reports: [Report; 2] = std::array::from_fn(|_| run(seed, plan(), false));
         assert_eq!(reports[0], reports[1], "seed {seed} is not reproducible");
     }

@@ -7,7 +7,7 @@ use banyan::config::{Config, ProtectedAction, SetContext};
 use banyan::replication::{Node, log::Log, random_id};
 use banyan::shard::connection::Origin;
 use banyan::shard::shared::{Process as Facts, Shared};
-use banyan::shard::shell::{Chunk, ConnId, Now, Shell};
+use banyan::shard::shell::{Chunk, ConnId, Now, Shell, Spool, Spooled};
 use banyan::shard::{Shard, Sleep};
 
 use crate::model::{Cursor, DATABASES, Model};
@@ -93,6 +93,7 @@ pub struct Running {
     wakes: Vec<Wake>,
     /// Shard for the next connection.
     next_shard: usize,
+    spools: Spools,
 }
 
 /// A process, running or not.
@@ -112,12 +113,47 @@ pub struct Process {
     pub directives: Vec<(&'static str, &'static str)>,
 }
 
+/// Spool files, as bytes in memory.
+#[derive(Default)]
+pub struct Spools(std::collections::BTreeMap<(usize, u64), Vec<u8>>);
+
+impl Spools {
+    fn carry_out(&mut self, name: (usize, u64), wish: Spool) -> Option<Spooled> {
+        match wish {
+            Spool::Create => {
+                assert!(self.0.insert(name, Vec::new()).is_none(), "it is new");
+                None
+            }
+            Spool::Append(pieces) => {
+                let file = self.0.get_mut(&name).expect("a file that was made");
+                pieces
+                    .iter()
+                    .for_each(|piece| file.extend_from_slice(piece));
+                Some(Spooled::Appended(
+                    pieces.iter().map(|p| p.len() as u64).sum(),
+                ))
+            }
+            Spool::Read { offset, len } => {
+                let from = offset as usize;
+                let read = bytes::Bytes::copy_from_slice(&self.0[&name][from..from + len]);
+                Some(Spooled::Read(read))
+            }
+            Spool::Remove => {
+                self.0.remove(&name).expect("a file that was made");
+                None
+            }
+        }
+    }
+}
+
 /// The shell of one shard during one call.
 struct Outside<'a> {
     network: &'a mut Network,
     connecting: &'a mut Vec<Connecting>,
     /// Hosts to be looked up.
     lookups: Vec<(u64, String)>,
+    /// What was wished of spool files.
+    wishes: Vec<(u64, Spool)>,
     slots: &'a mut Slots,
     wakes: &'a mut [Wake],
     closed: Vec<ConnId>,
@@ -194,6 +230,10 @@ impl Shell for Outside<'_> {
 
     fn rewrite(&mut self, _token: u64, _config: Arc<Config>) {
         panic!("simulated processes have no configuration file");
+    }
+
+    fn spool(&mut self, file: u64, wish: Spool) {
+        self.wishes.push((file, wish));
     }
 
     fn wake(&mut self, shard: usize) {
@@ -318,6 +358,7 @@ impl Process {
                 shards
             ],
             next_shard: rng.below(shards),
+            spools: Spools::default(),
         });
     }
 
@@ -333,6 +374,7 @@ impl Process {
             network: around.network,
             connecting: around.connecting,
             lookups: Vec::new(),
+            wishes: Vec::new(),
             slots: &mut running.slots[shard],
             wakes: &mut running.wakes,
             closed: Vec::new(),
@@ -348,18 +390,31 @@ impl Process {
             shell.wakes[shard].now = true;
             node.resolved(&mut shell, token, Ok(vec![host]));
         }
-        let closed = shell.closed;
-        for conn in closed {
-            if let Some((wire, side)) = running.slots[shard].wire(conn) {
-                around.network.close(wire, side, around.now_us);
-            }
-            if running.slots[shard].get(conn).is_some() {
-                running.nodes[shard].closed(conn);
-                running.slots[shard].free(conn);
-                running.wakes[shard].now = true;
+        while !shell.wishes.is_empty() {
+            for (file, wish) in std::mem::take(&mut shell.wishes) {
+                if let Some(outcome) = running.spools.carry_out((shard, file), wish) {
+                    shell.wakes[shard].now = true;
+                    node.spooled(&mut shell, file, outcome);
+                }
             }
         }
+        for conn in shell.closed {
+            self.close(shard, conn, around);
+        }
         result
+    }
+
+    /// A connection ends, and its node hears of it.
+    fn close(&mut self, shard: usize, conn: ConnId, around: &mut Around<'_>) {
+        let running = self.running.as_mut().expect("only what runs is called");
+        if let Some((wire, side)) = running.slots[shard].wire(conn) {
+            around.network.close(wire, side, around.now_us);
+        }
+        if running.slots[shard].get(conn).is_some() {
+            running.wakes[shard].now = true;
+            running.slots[shard].free(conn);
+            self.with(shard, around, |node, shell| node.closed(shell, conn));
+        }
     }
 
     /// Ticks one shard.
@@ -485,12 +540,9 @@ impl Process {
     pub fn ended(&mut self, shard: usize, conn: ConnId, around: &mut Around<'_>) {
         let running = self.running.as_mut().expect("only what runs is called");
         running.wakes[shard].now = true;
-        let Some((wire, side)) = running.slots[shard].wire(conn) else {
-            return;
-        };
-        around.network.close(wire, side, around.now_us);
-        running.nodes[shard].closed(conn);
-        running.slots[shard].free(conn);
+        if running.slots[shard].wire(conn).is_some() {
+            self.close(shard, conn, around);
+        }
     }
 
     /// The kernel took output.

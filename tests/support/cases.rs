@@ -521,7 +521,8 @@ pub const ARITY: &[&str] = &[
 #[rustfmt::skip]
 pub const ANY_ARITY: &[&str] = &[
     // They take any number of arguments.
-    "COMMAND", "INFO", "LOLWUT", "PUNSUBSCRIBE", "QUIT", "REPLCONF", "SUNSUBSCRIBE", "UNSUBSCRIBE",
+    "COMMAND", "FAILOVER", "INFO", "LOLWUT", "PUNSUBSCRIBE", "QUIT", "REPLCONF", "SUNSUBSCRIBE",
+    "UNSUBSCRIBE",
     // It would end the server.
     "SHUTDOWN",
 ];
@@ -530,6 +531,7 @@ pub const ANY_ARITY: &[&str] = &[
 pub const ELSEWHERE: &[&str] = &[
     "COMMAND",
     "CONFIG",
+    "FAILOVER",
     "INFO",
     "LOLWUT",
     "MONITOR",

@@ -7,6 +7,7 @@
 pub mod cases;
 pub mod client;
 pub mod load;
+pub mod netns;
 pub mod proxy;
 pub mod random;
 pub mod replica;

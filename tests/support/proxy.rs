@@ -1,15 +1,17 @@
 //! A TCP proxy that can be paused, slowed and cut at any byte.
 
+use super::client::local;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{
-    AtomicBool, AtomicI64, AtomicU16, AtomicU64, AtomicUsize, Ordering::SeqCst,
-};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// How often a pump looks at its switches.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// The longest that a target which does not answer may keep others waiting.
+const CONNECT_MAX: Duration = Duration::from_secs(1);
 
 /// Switches of one direction.
 #[derive(Default)]
@@ -22,14 +24,13 @@ struct Direction {
     passed: AtomicU64,
 }
 
-#[derive(Default)]
 struct Switches {
     /// From the client to the server.
     up: Direction,
     /// From the server to the client.
     down: Direction,
     /// Where new links go.
-    target: AtomicU16,
+    target: Mutex<SocketAddr>,
     refusing: AtomicBool,
     ending: AtomicBool,
     accepted: AtomicUsize,
@@ -51,15 +52,27 @@ pub enum Way {
 
 impl Proxy {
     pub fn to(target: u16) -> Proxy {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port for the proxy");
+        Proxy::between(Ipv4Addr::LOCALHOST, local(target))
+    }
+
+    /// A proxy that listens at another address than loopback, to another one.
+    pub fn between(listens: Ipv4Addr, target: SocketAddr) -> Proxy {
+        let listener = TcpListener::bind((listens, 0)).expect("a port for the proxy");
         listener
             .set_nonblocking(true)
             .expect("a listener that can be polled");
         let port = listener.local_addr().expect("a bound listener").port();
-        let switches = Arc::new(Switches::default());
+        let switches = Arc::new(Switches {
+            up: Direction::default(),
+            down: Direction::default(),
+            target: Mutex::new(target),
+            refusing: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
+            accepted: AtomicUsize::new(0),
+            links: Mutex::new(Vec::new()),
+        });
         switches.up.budget.store(-1, SeqCst);
         switches.down.budget.store(-1, SeqCst);
-        switches.target.store(target, SeqCst);
         let shared = Arc::clone(&switches);
         std::thread::spawn(move || accept_all(&listener, &shared));
         Proxy { port, switches }
@@ -74,7 +87,7 @@ impl Proxy {
 
     /// Links made from now on go to another port, as when a name or an address moves.
     pub fn retarget(&self, target: u16) {
-        self.switches.target.store(target, SeqCst);
+        *self.switches.target.lock().expect("it is only assigned") = local(target);
     }
 
     /// Cuts every link now. New ones are still accepted.
@@ -144,8 +157,8 @@ fn accept_all(listener: &TcpListener, switches: &Arc<Switches>) {
         if switches.refusing.load(SeqCst) {
             continue;
         }
-        let target = switches.target.load(SeqCst);
-        let Ok(server) = TcpStream::connect(("127.0.0.1", target)) else {
+        let target = *switches.target.lock().expect("it is only assigned");
+        let Ok(server) = TcpStream::connect_timeout(&target, CONNECT_MAX) else {
             continue;
         };
         if let Err(e) = link(client, server, switches) {

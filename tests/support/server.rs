@@ -1,9 +1,9 @@
 //! Real server processes, each on a port and in a directory of its own.
 
-use super::client::Client;
+use super::client::{Client, local};
 use super::{PATIENCE, pause, random::Random};
 use std::fs::{self, File};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
@@ -20,6 +20,14 @@ pub enum Kind {
     Valkey,
 }
 
+/// Where a server listens that is not simply on this machine's loopback.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The network namespace that it runs in.
+    pub namespace: String,
+    pub address: Ipv4Addr,
+}
+
 /// A running server. Killed when dropped; its log is shown if the test is failing then.
 pub struct Server {
     pub kind: Kind,
@@ -29,6 +37,7 @@ pub struct Server {
     child: Child,
     stopped: bool,
     args: Vec<String>,
+    place: Option<Place>,
     dir: TempDir,
     _reserved: Port,
 }
@@ -57,35 +66,57 @@ pub fn stand_in() -> bool {
     name.contains("redis") || name.contains("valkey")
 }
 
+/// How many shards a Banyan is to have, and the flags that say so, as the environment asks.
+fn own_directives(shards: usize) -> (usize, Vec<String>) {
+    let asked = std::env::var("BANYAN_SHARDS").ok();
+    let shards = asked.map_or(shards, |text| {
+        text.parse().expect("BANYAN_SHARDS is a number")
+    });
+    if stand_in() {
+        return (shards, Vec::new());
+    }
+    let mut flags = vec!["--shards".to_owned(), shards.to_string()];
+    if let Ok(io) = std::env::var("BANYAN_IO") {
+        flags.extend(["--io".to_owned(), io]);
+    }
+    (shards, flags)
+}
+
 impl Server {
     /// Banyan with the given number of shards and further arguments. `BANYAN_SHARDS` sets another
     /// number and `BANYAN_IO` the driver (`uring` or `epoll`), so that a suite runs over them.
     pub fn banyan(shards: usize, args: &[&str]) -> Server {
-        let mut all = Vec::new();
-        let asked = std::env::var("BANYAN_SHARDS").ok();
-        let shards = asked.map_or(shards, |text| {
-            text.parse().expect("BANYAN_SHARDS is a number")
-        });
-        if !stand_in() {
-            all.extend(["--shards".to_owned(), shards.to_string()]);
-            if let Ok(io) = std::env::var("BANYAN_IO") {
-                all.extend(["--io".to_owned(), io]);
-            }
-        }
+        Server::banyan_at(None, shards, args)
+    }
+
+    fn banyan_at(place: Option<Place>, shards: usize, args: &[&str]) -> Server {
+        let (shards, mut all) = own_directives(shards);
         all.extend(args.iter().map(|a| (*a).to_owned()));
-        let mut server = Server::start(Kind::Banyan, all);
+        let mut server = Server::start(Kind::Banyan, all, place);
         server.shards = shards;
         server
     }
 
     /// Debian's redis-server 7.0.15.
     pub fn redis(args: &[&str]) -> Server {
-        Server::start(Kind::Redis, args.iter().map(|a| (*a).to_owned()).collect())
+        Server::real(Kind::Redis, args, None)
     }
 
     /// valkey-server 8.0.1.
     pub fn valkey(args: &[&str]) -> Server {
-        Server::start(Kind::Valkey, args.iter().map(|a| (*a).to_owned()).collect())
+        Server::real(Kind::Valkey, args, None)
+    }
+
+    fn real(kind: Kind, args: &[&str], place: Option<Place>) -> Server {
+        Server::start(kind, args.iter().map(|a| (*a).to_owned()).collect(), place)
+    }
+
+    /// A server in a network namespace; the number of shards counts for Banyan.
+    pub fn placed(place: Place, kind: Kind, shards: usize, args: &[&str]) -> Server {
+        match kind {
+            Kind::Banyan => Server::banyan_at(Some(place), shards, args),
+            other => Server::real(other, args, Some(place)),
+        }
     }
 
     pub fn of(kind: Kind, args: &[&str]) -> Server {
@@ -99,13 +130,13 @@ impl Server {
     /// A server with a configuration file of these lines, which CONFIG REWRITE changes and which
     /// is read again after a restart.
     pub fn with_file(kind: Kind, lines: &[String]) -> Server {
-        let shards = 2;
-        let mut file = lines.join("\n") + "\n";
-        if kind == Kind::Banyan && !stand_in() {
-            file += &format!("shards {shards}\n");
-        }
-        let mut server = Server::start_with(kind, Vec::new(), Some(&file));
-        server.shards = if kind == Kind::Banyan { shards } else { 0 };
+        let (shards, args) = match kind {
+            Kind::Banyan => own_directives(2),
+            Kind::Redis | Kind::Valkey => (0, Vec::new()),
+        };
+        let file = lines.join("\n") + "\n";
+        let mut server = Server::start_with(kind, args, Some(&file), None);
+        server.shards = shards;
         server
     }
 
@@ -114,11 +145,16 @@ impl Server {
         fs::read_to_string(self.dir.path().join(FILE)).expect("a configuration file")
     }
 
-    fn start(kind: Kind, args: Vec<String>) -> Server {
-        Server::start_with(kind, args, None)
+    fn start(kind: Kind, args: Vec<String>, place: Option<Place>) -> Server {
+        Server::start_with(kind, args, None, place)
     }
 
-    fn start_with(kind: Kind, args: Vec<String>, file: Option<&str>) -> Server {
+    fn start_with(
+        kind: Kind,
+        args: Vec<String>,
+        file: Option<&str>,
+        place: Option<Place>,
+    ) -> Server {
         // Another process may take the port between our look and the server's bind.
         const TRIES: usize = 5;
         for left in (0..TRIES).rev() {
@@ -129,7 +165,7 @@ impl Server {
             }
             let reserved = Port::reserve();
             let port = reserved.number;
-            let child = spawn(kind, port, dir.path(), &args);
+            let child = spawn(kind, port, dir.path(), &args, place.as_ref());
             let mut server = Server {
                 kind,
                 port,
@@ -137,6 +173,7 @@ impl Server {
                 child,
                 stopped: false,
                 args: args.clone(),
+                place: place.clone(),
                 dir,
                 _reserved: reserved,
             };
@@ -159,7 +196,8 @@ impl Server {
             if let Ok(Some(status)) = self.child.try_wait() {
                 return Err(format!("it ended with {status}"));
             }
-            let reply = Client::try_connect(self.port).and_then(|mut c| c.try_run(&["PING"]));
+            let reply = Client::connect_within(self.address(), PATIENCE);
+            let reply = reply.and_then(|mut c| c.try_run(&["PING"]));
             match reply {
                 Ok(reply) if reply.is_error() && reply.text().starts_with("LOADING") => {}
                 Ok(_) => return Ok(()),
@@ -172,8 +210,18 @@ impl Server {
         }
     }
 
+    /// Where it is reached.
+    pub fn address(&self) -> SocketAddr {
+        match &self.place {
+            Some(place) => SocketAddr::from((place.address, self.port)),
+            None => local(self.port),
+        }
+    }
+
     pub fn client(&self) -> Client {
-        Client::connect(self.port)
+        let address = self.address();
+        Client::connect_within(address, PATIENCE)
+            .unwrap_or_else(|e| panic!("cannot connect to {address}: {e}"))
     }
 
     /// A client that speaks RESP3.
@@ -256,29 +304,33 @@ impl Server {
         if self.running() {
             self.kill();
         }
-        self.child = spawn(self.kind, self.port, self.dir.path(), &self.args);
+        let place = self.place.as_ref();
+        self.child = spawn(self.kind, self.port, self.dir.path(), &self.args, place);
         if let Err(reason) = self.wait_ready() {
             panic!("{:?} did not start again: {reason}", self.kind);
         }
     }
 
-    /// Starts the same server again as a replica of a local port from its first moment, without
-    /// anything that it may have left on its disk.
-    pub fn restart_following(&mut self, port: u16) {
+    /// Starts the same server again as a replica from its first moment, without anything that it
+    /// may have left on its disk.
+    pub fn restart_following(&mut self, upstream: SocketAddr) {
         self.kill();
         self.forget_disk();
-        self.follow_at_start(port);
+        self.follow_at_start(upstream);
         self.restart();
     }
 
     /// The directive by which the next start makes this a replica.
-    pub fn follow_at_start(&mut self, port: u16) {
+    pub fn follow_at_start(&mut self, upstream: SocketAddr) {
         if let Some(at) = self.args.iter().position(|arg| arg == "--replicaof") {
             self.args.drain(at..at + 3);
         }
-        let port = port.to_string();
-        let words = ["--replicaof", "127.0.0.1", &port];
-        self.args.extend(words.map(str::to_owned));
+        let words = [
+            "--replicaof".to_owned(),
+            upstream.ip().to_string(),
+            upstream.port().to_string(),
+        ];
+        self.args.extend(words);
     }
 
     /// Removes the snapshot that a real server keeps of its last full synchronisation, from which
@@ -321,7 +373,7 @@ fn tail(path: &Path) -> String {
     lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
 }
 
-fn spawn(kind: Kind, port: u16, dir: &Path, args: &[String]) -> Child {
+fn spawn(kind: Kind, port: u16, dir: &Path, args: &[String], place: Option<&Place>) -> Child {
     let binary = match kind {
         Kind::Banyan => banyan_binary(),
         Kind::Redis => PathBuf::from("redis-server"),
@@ -332,7 +384,17 @@ fn spawn(kind: Kind, port: u16, dir: &Path, args: &[String]) -> Child {
         .append(true)
         .open(dir.join("log"));
     let log = log.expect("a log file in the test's own directory");
-    let mut command = Command::new(&binary);
+    let mut command = match place {
+        // It becomes the server itself, with the same process id.
+        Some(place) => {
+            let mut command = Command::new("ip");
+            command.args(["netns", "exec", &place.namespace]);
+            command.arg(&binary);
+            command
+        }
+        None => Command::new(&binary),
+    };
+    let address = place.map_or(Ipv4Addr::LOCALHOST, |place| place.address);
     if dir.join(FILE).exists() {
         command.arg(dir.join(FILE));
     }
@@ -340,7 +402,7 @@ fn spawn(kind: Kind, port: u16, dir: &Path, args: &[String]) -> Child {
         "--port",
         &port.to_string(),
         "--bind",
-        "127.0.0.1",
+        &address.to_string(),
         "--save",
         "",
     ]);

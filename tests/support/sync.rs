@@ -2,7 +2,8 @@
 
 use super::client::Client;
 use super::server::Server;
-use super::{wait_for, wait_until};
+use super::{PATIENCE, pause, wait_until};
+use std::time::Instant;
 
 /// The digest of all databases.
 pub fn digest(client: &mut Client) -> String {
@@ -72,20 +73,48 @@ pub fn position(client: &mut Client) -> Option<(String, u64)> {
     Some((field("master_replid:")?, logged))
 }
 
+/// The digests of all servers if they stand where the first one does, before and after.
+fn digests_at_one_position(clients: &mut [Client]) -> Option<Vec<String>> {
+    let place = position(&mut clients[0])?;
+    let there = |client: &mut Client| position(client).as_ref() == Some(&place);
+    if !clients.iter_mut().all(there) {
+        return None;
+    }
+    let digests: Vec<String> = clients.iter_mut().map(digest).collect();
+    // A key that expired meanwhile moves the primary first.
+    clients.iter_mut().all(there).then_some(digests)
+}
+
+/// Where a server stands, in its own words.
+fn place_shown(server: &Server) -> String {
+    let text = server.client().call("INFO replication").text();
+    let told = |line: &&str| {
+        ["role", "master_", "slave", "second_repl"]
+            .iter()
+            .any(|start| line.starts_with(start))
+    };
+    let lines: Vec<&str> = text.lines().filter(told).collect();
+    format!("{:?} at {}: {}", server.kind, server.port, lines.join(", "))
+}
+
 /// Waits until every server follows the first one's history up to its end, then holds all of
 /// them to the same digest. Clients may not write meanwhile; expiries may still be carried out.
 pub fn assert_all_same(servers: &[&Server]) {
     let mut clients: Vec<Client> = servers.iter().map(|server| server.client()).collect();
-    let digests = wait_for("all servers to reach the first one's position", || {
-        let place = position(&mut clients[0])?;
-        let there = |client: &mut Client| position(client).as_ref() == Some(&place);
-        if !clients.iter_mut().all(there) {
-            return None;
+    let deadline = Instant::now() + PATIENCE;
+    let digests = loop {
+        if let Some(digests) = digests_at_one_position(&mut clients) {
+            break digests;
         }
-        let digests: Vec<String> = clients.iter_mut().map(digest).collect();
-        // A key that expired meanwhile moves the primary first.
-        clients.iter_mut().all(there).then_some(digests)
-    });
+        if Instant::now() > deadline {
+            let places: Vec<String> = servers.iter().map(|server| place_shown(server)).collect();
+            panic!(
+                "after {PATIENCE:?} not all stand where the first does:\n{}",
+                places.join("\n")
+            );
+        }
+        pause(10);
+    };
     for (at, server) in servers.iter().enumerate() {
         if digests[at] != digests[0] {
             let (first, rest) = clients.split_at_mut(1);

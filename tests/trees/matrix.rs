@@ -234,7 +234,7 @@ impl Cell {
     fn replica_killed(&mut self) {
         self.writers.resume();
         self.writers.await_written(200);
-        self.replica.restart_following(self.proxy.port);
+        self.replica.restart_following(local(self.proxy.port));
         self.join();
         self.writers.pause();
         // It starts without a history to offer.
@@ -242,7 +242,7 @@ impl Cell {
     }
 
     fn replica_restarted(&mut self) {
-        self.replica.follow_at_start(self.proxy.port);
+        self.replica.follow_at_start(local(self.proxy.port));
         let ended = self.replica.client().try_run(&["SHUTDOWN", "SAVE"]);
         assert!(ended.is_err(), "SHUTDOWN SAVE: {ended:?}");
         wait_until("the replica to end", || !self.replica.running());

@@ -53,7 +53,7 @@ fn take_over(kinds: &[(Kind, usize)], rounds: usize) {
         let port = nodes[heir].port;
         println!("round {round}: {:?} took over", nodes[heir].kind);
         writers.point_at(local(port));
-        nodes[top].restart_following(port);
+        nodes[top].restart_following(local(port));
         for node in survivors.iter().filter(|n| **n != heir) {
             attach(&nodes[*node], port);
         }

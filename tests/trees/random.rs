@@ -132,7 +132,7 @@ fn killed(tree: &mut Tree) -> String {
         tree.offset(parent) > most.unwrap_or(0)
     });
     let port = tree.uplink(node).port;
-    tree.nodes[node].server.restart_following(port);
+    tree.nodes[node].server.restart_following(local(port));
     tree.nodes[node].full = 0;
     tree.expect_full(parent);
     for lost in tree.below(node) {
@@ -154,7 +154,7 @@ fn saved_and_restarted(tree: &mut Tree) -> String {
     tree.write_on(300);
     let port = tree.uplink(node).port;
     let server = &mut tree.nodes[node].server;
-    server.follow_at_start(port);
+    server.follow_at_start(local(port));
     let ended = server.client().try_run(&["SHUTDOWN", "SAVE"]);
     assert!(ended.is_err(), "SHUTDOWN SAVE: {ended:?}");
     wait_until("the replica to end", || !server.running());
@@ -216,7 +216,9 @@ fn top_lost(tree: &mut Tree) -> String {
 /// A former top comes back with nothing.
 fn come_back(tree: &mut Tree, node: usize, parent: usize) {
     let uplink = Proxy::to(tree.port(parent));
-    tree.nodes[node].server.restart_following(uplink.port);
+    tree.nodes[node]
+        .server
+        .restart_following(local(uplink.port));
     tree.nodes[node].uplink = Some(uplink);
     tree.nodes[node].parent = Some(parent);
     tree.nodes[node].full = 0;

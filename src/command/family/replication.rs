@@ -43,6 +43,13 @@ const fn unbounded(row: Command) -> Command {
 
 /// The rows.
 pub static COMMANDS: &[Command] = &[
+    row(
+        "failover",
+        -1,
+        SessionOp::Failover,
+        ADMIN.or(Flags::STALE),
+        ("Hands the role of the primary over to a replica.", "6.2.0"),
+    ),
     unbounded(row(
         "psync",
         -3,
@@ -65,7 +72,7 @@ pub static COMMANDS: &[Command] = &[
     ),
     row(
         "replicaof",
-        3,
+        -3,
         SessionOp::ReplicaOf,
         UPSTREAM,
         (
@@ -75,7 +82,7 @@ pub static COMMANDS: &[Command] = &[
     ),
     row(
         "slaveof",
-        3,
+        -3,
         SessionOp::ReplicaOf,
         UPSTREAM,
         ("The old name of REPLICAOF.", "1.0.0"),

@@ -18,6 +18,10 @@ pub(super) const SYNTAXES: &[(&str, &str)] = &[
     ("config|rewrite", ""),
     ("config|set", "data{parameter value}..."),
     ("dbsize", ""),
+    (
+        "failover",
+        "[TO=target{host port:integer [FORCE]}] [ABORT] [TIMEOUT=milliseconds:integer]",
+    ),
     ("flushall", "[flush-type(ASYNC@4.0.0 | SYNC@6.2.0)]"),
     ("flushdb", "[flush-type(ASYNC@4.0.0 | SYNC@6.2.0)]"),
     ("info", "[section...]"),

@@ -1,0 +1,201 @@
+//! Spool files: what is too much for memory, in nameless files of the working directory.
+//!
+//! One thread carries out what the shards wish, one after the other, so a read sees what was
+//! appended before it. A file loses its name as soon as it is made: whatever ends the process, the
+//! space is given back.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::Builder;
+
+use bytes::Bytes;
+
+use crate::shard::shell::{Spool, Spooled};
+
+/// A shard's wish about one of its files.
+struct Wish {
+    shard: usize,
+    file: u64,
+    wish: Spool,
+}
+
+/// Takes outcomes: shard, file, what became of it.
+pub type Report = Box<dyn Fn(usize, u64, Spooled) + Send>;
+
+/// The way to the thread that has the files.
+#[derive(Clone)]
+pub struct Spooler(mpsc::Sender<Wish>);
+
+impl Spooler {
+    /// Starts the thread. Files are made in `dir`, usually ".".
+    ///
+    /// # Errors
+    /// The system's, if it gives no thread.
+    pub fn start(dir: &Path, report: Report) -> io::Result<Self> {
+        let (sender, wishes) = mpsc::channel::<Wish>();
+        let mut files = Files {
+            dir: dir.to_owned(),
+            open: HashMap::new(),
+        };
+        Builder::new().name("spool".to_owned()).spawn(move || {
+            for Wish { shard, file, wish } in wishes {
+                if let Some(outcome) = files.carry_out((shard, file), wish) {
+                    report(shard, file, outcome);
+                }
+            }
+        })?;
+        Ok(Spooler(sender))
+    }
+
+    /// Passes a wish on.
+    pub fn wish(&self, shard: usize, file: u64, wish: Spool) {
+        // The thread lives as long as the process: it only waits for wishes.
+        let _ = self.0.send(Wish { shard, file, wish });
+    }
+}
+
+/// The files of all shards.
+struct Files {
+    dir: PathBuf,
+    /// A file that could not be made keeps the reason.
+    open: HashMap<(usize, u64), Result<File, String>>,
+}
+
+impl Files {
+    fn carry_out(&mut self, name: (usize, u64), wish: Spool) -> Option<Spooled> {
+        match wish {
+            Spool::Create => {
+                let file = create(&self.dir).map_err(|error| self.explain("create", &error));
+                self.open.insert(name, file);
+                None
+            }
+            Spool::Remove => {
+                self.open.remove(&name);
+                None
+            }
+            Spool::Append(pieces) => Some(self.attempt(name, "write to", |mut file| {
+                pieces.iter().try_for_each(|piece| file.write_all(piece))?;
+                Ok(Spooled::Appended(
+                    pieces.iter().map(|p| p.len() as u64).sum(),
+                ))
+            })),
+            Spool::Read { offset, len } => Some(self.attempt(name, "read", |file| {
+                let mut data = vec![0; len];
+                file.read_exact_at(&mut data, offset)?;
+                Ok(Spooled::Read(Bytes::from(data)))
+            })),
+        }
+    }
+
+    fn attempt(
+        &self,
+        name: (usize, u64),
+        what: &str,
+        act: impl FnOnce(&File) -> io::Result<Spooled>,
+    ) -> Spooled {
+        let outcome = match self.open.get(&name) {
+            None => Err(format!("spool file {} is not open", name.1)),
+            Some(Err(reason)) => Err(reason.clone()),
+            Some(Ok(file)) => act(file).map_err(|error| self.explain(what, &error)),
+        };
+        outcome.unwrap_or_else(Spooled::Failed)
+    }
+
+    fn explain(&self, what: &str, error: &io::Error) -> String {
+        let dir = std::path::absolute(&self.dir).unwrap_or_else(|_| self.dir.clone());
+        format!("cannot {what} a spool file in {}: {error}", dir.display())
+    }
+}
+
+/// A new file that already has no name any more.
+fn create(dir: &Path) -> io::Result<File> {
+    for attempt in 0..100 {
+        let path = dir.join(format!("banyan-{}-{attempt}.spool", std::process::id()));
+        let made = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path);
+        match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+            Ok(file) => {
+                std::fs::remove_file(&path)?;
+                return Ok(file);
+            }
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::Receiver;
+
+    fn start(dir: &Path) -> (Spooler, Receiver<(usize, u64, Spooled)>) {
+        let (sender, outcomes) = mpsc::channel();
+        let report = move |shard, file, outcome| sender.send((shard, file, outcome)).unwrap();
+        (Spooler::start(dir, Box::new(report)).unwrap(), outcomes)
+    }
+
+    #[test]
+    fn what_was_appended_is_read_back_from_files_without_names() {
+        let dir = tempfile::tempdir().unwrap();
+        let (spooler, outcomes) = start(dir.path());
+        let append = |file, text: &'static str| {
+            let halves = text.split_at(2);
+            let pieces = vec![Bytes::from(halves.0), Bytes::from(halves.1)];
+            spooler.wish(3, file, Spool::Append(pieces));
+        };
+        spooler.wish(3, 1, Spool::Create);
+        spooler.wish(3, 2, Spool::Create);
+        append(1, "one ");
+        append(2, "another");
+        append(1, "after");
+        let (offset, len) = (2, 6);
+        spooler.wish(3, 1, Spool::Read { offset, len });
+        let appended = |file, bytes| (3, file, Spooled::Appended(bytes));
+        let read = (3, 1, Spooled::Read(Bytes::from_static(b"e afte")));
+        let got: Vec<_> = outcomes.iter().take(4).collect();
+        assert_eq!(got, [appended(1, 4), appended(2, 7), appended(1, 5), read]);
+        assert_eq!(
+            std::fs::read_dir(dir.path()).unwrap().count(),
+            0,
+            "they have no names"
+        );
+        spooler.wish(3, 1, Spool::Remove);
+        spooler.wish(3, 1, Spool::Read { offset: 0, len: 1 });
+        assert!(matches!(
+            outcomes.recv().unwrap(),
+            (3, 1, Spooled::Failed(_))
+        ));
+        spooler.wish(3, 2, Spool::Read { offset: 5, len: 9 });
+        assert!(
+            matches!(outcomes.recv().unwrap(), (3, 2, Spooled::Failed(_))),
+            "beyond its end"
+        );
+    }
+
+    #[test]
+    fn a_directory_that_is_not_there_is_told_at_the_first_append() {
+        let dir = tempfile::tempdir().unwrap();
+        let (spooler, outcomes) = start(&dir.path().join("gone"));
+        spooler.wish(0, 7, Spool::Create);
+        spooler.wish(0, 7, Spool::Append(vec![Bytes::from_static(b"text")]));
+        let (shard, file, outcome) = outcomes.recv().unwrap();
+        let Spooled::Failed(reason) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert_eq!((shard, file), (0, 7));
+        assert!(
+            reason.starts_with("cannot create a spool file in /"),
+            "{reason}"
+        );
+    }
+}
