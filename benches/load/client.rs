@@ -79,11 +79,20 @@ impl Client {
     /// As [`Client::skip_replies`].
     pub fn subscribe(mut self, channel: &str) -> io::Result<TcpStream> {
         self.call(&["SUBSCRIBE", channel])?;
-        let Stream::Tcp(stream) = self.stream else {
-            return Err(io::Error::other("subscribers come over TCP"));
-        };
+        let stream = self.into_tcp()?;
         stream.set_nonblocking(true)?;
         Ok(stream)
+    }
+
+    /// Gives the connection away, at a moment when every reply has been read.
+    ///
+    /// # Errors
+    /// It is a Unix socket's.
+    pub fn into_tcp(self) -> io::Result<TcpStream> {
+        match self.stream {
+            Stream::Tcp(stream) => Ok(stream),
+            Stream::Unix(_) => Err(io::Error::other("the connection is not TCP")),
+        }
     }
 
     /// Queues one request.
@@ -207,7 +216,10 @@ impl Client {
 }
 
 /// Length of the reply at the start of `input`, or None if it is incomplete.
-fn reply_length(input: &[u8]) -> io::Result<Option<usize>> {
+///
+/// # Errors
+/// It is no RESP2 reply.
+pub fn reply_length(input: &[u8]) -> io::Result<Option<usize>> {
     let Some(end) = input.windows(2).position(|pair| pair == b"\r\n") else {
         return Ok(None);
     };

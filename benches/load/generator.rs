@@ -245,7 +245,7 @@ pub fn paced_writer(
     process::prioritise_this_thread();
     let mut client = Client::tcp(port)?;
     let mut latencies = Latencies::default();
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut random = Random::new();
     let mut key = [0; 16];
     let (started, mut sent) = (Instant::now(), 0);
     while !stop.load(Ordering::Relaxed) {
@@ -317,10 +317,14 @@ fn timed(client: &mut Client, latencies: &mut Latencies) -> io::Result<()> {
 }
 
 /// xorshift64: keys need to be spread, not unpredictable.
-struct Random(u64);
+pub struct Random(u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub fn new() -> Self {
+        Self(0x9E37_79B9_7F4A_7C15)
+    }
+
+    pub fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;

@@ -55,7 +55,13 @@ const P16_ZADD: &[Bound] = &[bound(0.45, Reference::Peer(Redis))];
 const SMALL: &[Bound] = &[bound(1.0, Reference::Peer(Redis))];
 const LARGE: &[Bound] = &[bound(0.8, Reference::Peer(Redis))];
 
+const FAN_OUT: &[Bound] = &[bound(0.4, Reference::Peer(Redis))];
+const APPLY: &[Bound] = &[bound(0.7, Reference::Peer(Redis))];
+/// One and a half times the rate.
+const CATCH_UP: &[Bound] = &[bound(0.667, Reference::Peer(Redis))];
+
 const CPU: &str = "us CPU/request";
+const COMMAND: &str = "us CPU/command";
 const ELEMENT: &str = "bytes/element";
 
 /// Every line, in the order of the table.
@@ -390,6 +396,13 @@ pub const LINES: &[Line] = &[
         bounds: &[bound(0.5, Reference::Peer(Redis))],
     },
     Line {
+        id: "sync_p999",
+        title: "full sync: p99.9 of the writer",
+        unit: "ms",
+        kinds: REPLICATING,
+        bounds: &[bound(0.5, Reference::Peer(Redis))],
+    },
+    Line {
         id: "sync_noise",
         title: "longest pause of the writer without a sync",
         unit: "ms",
@@ -406,9 +419,121 @@ pub const LINES: &[Line] = &[
     Line {
         id: "replica_apply",
         title: "applying a redis-server's stream as replica",
-        unit: "us CPU/command",
+        unit: COMMAND,
+        kinds: REPLICATING,
+        bounds: APPLY,
+    },
+    Line {
+        id: "fan_out_1",
+        title: "SET P=16, 1 sink attached: the primary",
+        unit: "us user CPU/SET",
+        kinds: REPLICATING,
+        bounds: FAN_OUT,
+    },
+    Line {
+        id: "fan_out_4",
+        title: "SET P=16, 4 sinks attached: the primary",
+        unit: "us user CPU/SET",
+        kinds: REPLICATING,
+        bounds: FAN_OUT,
+    },
+    Line {
+        id: "fan_out_16",
+        title: "SET P=16, 16 sinks attached: the primary",
+        unit: "us user CPU/SET",
+        kinds: REPLICATING,
+        bounds: FAN_OUT,
+    },
+    Line {
+        id: "apply_strings",
+        title: "applying a stream, strings",
+        unit: COMMAND,
+        kinds: REPLICATING,
+        bounds: APPLY,
+    },
+    Line {
+        id: "apply_lists",
+        title: "applying a stream, lists",
+        unit: COMMAND,
+        kinds: REPLICATING,
+        bounds: APPLY,
+    },
+    Line {
+        id: "apply_sets",
+        title: "applying a stream, sets",
+        unit: COMMAND,
+        kinds: REPLICATING,
+        bounds: APPLY,
+    },
+    Line {
+        id: "apply_hashes",
+        title: "applying a stream, hashes",
+        unit: COMMAND,
+        kinds: REPLICATING,
+        bounds: APPLY,
+    },
+    Line {
+        id: "apply_zsets",
+        title: "applying a stream, sorted sets",
+        unit: COMMAND,
+        kinds: REPLICATING,
+        bounds: APPLY,
+    },
+    Line {
+        id: "apply_streams",
+        title: "applying a stream, streams",
+        unit: COMMAND,
+        kinds: REPLICATING,
+        bounds: APPLY,
+    },
+    Line {
+        id: "apply_mix",
+        title: "applying a stream, a mix of all",
+        unit: COMMAND,
+        kinds: REPLICATING,
+        bounds: APPLY,
+    },
+    Line {
+        id: "sync_peak_4",
+        title: "full sync to four: peak resident / before",
+        unit: "x",
+        kinds: REPLICATING,
+        bounds: &[bound(1.15, Reference::Absolute)],
+    },
+    Line {
+        id: "sync_into_own",
+        title: "full sync from its own kind: link up",
+        unit: "s",
+        kinds: REPLICATING,
+        bounds: &[bound(0.4, Reference::Peer(Redis))],
+    },
+    Line {
+        id: "sync_into_redis",
+        title: "full sync from redis-server: link up",
+        unit: "s",
         kinds: REPLICATING,
         bounds: &[bound(0.7, Reference::Peer(Redis))],
+    },
+    Line {
+        id: "lag_hop",
+        title: "lag at the first replica, p99",
+        unit: "us",
+        kinds: REPLICATING,
+        bounds: &[],
+    },
+    Line {
+        id: "lag_leaf",
+        title: "lag at a leaf of depth 3, p99",
+        unit: "us",
+        kinds: REPLICATING,
+        bounds: &[bound(3.0, Reference::Line("lag_hop"))],
+    },
+    Line {
+        id: "catch_up",
+        title: "catching up after a cut",
+        unit: "ms/MB",
+        kinds: REPLICATING,
+        bounds: CATCH_UP,
     },
     Line {
         id: "insert_max",

@@ -12,14 +12,19 @@
 
 mod client;
 mod elements;
+mod full_sync;
 mod generator;
 mod insert;
+mod lag;
 mod line;
+mod play;
 mod plot;
 mod process;
+mod reconnect;
 mod replication;
 mod report;
 mod server;
+mod sink;
 mod throughput;
 mod types;
 
@@ -150,7 +155,22 @@ fn command() -> Command {
         .about("Measures Banyan beside Redis, Valkey, kevy and a floor server")
         .after_help(
             "Servers are found on PATH, or through BANYAN_BIN, REDIS_BIN, VALKEY_BIN, KEVY_BIN \
-             and FLOOR_BIN.",
+             and FLOOR_BIN.\n\n\
+             Rows about replication (--rows replica,apply,fan_out,sync,lag,catch_up):\n  \
+             set_p16_replica  CPU of a primary with one real replica\n  \
+             fan_out_N        user CPU of a primary with N replicas, which are threads of the \
+             bench\n                   that drop what they get\n  \
+             replica_apply    CPU of a replica under a redis-server\n  \
+             apply_TYPE       CPU of a replica per command of one type; the bench plays its \
+             primary\n  \
+             sync_*           a full sync under a paced writer: time to the last byte, pauses, \
+             memory\n  \
+             sync_peak_4      the same, memory, four replicas that share one snapshot\n  \
+             sync_into_*      REPLICAOF to link up with the whole dataset (--keys), nothing \
+             written\n  \
+             lag_*            p99 from a write's reply to its notification one hop and three \
+             hops away\n  \
+             catch_up         time per MB of what was written while the link was cut",
         )
         .arg(flag(
             "quick",
@@ -243,7 +263,7 @@ fn measure(bench: Bench) -> io::Result<()> {
     let head = machine(&bench);
     eprint!("{head}");
     let mut results = Results::default();
-    let stages: [fn(&Bench, &mut Results); 12] = [
+    let stages: [fn(&Bench, &mut Results); 18] = [
         throughput::alone,
         types::at_p16,
         types::publish,
@@ -254,7 +274,13 @@ fn measure(bench: Bench) -> io::Result<()> {
         throughput::sharded,
         elements::memory,
         replication::apply,
+        play::by_type,
+        sink::fan_out,
         replication::memory_and_sync,
+        full_sync::into_replicas,
+        full_sync::peak_with_four,
+        lag::chain,
+        reconnect::catch_up,
         insert::one_by_one,
     ];
     for stage in stages {

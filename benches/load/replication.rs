@@ -5,18 +5,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::Bench;
 use crate::client::Client;
 use crate::generator::{self, Latencies, Load, SET};
 use crate::process::CpuSample;
 use crate::report::{Reading, Results};
 use crate::server::{Kind, Options, Server};
 use crate::throughput::reading;
+use crate::{Bench, wanted};
 
 const SYNC_TIMEOUT: Duration = Duration::from_secs(180);
 const WRITES_PER_SECOND: u64 = 70_000;
 /// What redis-server and valkey-server log once they have the whole RDB, before they load it.
 const RDB_RECEIVED: &str = " <-> REPLICA sync: Flushing old data";
+const SYNC_LINES: [&str; 5] = [
+    "sync_time",
+    "sync_pause",
+    "sync_p999",
+    "sync_noise",
+    "sync_peak",
+];
 /// How long a replica may take to come up or to catch up.
 const LINK_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -54,13 +61,21 @@ pub fn wait_until_caught_up(replica: &Server, primary: &Server) -> io::Result<()
     })
 }
 
-fn offset(client: &mut Client, field: &str) -> io::Result<u64> {
+/// An offset that INFO shows.
+///
+/// # Errors
+/// It does not.
+pub fn offset(client: &mut Client, field: &str) -> io::Result<u64> {
     let text = client.info("replication", field)?;
     text.parse()
         .map_err(|_| io::Error::other(format!("{field} is {text}")))
 }
 
-fn until(failure: &str, mut done: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+/// Waits until `done`, for a minute at most.
+///
+/// # Errors
+/// It is not `done` by then: `failure`.
+pub fn until(failure: &str, mut done: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
     let started = Instant::now();
     // While it loads, a replica refuses even INFO now and then: only the deadline ends the wait.
     while !done().unwrap_or(false) {
@@ -106,8 +121,7 @@ fn apply_as(bench: &Bench, kind: Kind) -> io::Result<Reading> {
 
 /// Resident memory per key, then a full sync of the same keys to a real replica.
 pub fn memory_and_sync(bench: &Bench, results: &mut Results) {
-    let sync = ["sync_time", "sync_pause", "sync_noise", "sync_peak"];
-    let with_sync = sync.iter().any(|line| bench.wants(line));
+    let with_sync = wanted(bench, &SYNC_LINES);
     if !with_sync && !bench.wants("memory") {
         return;
     }
@@ -154,7 +168,8 @@ fn load_and_weigh(bench: &Bench, kind: Kind, options: &Options) -> io::Result<(S
     ))
 }
 
-fn millions(keys: u64) -> String {
+/// How many keys, for a note.
+pub fn millions(keys: u64) -> String {
     format!("{} M keys", keys as f64 / 1e6)
 }
 
@@ -169,7 +184,7 @@ fn add_sync(results: &mut Results, kind: Kind, outcome: io::Result<Sync>) {
     let sync = match outcome {
         Ok(sync) => sync,
         Err(error) => {
-            for line in ["sync_time", "sync_pause", "sync_noise", "sync_peak"] {
+            for line in SYNC_LINES {
                 results.add(line, kind, Err(io::Error::other(error.to_string())));
             }
             return;
@@ -182,6 +197,14 @@ fn add_sync(results: &mut Results, kind: Kind, outcome: io::Result<Sync>) {
     };
     results.add("sync_time", kind, Ok(Reading::of(sync.seconds)));
     results.add("sync_pause", kind, Ok(pause(&sync.during)));
+    let p999 = Reading {
+        note: format!(
+            "without a sync {:.2} ms",
+            milliseconds(sync.idle.quantile(0.999))
+        ),
+        ..Reading::of(milliseconds(sync.during.quantile(0.999)))
+    };
+    results.add("sync_p999", kind, Ok(p999));
     results.add("sync_noise", kind, Ok(pause(&sync.idle)));
     // A forked child's copies are not in it, so Redis and Valkey look better here than they are.
     let peak = Reading {
@@ -223,7 +246,10 @@ fn full_sync(bench: &Bench, primary: &Server) -> io::Result<Sync> {
 }
 
 /// Runs `work` while the paced writer writes to `primary`.
-fn write_while<T>(
+///
+/// # Errors
+/// As `work`, or the writer's own.
+pub fn write_while<T>(
     bench: &Bench,
     primary: &Server,
     work: impl FnOnce() -> io::Result<T>,
@@ -245,6 +271,16 @@ fn write_while<T>(
     })
 }
 
+/// Resident memory of `primary` less what INFO says that it holds for replicas, bytes.
+///
+/// # Errors
+/// The server is gone.
+pub fn resident_without_stream(primary: &Server, info: &mut Client) -> io::Result<f64> {
+    let held = info.info("memory", "mem_total_replication_buffers");
+    let held: f64 = held.ok().and_then(|text| text.parse().ok()).unwrap_or(0.0);
+    Ok(primary.resident()? as f64 - held)
+}
+
 /// Attaches `replica`; returns the seconds until it has the last byte of the RDB, and the primary's
 /// peak of resident memory less what INFO says that it holds for replicas, until a second later.
 fn watch_sync(primary: &Server, replica: &Server) -> io::Result<(f64, f64)> {
@@ -259,9 +295,7 @@ fn watch_sync(primary: &Server, replica: &Server) -> io::Result<(f64, f64)> {
     let mut peak = 0_f64;
     for step in 0_u32.. {
         if step.is_multiple_of(EVERY) {
-            let held = info.info("memory", "mem_total_replication_buffers");
-            let held: f64 = held.ok().and_then(|text| text.parse().ok()).unwrap_or(0.0);
-            peak = peak.max(primary.resident()? as f64 - held);
+            peak = peak.max(resident_without_stream(primary, &mut info)?);
         }
         if received.is_none() && replica.log().contains(RDB_RECEIVED) {
             received = Some(started.elapsed());

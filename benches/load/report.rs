@@ -209,7 +209,7 @@ fn bounds_text(line: &Line) -> String {
         .map(|bound| match bound.reference {
             Reference::Peer(kind) if bound.factor == 1.0 => format!("< {}", short(kind)),
             Reference::Peer(kind) => format!("<= {}x {}", bound.factor, short(kind)),
-            Reference::Line(_) => format!("<= {}x one shard", bound.factor),
+            Reference::Line(other) => format!("<= {}x {other}", bound.factor),
             Reference::Absolute => format!("<= {}", bound.factor),
             Reference::AbsoluteOrNoise(_) => format!("<= {} or noise", bound.factor),
         })

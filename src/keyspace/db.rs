@@ -103,6 +103,10 @@ impl Note<Entry> for Expiries {
         entry.order()
     }
 
+    fn announced(entry: &Entry) {
+        entry.prefetch();
+    }
+
     fn added(&mut self, entry: &Entry) {
         self.change(None, entry.expire_at());
     }

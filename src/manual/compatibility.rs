@@ -25,16 +25,16 @@
 //!   caching in all modes.
 //! - Server: INFO, CONFIG, COMMAND, TIME, ROLE, LASTSAVE, SHUTDOWN, SLOWLOG, LATENCY, MONITOR,
 //!   some of DEBUG.
-//! - Replication, upstream side: PSYNC and SYNC, full and partial, diskless (`$EOF:`) and with a
-//!   length; WAIT; `min-replicas-to-write`.
+//! - Replication, upstream side: PSYNC and SYNC, full and partial, diskless (`$EOF:`) and by way
+//!   of a file; WAIT; `min-replicas-to-write`; FAILOVER.
 //! - Replication, replica side: REPLICAOF; of redis-server, valkey-server and Banyan; chains,
-//!   with any shard counts.
+//!   with any shard counts; all of `repl-diskless-load`; delayed application, which no other has.
 //! - RDB: written in version 10; read up to version 12.
 //!
 //! # What does not yet
 //!
-//! Scripts and functions; ACL users; TLS; cluster mode; Sentinel's part of a failover, FAILOVER;
-//! persistence ([`durability`](super::durability)).
+//! Scripts and functions; ACL users; TLS; cluster mode; persistence
+//! ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
 //! `save`, `appendonly`, `aclfile`. Others that mean nothing here are accepted and named once at
@@ -104,17 +104,22 @@
 //!   `repl-backlog-size`. How long an eviction may go on at a time is bounded by keys, not by time.
 //!   A snapshot for replicas does not carry idle times and counters.
 //! - **SHUTDOWN** saves nothing. It waits for replicas as Redis 7 does, and can be aborted.
-//! - **`repl-diskless-load`** makes no difference: a full sync is always loaded beside the data
-//!   in use. `lazyfree-lazy-user-flush` and `replica-lazy-flush` do not either: what goes is freed
-//!   in slices.
+//! - **`repl-diskless-load disabled`** goes by way of a file only where there is data to protect;
+//!   an empty replica loads from the socket, as with `on-empty-db`. The file has no name.
+//! - **`lazyfree-lazy-user-flush`** makes no difference: what goes is freed in slices.
+//! - **REPLICAOF** takes `NO ONE UNTIL <unix-ms>` besides, so COMMAND INFO gives its arity as -3.
+//! - **FAILOVER within MULTI** is refused.
+//! - **INFO replication** also shows `depth` and, on a replica, `upstream`; on a delayed replica
+//!   `replica_apply_delay_ms`, `replica_apply_pending_bytes`, `replica_apply_spooled_bytes` and
+//!   `replica_apply_last_unix_ms`. The depth is known as far as all upstreams are Banyans; another
+//!   one counts as the top.
 //! - **DEBUG SLEEP** holds back the connection that sent it, not the server.
 //! - **WAIT** may wait for a little more of the stream than the client's own writes.
 //! - **Two transactions that find the same key expired** may each send its deletion to replicas,
 //!   which is harmless.
-//! - **`repl-diskless-sync no`** only takes the delay away: a snapshot for replicas never goes
-//!   to disk.
-//! - **A full sync as replica** holds the old and the new data at the same time. While it loads,
-//!   the old data is served (`replica-serve-stale-data`).
+//! - **`repl-diskless-sync no`** writes the snapshot to a file without a name, of no use to anybody
+//!   but the replicas that wait for it; `rdb-del-sync-files` has nothing to delete.
+//! - **A replica below that is still receiving** is shown with the offset 0 until it acknowledges.
 //!
 //! # Known gaps
 //!

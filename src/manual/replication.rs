@@ -93,8 +93,14 @@
 //!   are disconnected and ask again.
 //! - When the last member leaves, the snapshot ends.
 //! - A member that takes nothing for `repl-timeout` is closed.
-//! - A replica that does not know the `$EOF:` form gets the length first, so for it the whole
-//!   RDB is held in memory.
+//! - A replica that does not know the `$EOF:` form must get the length first. For it, and with
+//!   `repl-diskless-sync no` for all, the RDB goes to a *spool file* first and is sent from there
+//!   (`replication/dump_file.rs`). The shards wait while the disk is 16 MiB behind. A disk that is
+//!   full ends that sync with a log line; writers notice nothing.
+//! - A replica is online when what was sent has left, and counts for WAIT when it acknowledges:
+//!   having been sent a snapshot is not having loaded it.
+//! - **No loop in silence**: whoever asks for a second full sync within ten minutes is named in the
+//!   log, with the reason why it could not go on and the directives that may help.
 //! - The RDB is of version 10 with the types of Redis 7.0.
 //!
 //! # Being a replica
@@ -121,9 +127,56 @@
 //! - A replica deletes no key because of its expiry: reads hide it until the upstream deletes it.
 //!   (Only a local write on a writable replica removes an expired key that is in its way.)
 //!
-//! A full sync is loaded beside the data in use, key by key as it arrives, and takes its place
-//! on all shards under a barrier once it is whole. A link that breaks, a damaged RDB or a type
-//! that is not there yet leaves the old data as it was. The price is memory for both.
+//! A full sync comes in one of two ways (`replication/dataset.rs`). *Beside* (`swapdb`, and
+//! wherever there is no data to lose): key by key as it arrives, beside the data in use, whose
+//! place it takes on all shards under a barrier once it is whole; the price is memory for both.
+//! *Spooled*
+//! (`disabled`, `on-empty-db`): into a spool file, while every record is read and dropped again;
+//! when the last byte has proved sound, a barrier empties the shards and the file is loaded, with
+//! `-LOADING` for clients. Either way a link that breaks, a damaged RDB, a full disk or a type that
+//! is not there yet leaves the old data as it was.
+//!
+//! **Spool files** are made in `dir` and lose their names at once, so whatever ends the process
+//! gives the space back. One thread serves them in the order of the wishes; the core only says what
+//! it wants and takes the outcome as an event, so the simulator has them too.
+//!
+//! # Applied later
+//!
+//! ```text
+//!   link --> framer --> merged log --> our own replicas           at once
+//!                 \--> pending (memory, then spool files)
+//!                          | older than replica-apply-delay
+//!                          v
+//!                        applier --> shards                        later
+//! ```
+//!
+//! - **Invariant: the log is ahead, the dataset is behind, and each is told by its own offset.**
+//!   `master_repl_offset` is what was received; ACK, `slave_repl_offset` and the offset of a full
+//!   sync given below are what is applied.
+//! - **Invariant: nothing is promised that a promotion would drop.** What is held back is not
+//!   acknowledged, and the priority is 0 while the delay is set. A promotion cuts the log at
+//!   *applied* before it shifts the ids; sub-replicas that have more need a full sync, the one
+//!   exception from "no full sync within a tree".
+//! - What waits belongs to the history, not to the connection: it outlives a cut and a change of
+//!   parent, and ends with a full sync or a promotion.
+//! - Memory up to `replica-apply-delay-memory`, then files up to `replica-apply-delay-disk`. Beyond
+//!   both, or on a disk that fails, the oldest is applied early and the log says so: a shorter past
+//!   is better than a lost one. A disk that is only slow makes the upstream wait.
+//! - A full sync from a delayed replica is of *applied*, and needs a backlog that reaches back to
+//!   it; otherwise it is refused, and the log says why.
+//!
+//! **The way back from a mistake.** Somebody sent FLUSHALL to the primary at 10:15:00. On the
+//! delayed replica, before the delay is over:
+//!
+//! ```text
+//!   REPLICAOF NO ONE UNTIL 1795601699000       # 10:14:59 in milliseconds; date -d ... +%s%3N
+//!   INFO replication                           # role:master
+//! ```
+//!
+//! Everything that *arrived* there until then is applied, nothing after it, and the replica is a
+//! primary with the data of that moment. The others follow it with REPLICAOF. The time is that of
+//! the replica's clock; a time that is applied already, or still to come, is refused, and then
+//! nothing has changed.
 //!
 //! # Changes of role
 //!
@@ -133,6 +186,15 @@
 //!
 //! - *Promotion*: a new id; the old one is kept as second id, valid up to here. The next batch
 //!   begins with SELECT. Replicas are disconnected and resume partially.
+//! - *FAILOVER* (`replication/failover.rs`): writes pause, which also stops expiry and heartbeats;
+//!   when the heir has acknowledged the end of the stream a barrier is taken, and under it that is
+//!   looked at once more. Then this follows the heir, with `PSYNC … FAILOVER`; the heir promotes
+//!   itself and answers `+CONTINUE`. **Invariant: an unforced hand-over loses no write**, for none
+//!   is acknowledged between the last look and the change of role. If the heir refuses, the role
+//!   is taken back; if it cannot be reached it is asked until FAILOVER ABORT, as it may have taken
+//!   over.
+//! - *Depth*: a replica learns from an upstream of our kind how deep in the tree that is. When it
+//!   changes, sub-replicas that were told are disconnected once and resume partially.
 //! - *Following*: our own history is offered to the upstream. If it shares it, the stream goes
 //!   on from there and no data moves.
 //! - *The upstream changed its id* (it was promoted, or got another parent): we take it over,

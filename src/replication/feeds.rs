@@ -23,6 +23,9 @@ const FEED_WINDOW: usize = 1 << 20;
 /// A snapshot's home asks for more while its connection has less than this queued, bytes.
 const SNAPSHOT_WINDOW: usize = 4 << 20;
 
+/// So little of a snapshot may be queued when the stream begins, bytes.
+const DRAINED_BYTES: usize = 16 << 10;
+
 /// Where a replica stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
@@ -34,6 +37,8 @@ pub(super) enum State {
     WaitsForFile,
     /// It receives one.
     Syncing,
+    /// The rest of a snapshot without an end mark is on its way to it.
+    Drains,
     /// It loads; the stream is held until its first acknowledgement.
     AwaitsAck,
     Online,
@@ -395,7 +400,7 @@ impl Node {
         } else if marked {
             feed.state = State::AwaitsAck;
         } else {
-            self.go_online(conn);
+            feed.state = State::Drains;
         }
     }
 
@@ -404,7 +409,11 @@ impl Node {
             return;
         };
         feed.state = State::Online;
-        let info: ReplicaInfo = feed.request.info.clone();
+        // What it was sent it has only once it says so.
+        let info = ReplicaInfo {
+            offset: 0,
+            ..feed.request.info.clone()
+        };
         tracing::info!(ip = %info.ip, port = info.port, "replica is online");
         self.tell_coordinator(Message::Online { conn, info });
     }
@@ -441,11 +450,26 @@ impl Node {
         }
     }
 
+    /// Replicas go online when their snapshot has left: before, what is queued for them is no sign
+    /// of slowness.
+    fn end_drains(&mut self, shell: &dyn Shell) {
+        let drained = |conn: &ConnId| shell.queued(*conn) < DRAINED_BYTES;
+        let feeds = self
+            .feeds
+            .iter()
+            .filter(|(_, feed)| feed.state == State::Drains);
+        let done: Vec<ConnId> = feeds.map(|(conn, _)| *conn).filter(drained).collect();
+        for conn in done {
+            self.go_online(conn);
+        }
+    }
+
     /// Hands new bytes of the stream to the replicas of this shard.
     pub(super) fn feed_replicas(&mut self, shell: &mut dyn Shell) {
         if self.feeds.is_empty() {
             return;
         }
+        self.end_drains(shell);
         let end = self.log.end_seen();
         let id = self.shard.id;
         let (mut overrun, mut left_behind) = (Vec::new(), Vec::new());
@@ -458,8 +482,7 @@ impl Node {
             }
             if streaming && feed.cursor < end && shell.queued(*conn) < FEED_WINDOW {
                 let mut merged = self.log.lock();
-                // History may change at the coordinator at any time; its message that these
-                // replicas are to be dropped comes later.
+                // Its message that these replicas are to be dropped comes later than the change.
                 if feed.history != Some(merged.history) {
                     left_behind.push(*conn);
                     continue;

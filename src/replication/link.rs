@@ -630,7 +630,9 @@ impl Node {
     pub(super) fn show_progress(&mut self) {
         let Some(link) = &mut self.link else { return };
         let progress = (self.log.end_seen(), link.applier.applied);
-        if link.state != State::Streaming || link.shown == progress {
+        // What is delayed is applied whether the link is up or not.
+        let moves = link.state == State::Streaming || self.delay.active;
+        if !moves || link.shown == progress {
             return;
         }
         link.shown = progress;

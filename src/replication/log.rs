@@ -96,8 +96,6 @@ pub struct Log {
     held: Arc<AtomicU64>,
     /// End of the merged stream, to see without the lock whether there is something new.
     end: AtomicU64,
-    /// Offset up to which the upstream's stream is applied, to be shown as it is at the moment.
-    pub applied: AtomicU64,
     /// Which shards serve replicas and want to be woken when the stream grows.
     pub listeners: Vec<AtomicBool>,
 }
@@ -140,7 +138,6 @@ impl Log {
             unmerged: AtomicU64::new(0),
             held,
             end: AtomicU64::new(0),
-            applied: AtomicU64::new(0),
             listeners: (0..shards).map(|_| AtomicBool::new(false)).collect(),
         }
     }
@@ -215,11 +212,7 @@ impl Stream for Log {
     }
 
     fn view(&self) -> ReplicationView {
-        let mut view = self.merge().view();
-        if let Some(upstream) = &mut view.upstream {
-            upstream.applied_offset = self.applied.load(Ordering::Relaxed) as i64;
-        }
-        view
+        self.merge().view()
     }
 
     fn held(&self) -> u64 {

@@ -166,12 +166,6 @@ impl Node {
     fn stream(&mut self, shell: &mut dyn Shell) {
         if self.is_coordinator() {
             self.coordinate();
-            if let Some(link) = &self.link {
-                let applied = link.applier.applied;
-                self.log
-                    .applied
-                    .store(applied, std::sync::atomic::Ordering::Relaxed);
-            }
             if self.log.has_unmerged() {
                 drop(self.log.merge());
             }

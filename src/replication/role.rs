@@ -157,6 +157,8 @@ impl Node {
             if let Some(conn) = self.link.as_ref().and_then(|link| link.conn) {
                 shell.pause(conn);
             }
+            // Whoever held it for a barrier that it did not get yet comes after this.
+            self.release_link();
             return;
         }
         if !self.hold_link() {

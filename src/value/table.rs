@@ -56,6 +56,9 @@ pub trait Note<T>: Default {
     /// `element` left the segment.
     fn removed(&mut self, _element: &T) {}
 
+    /// What `element` points to will be needed soon: the time to prefetch it, if it is elsewhere.
+    fn announced(_element: &T) {}
+
     /// Whether elements store the 16 low bits of their hash. They must then do so from before
     /// they come into the table until they leave it.
     const STORES_LOW_BITS: bool = false;
@@ -401,7 +404,11 @@ impl<T, N: Note<T>> Table<T, N> {
         pick(&segment.table, cursor.order, &order, &mut picked);
         picked.sort_unstable();
         let mut stopped_at = None;
-        for &(order, bucket) in &picked {
+        for (at, &(order, bucket)) in picked.iter().enumerate() {
+            if let Some(&(_, later)) = picked.get(at + slots::ANNOUNCED_AHEAD) {
+                let later = segment.table.get_bucket(later as usize);
+                later.into_iter().for_each(N::announced);
+            }
             // Elements of equal order are not told apart by a cursor, so they go together.
             if stopped_at.is_some_and(|stop| order > stop) {
                 cursor.order = order;
@@ -509,12 +516,12 @@ impl<T, N: Note<T>> Table<T, N> {
         let old = mem::take(&mut low.table);
         let mut halves = [(); 2].map(|()| Slots::with_room(0, BUCKETS_MAX));
         let mut notes = [N::default(), N::default()];
-        for element in old.into_elements() {
+        old.take_all(|element| {
             let hash = hasher(&element);
             let half = (hash >> (u64::BITS - 1 - depth)) as usize & 1;
             notes[half].added(&element);
             halves[half].insert_unique(hash, element, hasher);
-        }
+        });
         let [low_table, high_table] = halves;
         let [low_note, high_note] = notes;
         *low = Segment {

@@ -146,6 +146,9 @@ impl Spools {
     }
 }
 
+/// The process that may apply its upstream's stream later; it is nobody's heir.
+pub const DELAYED: usize = 4;
+
 /// The shell of one shard during one call.
 struct Outside<'a> {
     network: &'a mut Network,
@@ -283,6 +286,22 @@ fn configuration(
     if rng.one_in(4) {
         words.push(("client-output-buffer-limit", "replica 65536 32768 1"));
     }
+    let load = *rng.pick(&["disabled", "swapdb", "on-empty-db"]);
+    words.push(("repl-diskless-load", load));
+    let straight = *rng.pick(&["yes", "yes", "no"]);
+    words.push(("repl-diskless-sync", straight));
+    if id == DELAYED && rng.one_in(2) {
+        words.push(("replica-apply-delay", *rng.pick(&["1", "50", "700"])));
+        // Little enough that some of it goes to disk, and some of that too much for it.
+        words.push((
+            "replica-apply-delay-memory",
+            *rng.pick(&["1024", "1048576"]),
+        ));
+        words.push((
+            "replica-apply-delay-disk",
+            *rng.pick(&["1048576", "2097152", "1gb"]),
+        ));
+    }
     words.extend(directives);
     let words: Vec<&[u8]> = words
         .iter()
@@ -415,6 +434,14 @@ impl Process {
             running.slots[shard].free(conn);
             self.with(shard, around, |node, shell| node.closed(shell, conn));
         }
+    }
+
+    /// Whom it follows at this moment.
+    pub fn follows(&self) -> Option<usize> {
+        let running = self.running.as_ref()?;
+        let merged = running.log.lock();
+        let upstream = merged.upstream.as_ref()?;
+        Some(usize::from(upstream.port - PORT))
     }
 
     /// Ticks one shard.

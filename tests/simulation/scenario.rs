@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::network::{End, Wire};
-use crate::process::{PORT, Process};
+use crate::process::{DELAYED, PORT, Process};
 use crate::world::{Role, World};
 
 /// What a run is made of.
@@ -239,7 +239,8 @@ impl Scenario {
             };
             let merged = running.log.lock();
             let streams = running.nodes[0].applied_offset().is_some();
-            if process.id != old && merged.enabled && merged.replid == world.lineage && streams {
+            let heir = process.id != old && process.id != DELAYED;
+            if heir && merged.enabled && merged.replid == world.lineage && streams {
                 able.push((merged.end(), process.id));
             }
         }

@@ -629,6 +629,11 @@ impl World {
                 Ok(Outcome::Done(reply)) => {
                     let job = self.clients[at].job.take();
                     let (process, command) = job.expect("an admin has a job");
+                    if reply.starts_with("LOADING") {
+                        // As in Redis: the role changes when the dataset is there.
+                        self.clients[at].job = Some((process, command));
+                        return;
+                    }
                     if command == "DEBUG DIGEST" {
                         self.digests.push(reply);
                     } else if !reply.contains("OK") {
@@ -661,7 +666,10 @@ impl World {
             return;
         };
         let children = (self.processes.iter())
-            .filter(|process| process.upstream == Some(primary))
+            // An order to follow another may not have arrived yet.
+            .filter(|process| {
+                process.upstream == Some(primary) || process.follows() == Some(primary)
+            })
             .filter_map(|process| self.reached(process.id));
         let all = children.chain(self.witnesses.iter().cloned());
         let reached = all

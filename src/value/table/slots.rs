@@ -17,6 +17,10 @@ const SLOTS_MIN: usize = 4;
 /// Slots whose number the 16 low bits alone decide.
 const SLOTS_BY_LOW_BITS_MAX: usize = 1 << 16;
 
+/// How many elements before its turn one is announced: about as many cache misses as a core has
+/// under way at once, at two lines each.
+pub(super) const ANNOUNCED_AHEAD: usize = 8;
+
 /// Elements that this many slots (a power of two, or none) hold: four fifths.
 pub(super) const fn room(slots: usize) -> usize {
     slots * 4 / 5
@@ -125,6 +129,18 @@ impl<T, N: Note<T>> Slots<T, N> {
         Elements {
             left: self.len,
             slots: self.slots.into_vec().into_iter().flatten(),
+        }
+    }
+
+    /// Takes this apart: calls `f` with the elements in the order of their slots, each announced
+    /// a few slots before.
+    pub(super) fn take_all(self, mut f: impl FnMut(T)) {
+        let mut slots = self.slots;
+        for at in 0..slots.len() {
+            if let Some(Some(later)) = slots.get(at + ANNOUNCED_AHEAD) {
+                N::announced(later);
+            }
+            slots[at].take().into_iter().for_each(&mut f);
         }
     }
 
