@@ -143,7 +143,7 @@ impl Shard {
     /// [`LOOK_AHEAD`] are left out. Entries are found through the table, so its misses come first,
     /// all of them.
     pub(super) fn prefetch<'a>(&self, requests: impl Iterator<Item = (usize, Args<'a>)>) {
-        let mut keys = [(0, 0, &[][..]); LOOK_AHEAD];
+        let mut keys = [(0, 0, Args::new(&[], &[])); LOOK_AHEAD];
         let mut len = 0;
         for (index, args) in requests.take(LOOK_AHEAD) {
             let Some(key) = args.get(1) else { continue };
@@ -151,7 +151,7 @@ impl Shard {
             if !db.is_empty() {
                 let hash = db.hash(key);
                 db.prefetch_slot(hash);
-                keys[len] = (index, hash, args.get(2).unwrap_or_default());
+                keys[len] = (index, hash, args.tail(2));
                 len += 1;
             }
         }
@@ -159,7 +159,8 @@ impl Shard {
         for &(db, hash, _) in keys {
             self.keyspace.db(db).prefetch(hash);
         }
-        let elements = |&(db, hash, _): &(usize, u64, &[u8])| self.keyspace.db(db).scattered(hash);
+        let elements =
+            |&(db, hash, _): &(usize, u64, Args<'_>)| self.keyspace.db(db).scattered(hash);
         // Pipelines repeat themselves: if the first is about a large collection, all may be.
         if keys.first().and_then(elements).is_some() {
             self.prefetch_elements(keys, elements);
@@ -167,16 +168,20 @@ impl Shard {
     }
 
     /// The same for what the commands look up within large collections: the argument after the key
-    /// in almost all of them.
+    /// or the last one in almost all of them.
     fn prefetch_elements<'a>(
         &'a self,
-        keys: &[(usize, u64, &[u8])],
-        elements: impl Fn(&(usize, u64, &[u8])) -> Option<Scattered<'a>>,
+        keys: &[(usize, u64, Args<'_>)],
+        elements: impl Fn(&(usize, u64, Args<'_>)) -> Option<Scattered<'a>>,
     ) {
         let seed = self.data.settings.seed;
         let mut found = [None; LOOK_AHEAD];
         for (key, found) in keys.iter().zip(&mut found) {
-            *found = elements(key).map(|elements| (elements, seed.hash(key.2)));
+            let (first, last) = (key.2.get(0), key.2.iter().next_back());
+            *found = elements(key).map(|elements| {
+                let sought = elements.sought(first, last).unwrap_or_default();
+                (elements, seed.hash(sought))
+            });
             let slot = found.and_then(|(elements, hash)| elements.slot_address(hash));
             slot.into_iter().for_each(prefetch_address);
         }

@@ -5,15 +5,17 @@ use super::ValueRef;
 use super::hash::Field;
 use super::packed::Packed;
 use super::set::Member;
+use super::sorted_set::SortedSet;
 
 /// With fewer elements they are in the cache anyway.
 pub(super) const SCATTERED_LEN_MIN: usize = 4096;
 
-/// The elements of a large hash or set.
+/// The elements of a large hash, set or sorted set.
 #[derive(Clone, Copy)]
 pub enum Scattered<'a> {
     Fields(&'a Packed<Field>),
     Members(&'a Packed<Member>),
+    Ordered(&'a SortedSet),
 }
 
 impl Scattered<'_> {
@@ -22,6 +24,7 @@ impl Scattered<'_> {
         match self {
             Scattered::Fields(fields) => fields.slot_address(hash),
             Scattered::Members(members) => members.slot_address(hash),
+            Scattered::Ordered(set) => set.slot_address(hash),
         }
     }
 
@@ -30,6 +33,16 @@ impl Scattered<'_> {
         match self {
             Scattered::Fields(fields) => fields.record_address(hash),
             Scattered::Members(members) => members.record_address(hash),
+            Scattered::Ordered(set) => set.element_address(hash),
+        }
+    }
+
+    /// Of a command's arguments after the key the one that it probably looks up: the first, but
+    /// in sorted sets the last, before which a score may be.
+    pub fn sought<T>(&self, first: T, last: T) -> T {
+        match self {
+            Scattered::Fields(_) | Scattered::Members(_) => first,
+            Scattered::Ordered(_) => last,
         }
     }
 }
@@ -40,6 +53,7 @@ impl<'a> ValueRef<'a> {
         match self {
             ValueRef::Hash(hash) => hash.scattered(),
             ValueRef::Set(set) => set.scattered(),
+            ValueRef::SortedSet(set) => set.scattered(),
             _ => None,
         }
     }
@@ -63,5 +77,19 @@ mod tests {
         assert!(scattered.slot_address(seed.hash(b"none")).is_some());
         assert!(scattered.element_address(seed.hash(b"f7")).is_some());
         assert!(ValueRef::Int(7).scattered().is_none());
+    }
+
+    #[test]
+    fn a_large_sorted_set_is_looked_up_by_its_last_argument() {
+        let seed = HashSeed([1, 2, 3, 4]);
+        let mut set = SortedSet::new();
+        for n in 0..SCATTERED_LEN_MIN {
+            assert!(ValueRef::SortedSet(&set).scattered().is_none());
+            set.set(format!("m{n}").as_bytes(), 0.0, &Default::default(), &seed);
+        }
+        let scattered = ValueRef::SortedSet(&set).scattered().expect("it is large");
+        assert!(scattered.slot_address(seed.hash(b"none")).is_some());
+        assert!(scattered.element_address(seed.hash(b"m7")).is_some());
+        assert_eq!(scattered.sought(b"0", b"m"), b"m");
     }
 }

@@ -68,6 +68,9 @@ enum Encoding {
     Table(Box<Members>),
 }
 
+/// Sets of few integers are many, and each byte here is a byte more for each of them.
+const _: () = assert!(size_of::<Set>() <= 32);
+
 impl Set {
     /// An empty set, in the intset encoding.
     pub fn new() -> Self {

@@ -7,6 +7,7 @@ mod support;
 mod limits;
 mod malformed;
 mod owed;
+mod payloads;
 mod sockets;
 mod subscribers;
 

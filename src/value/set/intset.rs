@@ -31,22 +31,24 @@ pub enum IntsetError {
 }
 
 /// An intset.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Intset(Words);
-
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum Words {
-    Two(Vec<i16>),
-    Four(Vec<i32>),
-    Eight(Vec<i64>),
-}
-
-use Words::{Eight, Four, Two};
+///
+/// In memory one allocation and no more than a `Vec` beside it, since most are small:
+///
+/// ```text
+///  +-----------------------+---------+---   ---+---------+
+///  | log2 of an integer's  | integer |   ...   | integer |
+///  | bytes (1, 2 or 3), u8 | LE      |         |         |
+///  +-----------------------+---------+---   ---+---------+
+/// ```
+///
+/// That may also be missing altogether while no integer is there.
+#[derive(Clone, Debug)]
+pub struct Intset(Vec<u8>);
 
 impl Intset {
     /// An empty one.
     pub fn new() -> Self {
-        Self(Two(Vec::new()))
+        Self(Vec::new())
     }
 
     /// Of integers that ascend strictly, each checked.
@@ -55,16 +57,17 @@ impl Intset {
             return Err(IntsetError::Order);
         }
         // The widest stand at the ends.
-        let ends = [values.first(), values.last()];
-        let ends = || ends.iter().copied().flatten();
-        let words = if ends().all(|&v| i16::try_from(v).is_ok()) {
-            Two(values.iter().map(|&v| v as i16).collect())
-        } else if ends().all(|&v| i32::try_from(v).is_ok()) {
-            Four(values.iter().map(|&v| v as i32).collect())
-        } else {
-            Eight(values.to_vec())
-        };
-        Ok(Self(words))
+        let ends = [values.first(), values.last()].into_iter().flatten();
+        let shift = ends.map(|&end| shift_for(end)).max().unwrap_or(1);
+        Ok(Self::of(shift, values.iter().copied(), values.len()))
+    }
+
+    /// Of integers that ascend, none too wide.
+    fn of(shift: u8, values: impl Iterator<Item = i64>, len: usize) -> Self {
+        let mut bytes = Vec::with_capacity(1 + (len << shift));
+        bytes.push(shift);
+        values.for_each(|value| bytes.extend_from_slice(&value.to_le_bytes()[..1 << shift]));
+        Self(bytes)
     }
 
     /// Takes bytes from a file or a peer, after looking at all of them.
@@ -79,69 +82,66 @@ impl Intset {
         if data.len() as u64 != count * u64::from(width) {
             return Err(IntsetError::Header);
         }
-        let words = match width {
-            2 => Two(words(data, i16::from_le_bytes)?),
-            4 => Four(words(data, i32::from_le_bytes)?),
-            _ => Eight(words(data, i64::from_le_bytes)?),
-        };
-        Ok(Self(words))
+        let mut own = Vec::with_capacity(1 + data.len());
+        own.push(width.trailing_zeros() as u8);
+        own.extend_from_slice(data);
+        let set = Self(own);
+        let ascends = set.iter().zip(set.iter().skip(1)).all(|(a, b)| a < b);
+        ascends.then_some(set).ok_or(IntsetError::Order)
     }
 
     /// The bytes, as RDB and DUMP carry them.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(HEADER_LEN + self.len() * self.width());
+        let data = self.data();
+        let mut out = Vec::with_capacity(HEADER_LEN + data.len());
         out.extend_from_slice(&(self.width() as u32).to_le_bytes());
         out.extend_from_slice(&(self.len() as u32).to_le_bytes());
-        match &self.0 {
-            Two(words) => words.iter().for_each(|w| out.extend(w.to_le_bytes())),
-            Four(words) => words.iter().for_each(|w| out.extend(w.to_le_bytes())),
-            Eight(words) => words.iter().for_each(|w| out.extend(w.to_le_bytes())),
-        }
+        out.extend_from_slice(data);
         out
     }
 
     /// Number of integers.
     #[inline]
     pub fn len(&self) -> usize {
-        match &self.0 {
-            Two(words) => words.len(),
-            Four(words) => words.len(),
-            Eight(words) => words.len(),
-        }
+        self.data().len() >> self.shift()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.data().is_empty()
+    }
+
+    /// The logarithm of [`Intset::width`].
+    #[inline]
+    fn shift(&self) -> u8 {
+        self.0.first().copied().unwrap_or(1)
     }
 
     /// Bytes of each integer.
     fn width(&self) -> usize {
-        match &self.0 {
-            Two(_) => 2,
-            Four(_) => 4,
-            Eight(_) => 8,
-        }
+        1 << self.shift()
+    }
+
+    /// The integers' bytes.
+    #[inline]
+    fn data(&self) -> &[u8] {
+        self.0.get(1..).unwrap_or_default()
     }
 
     /// Bytes allocated.
     pub fn memory(&self) -> usize {
-        let capacity = match &self.0 {
-            Two(words) => words.capacity(),
-            Four(words) => words.capacity(),
-            Eight(words) => words.capacity(),
-        };
-        capacity * self.width()
+        self.0.capacity()
     }
 
     /// The integer at `index` in ascending order.
     #[inline]
     pub fn get(&self, index: usize) -> Option<i64> {
-        match &self.0 {
-            Two(words) => words.get(index).copied().map(i64::from),
-            Four(words) => words.get(index).copied().map(i64::from),
-            Eight(words) => words.get(index).copied(),
-        }
+        let data = self.data();
+        Some(match self.shift() {
+            1 => i16::from_le_bytes(*data.as_chunks().0.get(index)?).into(),
+            2 => i32::from_le_bytes(*data.as_chunks().0.get(index)?).into(),
+            _ => i64::from_le_bytes(*data.as_chunks().0.get(index)?),
+        })
     }
 
     /// The integers in ascending order.
@@ -158,25 +158,34 @@ impl Intset {
     /// Where `value` is, or where it would be put.
     #[inline]
     fn position(&self, value: i64) -> Result<usize, usize> {
-        match &self.0 {
-            Two(words) => search(words, value),
-            Four(words) => search(words, value),
-            Eight(words) => search(words, value),
+        let data = self.data();
+        match self.shift() {
+            1 => search(data.as_chunks().0, value, |word| {
+                i16::from_le_bytes(word).into()
+            }),
+            2 => search(data.as_chunks().0, value, |word| {
+                i32::from_le_bytes(word).into()
+            }),
+            _ => search(data.as_chunks().0, value, i64::from_le_bytes),
         }
     }
 
     /// Adds `value`; whether it was not there.
     pub fn insert(&mut self, value: i64) -> bool {
         self.widen(value);
-        let Err(at) = self.position(value) else {
+        let Err(index) = self.position(value) else {
             return false;
         };
-        // `widen` has made sure that nothing is cut off.
-        match &mut self.0 {
-            Two(words) => put(words, at, value as i16),
-            Four(words) => put(words, at, value as i32),
-            Eight(words) => put(words, at, value),
+        let (len, width) = (self.len(), self.width());
+        let (old, at) = (1 + len * width, 1 + index * width);
+        if old + width > self.0.capacity() {
+            // An eighth of slack instead of doubling: small sets are many.
+            self.0.reserve_exact((len / 8).max(4) * width);
         }
+        self.0.resize(old + width, 0);
+        self.0.copy_within(at..old, at + width);
+        // `widen` has made sure that nothing is cut off.
+        self.0[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
         true
     }
 
@@ -191,34 +200,55 @@ impl Intset {
     /// Removes the integer at `index` in ascending order.
     pub fn remove_at(&mut self, index: usize) -> Option<i64> {
         let value = self.get(index)?;
-        match &mut self.0 {
-            Two(words) => take(words, index),
-            Four(words) => take(words, index),
-            Eight(words) => take(words, index),
+        let width = self.width();
+        let at = 1 + index * width;
+        self.0.drain(at..at + width);
+        if self.0.len() < self.0.capacity() / 2 {
+            self.0.shrink_to(self.0.len() + self.0.len() / 8);
         }
         Some(value)
     }
 
     /// Keeps only the integers for which `f` says so.
     pub fn retain(&mut self, mut f: impl FnMut(i64) -> bool) {
-        match &mut self.0 {
-            Two(words) => words.retain(|&word| f(word.into())),
-            Four(words) => words.retain(|&word| f(word.into())),
-            Eight(words) => words.retain(|&word| f(word)),
+        let (len, width) = (self.len(), self.width());
+        let mut kept = 1;
+        for index in 0..len {
+            if self.get(index).is_some_and(&mut f) {
+                let at = 1 + index * width;
+                self.0.copy_within(at..at + width, kept);
+                kept += width;
+            }
         }
+        self.0.truncate(kept);
     }
 
     /// Makes the integers wide enough for `value`.
     fn widen(&mut self, value: i64) {
-        let four = i32::try_from(value).is_ok();
-        self.0 = match &self.0 {
-            Two(_) if i16::try_from(value).is_ok() => return,
-            Two(words) if four => Four(words.iter().copied().map(i32::from).collect()),
-            Two(words) => Eight(words.iter().copied().map(i64::from).collect()),
-            Four(_) if four => return,
-            Four(words) => Eight(words.iter().copied().map(i64::from).collect()),
-            Eight(_) => return,
-        };
+        let shift = shift_for(value);
+        if self.0.is_empty() {
+            self.0.reserve_exact(1 + (4 << shift));
+            self.0.push(shift);
+        } else if shift > self.shift() {
+            *self = Self::of(shift, self.iter(), self.len());
+        }
+    }
+}
+
+impl PartialEq for Intset {
+    fn eq(&self, other: &Self) -> bool {
+        (self.shift(), self.data()) == (other.shift(), other.data())
+    }
+}
+
+impl Eq for Intset {}
+
+/// The logarithm of the fewest bytes that hold `value`.
+fn shift_for(value: i64) -> u8 {
+    match value {
+        _ if i16::try_from(value).is_ok() => 1,
+        _ if i32::try_from(value).is_ok() => 2,
+        _ => 3,
     }
 }
 
@@ -229,38 +259,15 @@ impl Default for Intset {
 }
 
 #[inline]
-fn search<W: Copy + Into<i64>>(words: &[W], value: i64) -> Result<usize, usize> {
+fn search<const WIDTH: usize>(
+    words: &[[u8; WIDTH]],
+    value: i64,
+    read: fn([u8; WIDTH]) -> i64,
+) -> Result<usize, usize> {
     // Most come in ascending order.
     match words.last() {
-        Some(&last) if last.into() < value => Err(words.len()),
-        _ => words.binary_search_by(|&word| word.into().cmp(&value)),
-    }
-}
-
-fn put<W>(words: &mut Vec<W>, at: usize, word: W) {
-    if words.len() == words.capacity() {
-        // An eighth of slack instead of doubling: small sets are many.
-        words.reserve_exact((words.len() / 8).max(4));
-    }
-    words.insert(at, word);
-}
-
-fn take<W>(words: &mut Vec<W>, at: usize) {
-    words.remove(at);
-    if words.len() < words.capacity() / 2 {
-        words.shrink_to(words.len() + words.len() / 8);
-    }
-}
-
-/// Reads whole words in strictly ascending order.
-fn words<W: Ord, const LEN: usize>(
-    data: &[u8],
-    read: fn([u8; LEN]) -> W,
-) -> Result<Vec<W>, IntsetError> {
-    let words: Vec<W> = data.as_chunks().0.iter().copied().map(read).collect();
-    match words.windows(2).all(|pair| pair[0] < pair[1]) {
-        true => Ok(words),
-        false => Err(IntsetError::Order),
+        Some(&last) if read(last) < value => Err(words.len()),
+        _ => words.binary_search_by(|&word| read(word).cmp(&value)),
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::members::{Handle, Members};
 use super::tree::Tree;
-use super::{Garbage, HashSeed, allocated};
+use super::{Garbage, HashSeed, SCATTERED_LEN_MIN, allocated};
 use crate::value::table::Table;
+use std::hint::black_box;
 use std::ops::Range;
 
 /// Pairs of a leaf: as many as fit into 768 bytes, a size class of the allocator.
@@ -47,6 +48,16 @@ impl Large {
         Some(found?.0)
     }
 
+    /// Where in memory the look-up of a member of this hash begins.
+    pub(super) fn slot_address(&self, hash: u64) -> Option<*const u8> {
+        Some(std::ptr::from_ref(self.index.home_slot(hash)?).cast())
+    }
+
+    /// Where the member is that a look-up of this hash will probably find.
+    pub(super) fn element_address(&self, hash: u64) -> Option<*const u8> {
+        Some(self.members.address(self.index.find(hash, |_| true)?.0))
+    }
+
     #[inline]
     pub(super) fn score(&self, member: &[u8]) -> Option<f64> {
         Some(self.members.score(self.find(member)?))
@@ -60,9 +71,17 @@ impl Large {
     /// How many members come before this one, which need not be there.
     #[inline]
     fn rank_of(&self, score: f64, member: &[u8]) -> usize {
-        self.order.partition(|other, handle| {
+        let before = |other: f64, handle| {
             other < score || (other == score && self.members.bytes(handle) < member)
-        })
+        };
+        if self.len() < SCATTERED_LEN_MIN {
+            return self.order.partition(before);
+        }
+        // A load whose result nobody waits for.
+        let touch = |handle| {
+            black_box(self.members.score(handle));
+        };
+        self.order.partition_touching(score, before, touch)
     }
 
     /// Adds a member that comes before all others and is not there; false if that is not so.

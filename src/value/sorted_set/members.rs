@@ -84,6 +84,11 @@ impl Members {
         }
     }
 
+    /// Where in memory it is.
+    pub(super) fn address(&self, handle: Handle) -> *const u8 {
+        std::ptr::from_ref(self.slot(handle)).cast()
+    }
+
     /// Its score.
     #[inline]
     pub(super) fn score(&self, handle: Handle) -> f64 {

@@ -28,6 +28,7 @@ pub use range::{LexBound, LexRange, ScoreRange};
 
 use super::allocated;
 use super::listpack::{Element, Listpack};
+use super::scattered::{SCATTERED_LEN_MIN, Scattered};
 use super::{Collection, Garbage, HashSeed, Kind, Value, ValueRef};
 use large::Large;
 use std::borrow::Cow;
@@ -174,6 +175,32 @@ impl SortedSet {
         match &self.0 {
             Encoding::Listpack(listpack) => Some(small::find(listpack, member)?.1),
             Encoding::Large(large) => large.score(member),
+        }
+    }
+
+    /// The members, if they are many and scattered in memory: see [`ValueRef::scattered`].
+    pub(super) fn scattered(&self) -> Option<Scattered<'_>> {
+        match &self.0 {
+            Encoding::Large(large) if large.len() >= SCATTERED_LEN_MIN => {
+                Some(Scattered::Ordered(self))
+            }
+            _ => None,
+        }
+    }
+
+    /// See [`Scattered::slot_address`].
+    pub(super) fn slot_address(&self, hash: u64) -> Option<*const u8> {
+        match &self.0 {
+            Encoding::Large(large) => large.slot_address(hash),
+            Encoding::Listpack(_) => None,
+        }
+    }
+
+    /// See [`Scattered::element_address`].
+    pub(super) fn element_address(&self, hash: u64) -> Option<*const u8> {
+        match &self.0 {
+            Encoding::Large(large) => large.element_address(hash),
+            Encoding::Listpack(_) => None,
         }
     }
 

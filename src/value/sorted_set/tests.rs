@@ -375,3 +375,26 @@ fn a_few_ranks_of_a_huge_set_are_found_without_walking_to_them() {
     let range = LexRange::parse(b"[m050000", b"(m050010").unwrap();
     assert_eq!(set.ranks_by_member(&range, false), 50_000..50_010);
 }
+
+#[test]
+fn a_scattered_set_of_few_scores_keeps_its_order() {
+    let (mut set, mut model) = (SortedSet::new(), Model::default());
+    // Steps of a number without a common divisor: all numbers, in an order of their own.
+    let numbers = (0..3 * SCATTERED_LEN_MIN).map(|i| i * 7919 % (3 * SCATTERED_LEN_MIN));
+    for number in numbers {
+        let member = format!("element:{number:012}").into_bytes();
+        let score = (number % 3) as f64;
+        set.set(&member, score, &LIMITS, &SEED);
+        model.0.insert(member, score);
+    }
+    let sorted = model.sorted();
+    assert_eq!(all(&set), sorted);
+    for (rank, (member, score)) in sorted.iter().enumerate() {
+        assert_eq!(set.rank(member), Some((rank, *score)));
+    }
+    for (member, _) in sorted.iter().step_by(2) {
+        assert!(set.remove(member));
+    }
+    let rest: Vec<Pair> = sorted.into_iter().skip(1).step_by(2).collect();
+    assert_eq!(all(&set), rest);
+}

@@ -22,6 +22,9 @@
 use super::members::Handle;
 use std::ops::Range;
 
+/// Into how many parts a step of [`Keys::partition_touching`] divides what is left.
+const WAYS: usize = 8;
+
 /// Pairs of score and handle, at most `N`.
 #[derive(Clone)]
 struct Keys<const N: usize> {
@@ -88,6 +91,47 @@ impl<const N: usize> Keys<N> {
     #[inline]
     fn partition(&self, from: usize, before: &impl Fn(f64, Handle) -> bool) -> usize {
         let (mut low, mut high) = (from, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if before(self.scores[middle], self.handles[middle]) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
+        }
+        low
+    }
+
+    /// As [`Keys::partition`], for a `before` that looks at members far apart in memory. Each step
+    /// calls `touch` with the handles of all that it may compare with before it compares with
+    /// any: so their cache misses overlap, where halving would wait for one after the other.
+    #[inline]
+    fn partition_touching(
+        &self,
+        score: f64,
+        before: &impl Fn(f64, Handle) -> bool,
+        touch: &impl Fn(Handle),
+    ) -> usize {
+        // What another score decides needs no member.
+        let scores = &self.scores[..self.len()];
+        let mut low = scores.partition_point(|&other| other < score);
+        let mut high = low + scores[low..].partition_point(|&other| other == score);
+        while high - low >= WAYS {
+            let (start, len) = (low, high - low);
+            let pivot = |way: usize| start + way * len / WAYS;
+            (1..WAYS).for_each(|way| touch(self.handles[pivot(way)]));
+            let (mut from, mut to) = (0, WAYS);
+            while to - from > 1 {
+                let way = from.midpoint(to);
+                let at = pivot(way);
+                if before(self.scores[at], self.handles[at]) {
+                    (from, low) = (way, at + 1);
+                } else {
+                    (to, high) = (way, at);
+                }
+            }
+        }
+        self.handles[low..high].iter().copied().for_each(touch);
         while low < high {
             let middle = low.midpoint(high);
             if before(self.scores[middle], self.handles[middle]) {
@@ -168,6 +212,29 @@ impl<const L: usize, const F: usize> Tree<L, F> {
                 Node::Leaf(keys) => return rank + keys.partition(0, &before),
                 Node::Inner(inner) => {
                     // What is sought lies under the last child that begins before it.
+                    let at = inner.keys.partition(1, &before) - 1;
+                    rank += sum(&inner.counts[..at]);
+                    node = &inner.children[at];
+                }
+            }
+        }
+    }
+
+    /// As [`Tree::partition`], where `before` holds for lower scores than `score`, for no higher
+    /// ones, and looks at the member only if the score is the same. `touch` loads what `before`
+    /// will look at. It is called in leaves only: what the inner nodes compare with is read so
+    /// often that the cache has it.
+    pub(super) fn partition_touching(
+        &self,
+        score: f64,
+        before: impl Fn(f64, Handle) -> bool,
+        touch: impl Fn(Handle),
+    ) -> usize {
+        let (mut node, mut rank) = (&self.root, 0);
+        loop {
+            match node {
+                Node::Leaf(keys) => return rank + keys.partition_touching(score, &before, &touch),
+                Node::Inner(inner) => {
                     let at = inner.keys.partition(1, &before) - 1;
                     rank += sum(&inner.counts[..at]);
                     node = &inner.children[at];
