@@ -171,10 +171,10 @@ directives! {
         replica_apply_delay: u64 = "replica-apply-delay", Int(0, I64), "0", Mutable;
         "Bytes in memory that wait for their delay to be over; more goes to files in dir"
         replica_apply_delay_memory: u64 =
-            "replica-apply-delay-memory", Memory(0, BYTES_MAX), "64mb", Mutable;
+            "replica-apply-delay-memory", Memory(0, BYTES_MAX), "67108864", Mutable;
         "Bytes in files that wait for their delay to be over; beyond it the oldest come early"
         replica_apply_delay_disk: u64 =
-            "replica-apply-delay-disk", Memory(0, BYTES_MAX), "1gb", Mutable;
+            "replica-apply-delay-disk", Memory(0, BYTES_MAX), "1073741824", Mutable;
         "A replica does not evict by itself"
         replica_ignore_maxmemory: bool =
             "replica-ignore-maxmemory" | "slave-ignore-maxmemory", Bool, "yes", Mutable;
