@@ -71,7 +71,9 @@ impl Coordinator {
 impl Node {
     pub(super) fn replica_online(&mut self, place: Place, info: ReplicaInfo) {
         let now_ms = self.shard.now.unix_ms;
-        let acked = info.offset;
+        // What it asked to go on from it has received, and perhaps not applied: it counts when it
+        // says so.
+        let acked = 0;
         let replica = Replica {
             info,
             online: true,
