@@ -73,12 +73,11 @@ impl Node {
         let now_ms = self.shard.now.unix_ms;
         // What it asked to go on from it has received, and perhaps not applied: it counts when it
         // says so.
-        let acked = 0;
         let replica = Replica {
             info,
             online: true,
             receives: false,
-            acked,
+            acked: 0,
             acked_ms: now_ms,
         };
         self.coordinator.replicas.insert(place, replica);

@@ -71,6 +71,8 @@ pub(super) struct Dataset {
     pub stream_db: usize,
     batches: Vec<Vec<(usize, Entry)>>,
     spool: Option<SpoolFile>,
+    /// The old data is gone.
+    pub emptied: bool,
 }
 
 impl Dataset {
@@ -316,6 +318,7 @@ impl Node {
     pub(super) fn load_file(&mut self, shell: &mut dyn Shell) {
         let collections = self.collections();
         let Some(link) = &mut self.link else { return };
+        link.dataset.emptied = true;
         link.dataset.reader = Some(rdb::Reader::new(collections));
         let shards = self.shard.shared.shards;
         link.dataset.batches = (0..shards).map(|_| Vec::new()).collect();
@@ -400,11 +403,7 @@ impl Node {
     /// history to go on from.
     fn dataset_lost(&mut self, shell: &mut dyn Shell, reason: &str) {
         let Some(link) = &mut self.link else { return };
-        let emptied = link
-            .dataset
-            .spool
-            .as_ref()
-            .is_some_and(|file| file.is_sound);
+        let emptied = std::mem::take(&mut link.dataset.emptied);
         link.dataset.give_up(shell);
         link.state = State::Snapshot;
         if emptied {

@@ -319,7 +319,6 @@ impl Node {
         feed.state = State::Online;
         feed.history = Some(history);
         feed.cursor = offset;
-        feed.request.info.offset = offset;
         if feed.request.info.ip.is_empty() {
             feed.request.info.ip = ip;
         }
@@ -359,7 +358,6 @@ impl Node {
             feed.history = (merged.replid == replid).then_some(merged.history);
         }
         feed.cursor = offset;
-        feed.request.info.offset = offset;
         if !feed.request.plain {
             let mut reply = Reply::new(crate::protocol::Version::Resp2);
             reply.simple(&format!("FULLRESYNC {replid} {offset}"));
@@ -409,11 +407,7 @@ impl Node {
             return;
         };
         feed.state = State::Online;
-        // What it was sent it has only once it says so.
-        let info = ReplicaInfo {
-            offset: 0,
-            ..feed.request.info.clone()
-        };
+        let info: ReplicaInfo = feed.request.info.clone();
         tracing::info!(ip = %info.ip, port = info.port, "replica is online");
         self.tell_coordinator(Message::Online { conn, info });
     }

@@ -164,8 +164,6 @@ pub enum Step {
 pub struct ReplicaInfo {
     pub ip: String,
     pub port: u16,
-    /// Where it goes on from.
-    pub offset: u64,
 }
 
 /// A replica's wish for a snapshot.

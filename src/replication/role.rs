@@ -354,6 +354,9 @@ impl Node {
                 self.replace_dataset(staged, shell);
             }
         }
+        let keys = self.shard.keyspace.total_len() as u64;
+        let usage = &self.shard.shared.memory[self.shard.id];
+        usage.keys.store(keys, Ordering::Relaxed);
         self.tell_coordinator(Message::Prepared);
     }
 

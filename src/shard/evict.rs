@@ -161,8 +161,6 @@ impl Shard {
         self.eviction.seen = own;
         let usage = &self.shared.memory[self.id];
         usage.bytes.store(own, Ordering::Relaxed);
-        let keys = self.keyspace.total_len() as u64;
-        usage.keys.store(keys, Ordering::Relaxed);
         usage.evictable.store(self.evictable(), Ordering::Relaxed);
     }
 

@@ -201,7 +201,7 @@ pub const FIRST_TX: TxId = 1 << 40;
 pub struct Usage {
     /// Allocated by the shard's thread less freed by it: of use only in the sum over all shards.
     pub bytes: AtomicI64,
-    /// Keys of all databases.
+    /// Keys of all databases when the role or the dataset last changed.
     pub keys: AtomicU64,
     /// Keys that the eviction policy lets go.
     pub evictable: AtomicU64,

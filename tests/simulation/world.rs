@@ -401,6 +401,14 @@ impl World {
             return false;
         }
         let running = it.running.as_ref().expect("what rests runs");
+        if running
+            .shared
+            .loading
+            .load(std::sync::atomic::Ordering::Relaxed)
+        {
+            // Nobody is shown anything of it.
+            return false;
+        }
         let is_replica = running
             .shared
             .is_replica

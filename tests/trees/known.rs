@@ -140,7 +140,7 @@ fn a_takeover_loses_nothing_that_was_received() {
 
 /// A promoted node sent the first writes of its new history to replicas that filed them under the
 /// old one: they could not go on anywhere, or worse, could go on where they must not. Found by a
-/// random tree (seed 129300759507047).
+/// random tree (seed 129300759507025).
 #[test]
 fn a_promoted_node_says_nothing_more_to_those_who_know_only_its_old_history() {
     let primary = start(Kind::Banyan, 1, BACKLOG);

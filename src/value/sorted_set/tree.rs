@@ -90,7 +90,17 @@ impl<const N: usize> Keys<N> {
     /// The first place from `from` on whose pair is not `before`.
     #[inline]
     fn partition(&self, from: usize, before: &impl Fn(f64, Handle) -> bool) -> usize {
-        let (mut low, mut high) = (from, self.len());
+        self.partition_within(from..self.len(), before)
+    }
+
+    /// As [`Keys::partition`], for a place that is known to lie within these, or at their end.
+    #[inline]
+    fn partition_within(
+        &self,
+        Range { start, end }: Range<usize>,
+        before: &impl Fn(f64, Handle) -> bool,
+    ) -> usize {
+        let (mut low, mut high) = (start, end);
         while low < high {
             let middle = low.midpoint(high);
             if before(self.scores[middle], self.handles[middle]) {
@@ -132,15 +142,7 @@ impl<const N: usize> Keys<N> {
             }
         }
         self.handles[low..high].iter().copied().for_each(touch);
-        while low < high {
-            let middle = low.midpoint(high);
-            if before(self.scores[middle], self.handles[middle]) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
+        self.partition_within(low..high, before)
     }
 }
 
