@@ -409,10 +409,19 @@ impl Node {
         if emptied {
             tracing::error!(%reason, "the dataset is lost: it is fetched anew");
             link.cached = None;
-            let id = self.fresh_id();
-            self.log.reset(|merged| merged.restart(id, 0));
+            self.end_history();
         }
         self.link_failed(shell, reason);
+    }
+
+    /// The data is gone, and nobody can go on from what we had.
+    pub(super) fn end_history(&mut self) {
+        let id = self.fresh_id();
+        self.log.reset(|merged| {
+            merged.restart(id, 0);
+            merged.enabled = false;
+        });
+        self.last_applied = 0;
     }
 
     fn snapshot_complete(&mut self) {

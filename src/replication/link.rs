@@ -572,9 +572,7 @@ impl Node {
             dataset.give_up(shell);
             if dataset.emptied {
                 // Without the data there is no history to go on from.
-                let id = self.fresh_id();
-                self.log.reset(|merged| merged.restart(id, 0));
-                self.last_applied = 0;
+                self.end_history();
             }
             self.end_loading();
             // A dataset that still waits for its barrier is the dropped upstream's: nobody wants
