@@ -247,6 +247,11 @@ impl Db {
         }
     }
 
+    /// Says how many keys are about to come; a hint that nothing is allocated for.
+    pub fn expect(&mut self, keys: usize) {
+        self.table.expect(keys);
+    }
+
     /// Takes an entry out. One that may be large is best dropped with [`Db::discard`].
     pub fn remove(&mut self, key: &[u8]) -> Option<Entry> {
         self.remove_hashed(self.seed.hash(key), key)

@@ -94,6 +94,22 @@ impl Keyspace {
         db
     }
 
+    /// Puts entries into their databases, as [`Db::insert`] does one by one; here the cache misses
+    /// of those that follow overlap.
+    pub fn insert_all(&mut self, entries: Vec<(usize, Entry)>) {
+        /// About as many cache misses as a core has under way at once.
+        const AHEAD: usize = 8;
+        let hash = |(db, entry): &(usize, Entry)| self.databases[*db].hash(entry.key());
+        let hashes: Vec<u64> = entries.iter().map(hash).collect();
+        let places: Vec<usize> = entries.iter().map(|(db, _)| *db).collect();
+        for (at, (db, entry)) in entries.into_iter().enumerate() {
+            if let (Some(&later), Some(&hash)) = (places.get(at + AHEAD), hashes.get(at + AHEAD)) {
+                self.databases[later].prefetch_slot(hash);
+            }
+            self.db_mut(db).insert_hashed(hashes[at], entry);
+        }
+    }
+
     /// The time, in seconds since 1970, that databases taken with [`Keyspace::db_mut`] stamp into
     /// their entries.
     pub fn set_clock(&mut self, seconds: u32) {

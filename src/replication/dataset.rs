@@ -69,6 +69,8 @@ pub(super) struct Dataset {
     pub bytes: u64,
     /// Database at which the stream after it stands.
     pub stream_db: usize,
+    /// Database of the records that come.
+    db: usize,
     batches: Vec<Vec<(usize, Entry)>>,
     spool: Option<SpoolFile>,
     /// The old data is gone.
@@ -250,6 +252,17 @@ impl Node {
                     let db = crate::value::number::parse_i64(&value);
                     let db = db.and_then(|db| usize::try_from(db).ok());
                     dataset.stream_db = db.filter(|db| *db < databases).unwrap_or(0);
+                    continue;
+                }
+                rdb::Event::SelectDb(db) => {
+                    dataset.db = db;
+                    continue;
+                }
+                rdb::Event::ResizeDb { keys, .. } if dataset.db < databases && !only_looks => {
+                    let shards = self.shard.shared.shards;
+                    let (db, keys) = (dataset.db, usize::try_from(keys).unwrap_or(usize::MAX));
+                    let keys = keys / shards;
+                    (0..shards).for_each(|shard| self.to(shard, Message::Expect { db, keys }));
                     continue;
                 }
                 _ => continue,
@@ -441,9 +454,16 @@ impl Node {
             self.staging = Some(self.shard.empty_keyspace());
         }
         let staging = self.staging.as_mut().expect("it was just made");
-        for (db, entry) in entries {
-            staging.db_mut(db).insert(entry);
-        }
+        staging.insert_all(entries);
+    }
+
+    /// So many keys of a database are to come to this shard.
+    pub(super) fn expect_keys(&mut self, db: usize, keys: usize) {
+        let staging = match &mut self.staging {
+            Some(staging) => staging,
+            none => none.insert(self.shard.empty_keyspace()),
+        };
+        staging.db_mut(db).expect(keys);
     }
 }
 

@@ -142,6 +142,11 @@ pub enum Message {
     Load {
         entries: Vec<(usize, Entry)>,
     },
+    /// So many keys of a database are to come; a hint.
+    Expect {
+        db: usize,
+        keys: usize,
+    },
     /// The snapshot failed: drop what was staged.
     LoadFailed,
 }

@@ -383,6 +383,7 @@ impl Node {
             }
             Message::Answered { conn, error } => self.answered_command(conn, error),
             Message::Load { entries } => self.load(entries),
+            Message::Expect { db, keys } => self.expect_keys(db, keys),
             Message::LoadFailed => {
                 if let Some(mut staged) = self.staging.take() {
                     staged.flush_all();

@@ -43,6 +43,11 @@ const DIRECTORY_FREE: usize = 64;
 const DIRECTORY_PER_SEGMENT: usize = 16;
 /// Segments per arena chunk: the arena grows by chunks, never by moving all its segments.
 const CHUNK_LEN: usize = 256;
+/// Slots from which on a segment splits early, see [`Table::expect`].
+const EARLY_SPLIT_SLOTS: usize = 16;
+/// Elements per segment once all that were expected are there; well below what a segment holds,
+/// since not all get as many.
+const EXPECTED_PER_SEGMENT: usize = 600;
 /// Segments that one scan step visits at most beyond what its `count` asks for.
 const SCAN_SEGMENTS_MAX: usize = 16;
 
@@ -83,6 +88,8 @@ pub struct Table<T, N = ()> {
     /// Live segments per depth. The last is the directory's depth and is never zero.
     depths: Vec<u32>,
     len: usize,
+    /// Elements that are said to come, 0 for no idea.
+    expected: usize,
 }
 
 struct Segment<T, N> {
@@ -141,7 +148,16 @@ impl<T, N: Note<T>> Table<T, N> {
             free: Vec::new(),
             depths: Vec::new(),
             len: 0,
+            expected: 0,
         }
+    }
+
+    /// Says that the table will hold about `len` elements before the first is removed. Segments
+    /// then split while they are small, not when they are full, which spares most of the hashing.
+    ///
+    /// Memory is taken for what comes, whatever was said: `len` need not be trusted.
+    pub const fn expect(&mut self, len: usize) {
+        self.expected = len;
     }
 
     /// Number of elements.
@@ -490,7 +506,10 @@ impl<T, N: Note<T>> Table<T, N> {
                 return index;
             }
             let depth = segment.depth;
-            if segment.table.num_buckets() >= BUCKETS_MAX && self.may_split(depth) {
+            let slots = segment.table.num_buckets();
+            let early = slots >= EARLY_SPLIT_SLOTS
+                && self.live_segments() < self.expected / EXPECTED_PER_SEGMENT;
+            if (early || slots >= BUCKETS_MAX) && self.may_split(depth) {
                 self.split(index, hash, hasher);
             } else {
                 // It is small; or its hashes are equal or nearly so and no split would help, so
@@ -514,7 +533,8 @@ impl<T, N: Note<T>> Table<T, N> {
         let low = self.segments.get_mut(index);
         let depth = low.depth;
         let old = mem::take(&mut low.table);
-        let mut halves = [(); 2].map(|()| Slots::with_room(0, BUCKETS_MAX));
+        let slots = old.num_buckets().min(BUCKETS_MAX);
+        let mut halves = [(); 2].map(|()| Slots::with_room(0, slots));
         let mut notes = [N::default(), N::default()];
         old.take_all(|element| {
             let hash = hasher(&element);
@@ -551,6 +571,8 @@ impl<T, N: Note<T>> Table<T, N> {
 
     /// Shrinks a segment that became nearly empty, or merges it with its buddy.
     fn condense(&mut self, index: usize, hash: u64, hasher: &impl Fn(&T) -> u64) {
+        // Or what merges here would split at once.
+        self.expected = 0;
         let segment = self.segments.get_mut(index);
         let (depth, len) = (segment.depth, segment.table.len());
         if depth > 0 {

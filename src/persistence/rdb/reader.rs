@@ -435,6 +435,11 @@ impl Reader {
                 if kind::name(kind).is_none() {
                     return Err(self.corrupt(CodecError::UnknownType(kind)));
                 }
+                if kind == kind::STRING
+                    && let Some(event) = self.whole_string()
+                {
+                    return Ok(Some(event));
+                }
                 self.walked = 1;
                 self.stage = Stage::Key {
                     kind,
@@ -449,6 +454,39 @@ impl Reader {
             frame: Frame::new(units),
         };
         Ok(None)
+    }
+
+    /// A key that holds a string, in one go if all of it was received: most records of most
+    /// snapshots. Whatever is unusual about one, a mistake too, is left to the walk.
+    fn whole_string(&mut self) -> Option<Event> {
+        let record = &self.buffer[self.at + 1..];
+        let mut reader = codec::Reader::new(record);
+        let key = reader.string().ok()?;
+        let value = read_value(kind::STRING, &mut reader, &self.collections).ok()?;
+        let len = 1 + record.len() - reader.remaining();
+        if len as u64 > self.record_bytes_max {
+            return None;
+        }
+        let key = key.into_bytes();
+        self.end_record(len);
+        Some(self.entry(key, value))
+    }
+
+    /// The event of a key, with what was said about it.
+    fn entry(&mut self, key: Vec<u8>, value: Value) -> Event {
+        let Attributes {
+            expire_at_ms,
+            idle_s,
+            freq,
+        } = std::mem::take(&mut self.attributes);
+        Event::Entry(Entry {
+            db: self.db,
+            key,
+            value,
+            expire_at_ms,
+            idle_s,
+            freq,
+        })
     }
 
     fn begin_unwanted(&mut self, units: &'static [Unit]) -> Option<Event> {
@@ -484,20 +522,7 @@ impl Reader {
                     Err(error) => return Err(self.corrupt(error)),
                 };
                 self.end_record(self.walked);
-                let Attributes {
-                    expire_at_ms,
-                    idle_s,
-                    freq,
-                } = std::mem::take(&mut self.attributes);
-                let db = self.db;
-                Ok(Some(Event::Entry(Entry {
-                    db,
-                    key,
-                    value,
-                    expire_at_ms,
-                    idle_s,
-                    freq,
-                })))
+                Ok(Some(self.entry(key, value)))
             }
             _ => Ok(None),
         }

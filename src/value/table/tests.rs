@@ -167,6 +167,44 @@ fn no_segment_outgrows_its_size_and_the_directory_stays_small() {
 }
 
 #[test]
+fn an_expected_number_of_elements_costs_fewer_hashes_and_memory_only_for_what_comes() {
+    const KEYS: u64 = 50_000;
+    let hashes = |expected: usize| {
+        let (mut table, count) = (Numbers::new(), Cell::new(0_u64));
+        table.expect(expected);
+        for key in 0..KEYS {
+            table.insert(hash_of(key), key, |&key| {
+                count.set(count.get() + 1);
+                hash_of(key)
+            });
+        }
+        check(&table);
+        assert!((0..KEYS).all(|key| contains(&table, key)));
+        (count.get(), table.memory())
+    };
+    let (unexpected, memory) = hashes(0);
+    let (right, _) = hashes(KEYS as usize);
+    assert!(right * 5 < unexpected, "{right} hashes, else {unexpected}");
+    // A number that is far too high is no way to memory.
+    let (_, lied) = hashes(usize::MAX);
+    assert!(lied < memory * 3, "{lied} bytes, else {memory}");
+}
+
+#[test]
+fn removing_gives_segments_back_that_were_expected() {
+    let mut table = Numbers::new();
+    table.expect(usize::MAX);
+    (0..20_000).for_each(|key| assert!(insert(&mut table, key)));
+    (0..19_990).for_each(|key| assert!(remove(&mut table, key)));
+    check(&table);
+    assert!(
+        table.live_segments() < 4,
+        "{} segments",
+        table.live_segments()
+    );
+}
+
+#[test]
 fn removing_everything_gives_the_segments_back() {
     let mut table = filled(if cfg!(miri) { 3000 } else { 100_000 });
     let full = table.memory();

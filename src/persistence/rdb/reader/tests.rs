@@ -476,19 +476,31 @@ fn what_is_passed_over_is_not_kept() {
 
 #[test]
 fn a_record_above_the_limit_is_refused() {
-    let mut reader = reader();
+    let (mut reader, mut at_once) = (reader(), reader());
     reader.set_record_limit(100);
     let record = [b"\x00\x01a\x40\x5f".as_slice(), &[b'x'; 95]].concat();
     reader.push(b"REDIS0010");
     reader.push(&record);
     assert!(matches!(reader.next(), Ok(Some(Event::Entry(_)))));
-    reader.push(b"\x00\x01a\x40\x60");
-    assert!(matches!(reader.next(), Ok(None)));
-    reader.push(&[b'x'; 96]);
     let error = RdbError::RecordTooLong {
         offset: 109,
         limit_bytes: 100,
     };
+    at_once.set_record_limit(100);
+    let record = [b"\x00\x01a\x40\x60".as_slice(), &[b'x'; 96]].concat();
+    at_once.push(&[b"REDIS0010".as_slice(), &record].concat());
+    let refused = at_once.next().unwrap_err();
+    assert!(matches!(
+        refused,
+        RdbError::RecordTooLong {
+            limit_bytes: 100,
+            ..
+        }
+    ));
+
+    reader.push(b"\x00\x01a\x40\x60");
+    assert!(matches!(reader.next(), Ok(None)));
+    reader.push(&[b'x'; 96]);
     assert_eq!(reader.next().unwrap_err(), error);
 }
 
