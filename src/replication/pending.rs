@@ -359,6 +359,7 @@ mod tests {
                         let data = &self.files[&number][from..from + len];
                         Spooled::Read(Bytes::copy_from_slice(data))
                     }
+                    named => panic!("what waits has no name: {named:?}"),
                 };
                 let more = pending.spooled(number, outcome, now_ms).unwrap();
                 self.carry_out(pending, more, now_ms);

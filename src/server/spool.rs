@@ -1,4 +1,5 @@
-//! Spool files: what is too much for memory, in nameless files of the working directory.
+//! Spool files: what is too much for memory, in nameless files of the working directory; and the
+//! dataset's file, which has a name.
 //!
 //! One thread carries out what the shards wish, one after the other, so a read sees what was
 //! appended before it. A file loses its name as soon as it is made: whatever ends the process, the
@@ -58,23 +59,45 @@ impl Spooler {
     }
 }
 
+/// An open file.
+struct Open {
+    file: File,
+    /// The name that goes with it when it is given up.
+    path: Option<PathBuf>,
+}
+
 /// The files of all shards.
 struct Files {
     dir: PathBuf,
     /// A file that could not be made keeps the reason.
-    open: HashMap<(usize, u64), Result<File, String>>,
+    open: HashMap<(usize, u64), Result<Open, String>>,
 }
 
 impl Files {
     fn carry_out(&mut self, name: (usize, u64), wish: Spool) -> Option<Spooled> {
         match wish {
             Spool::Create => {
-                let file = create(&self.dir).map_err(|error| self.explain("create", &error));
+                let file = create(&self.dir).map(|file| Open { file, path: None });
+                let file = file.map_err(|error| self.explain("create", &error));
                 self.open.insert(name, file);
                 None
             }
+            Spool::CreateAt(path) => {
+                let file = create_at(&path).map_err(|error| explain_named("create", &path, &error));
+                let path = Some(path);
+                self.open.insert(name, file.map(|file| Open { file, path }));
+                None
+            }
+            Spool::Open(path) => Some(self.open(name, &path)),
+            Spool::Keep(path) => Some(self.keep(name, &path)),
             Spool::Remove => {
-                self.open.remove(&name);
+                if let Some(Ok(Open {
+                    path: Some(path), ..
+                })) = self.open.remove(&name)
+                {
+                    // Whoever took it away has done what is wanted.
+                    let _ = std::fs::remove_file(path);
+                }
                 None
             }
             Spool::Append(pieces) => Some(self.attempt(name, "write to", |mut file| {
@@ -91,6 +114,33 @@ impl Files {
         }
     }
 
+    fn open(&mut self, name: (usize, u64), path: &Path) -> Spooled {
+        let opened = File::open(path).and_then(|file| {
+            let len = file.metadata()?.len();
+            Ok((Open { file, path: None }, len))
+        });
+        match opened {
+            Err(error) => Spooled::Failed(explain_named("open", path, &error)),
+            Ok((open, len)) => {
+                self.open.insert(name, Ok(open));
+                Spooled::Opened(len)
+            }
+        }
+    }
+
+    /// The file gets another name, and with that the name's old file goes.
+    fn keep(&mut self, name: (usize, u64), path: &Path) -> Spooled {
+        let outcome = match self.open.get_mut(&name) {
+            Some(Ok(open)) => replace(open, path).map_err(|e| explain_named("keep", path, &e)),
+            Some(Err(reason)) => Err(reason.clone()),
+            None => Err(format!("spool file {} is not open", name.1)),
+        };
+        match outcome {
+            Ok(()) => Spooled::Kept,
+            Err(reason) => Spooled::Failed(reason),
+        }
+    }
+
     fn attempt(
         &self,
         name: (usize, u64),
@@ -100,7 +150,10 @@ impl Files {
         let outcome = match self.open.get(&name) {
             None => Err(format!("spool file {} is not open", name.1)),
             Some(Err(reason)) => Err(reason.clone()),
-            Some(Ok(file)) => act(file).map_err(|error| self.explain(what, &error)),
+            Some(Ok(Open { file, path })) => act(file).map_err(|error| match path {
+                Some(path) => explain_named(what, path, &error),
+                None => self.explain(what, &error),
+            }),
         };
         outcome.unwrap_or_else(Spooled::Failed)
     }
@@ -109,6 +162,29 @@ impl Files {
         let dir = std::path::absolute(&self.dir).unwrap_or_else(|_| self.dir.clone());
         format!("cannot {what} a spool file in {}: {error}", dir.display())
     }
+}
+
+fn explain_named(what: &str, path: &Path, error: &io::Error) -> String {
+    format!("cannot {what} {}: {error}", path.display())
+}
+
+/// A new file with a name, in the place of one that a process of the same number left.
+fn create_at(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    options.mode(0o644).open(path)
+}
+
+fn replace(open: &mut Open, path: &Path) -> io::Result<()> {
+    let Some(made) = &open.path else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    open.file.sync_all()?;
+    std::fs::rename(made, path)?;
+    open.path = None;
+    // The name is on the disk when its directory is.
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 /// A new file that already has no name any more.
@@ -180,6 +256,50 @@ mod tests {
             matches!(outcomes.recv().unwrap(), (3, 2, Spooled::Failed(_))),
             "beyond its end"
         );
+    }
+
+    #[test]
+    fn a_file_that_is_kept_takes_the_place_of_the_old_one_in_one_step() {
+        let dir = tempfile::tempdir().unwrap();
+        let (made, kept) = (dir.path().join("temp-1.rdb"), dir.path().join("dump.rdb"));
+        std::fs::write(&kept, "old").unwrap();
+        let (spooler, outcomes) = start(dir.path());
+        let append = || Spool::Append(vec![Bytes::from_static(b"the new one")]);
+        spooler.wish(0, 1, Spool::CreateAt(made.clone()));
+        spooler.wish(0, 1, append());
+        assert_eq!(outcomes.recv().unwrap(), (0, 1, Spooled::Appended(11)));
+        assert_eq!(std::fs::read(&kept).unwrap(), b"old");
+        spooler.wish(0, 1, Spool::Keep(kept.clone()));
+        assert_eq!(outcomes.recv().unwrap(), (0, 1, Spooled::Kept));
+        assert_eq!(std::fs::read(&kept).unwrap(), b"the new one");
+        // Given up, it stays: it is somebody's now.
+        spooler.wish(0, 1, Spool::Remove);
+        spooler.wish(0, 2, Spool::Open(kept.clone()));
+        assert_eq!(outcomes.recv().unwrap(), (0, 2, Spooled::Opened(11)));
+        let (offset, len) = (4, 7);
+        spooler.wish(0, 2, Spool::Read { offset, len });
+        let read = Spooled::Read(Bytes::from_static(b"new one"));
+        assert_eq!(outcomes.recv().unwrap(), (0, 2, read));
+        spooler.wish(0, 2, Spool::Remove);
+        // One that was made and not kept goes, whatever stood in its way.
+        spooler.wish(0, 3, Spool::CreateAt(made.clone()));
+        spooler.wish(0, 3, append());
+        assert_eq!(outcomes.recv().unwrap(), (0, 3, Spooled::Appended(11)));
+        let nowhere = dir.path().join("gone").join("dump.rdb");
+        spooler.wish(0, 3, Spool::Keep(nowhere));
+        assert!(matches!(
+            outcomes.recv().unwrap(),
+            (0, 3, Spooled::Failed(_))
+        ));
+        assert!(made.exists());
+        spooler.wish(0, 3, Spool::Remove);
+        spooler.wish(0, 4, Spool::Open(made.clone()));
+        let (_, _, outcome) = outcomes.recv().unwrap();
+        let Spooled::Failed(reason) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert!(reason.starts_with("cannot open /"), "{reason}");
+        assert!(kept.exists() && !made.exists());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What the core asks of whatever drives it: the network shell in production, the simulator in
 //! tests.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -41,21 +42,36 @@ impl Chunk {
 /// What is to be done with a spool file: a nameless file in the working directory, which holds what
 /// is too much for memory and ends with the process at the latest. The core names it by a number.
 /// Wishes are carried out one after the other, in the order in which they were made.
+///
+/// Two kinds have names: one that is to stay ([`Spool::CreateAt`], [`Spool::Keep`]) and one that
+/// was there before ([`Spool::Open`]).
 #[derive(Debug)]
 pub enum Spool {
     /// Makes it, empty. No outcome is told: the first append tells a failure.
     Create,
+    /// Makes it, empty, with this path until it is kept under another. No outcome is told.
+    CreateAt(PathBuf),
+    /// Opens what is there, to be read only.
+    Open(PathBuf),
     /// Appends.
     Append(Vec<Bytes>),
     /// Reads `len` bytes from `offset` on, all of which were appended before.
     Read { offset: u64, len: usize },
-    /// Gives it up. No outcome is told.
+    /// Puts what was made by [`Spool::CreateAt`] in the place of this path, once all of it is on
+    /// the disk: whatever happens, the path names either the old file or the whole new one.
+    Keep(PathBuf),
+    /// Gives it up, with the name that [`Spool::CreateAt`] gave it. No outcome is told. A file that
+    /// was opened stays where it is.
     Remove,
 }
 
-/// What became of an [`Spool::Append`] or [`Spool::Read`].
+/// What became of a [`Spool`] that has an outcome.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Spooled {
+    /// It is open and has so many bytes.
+    Opened(u64),
+    /// It is kept.
+    Kept,
     /// So many bytes are in the file now, in addition.
     Appended(u64),
     Read(Bytes),
