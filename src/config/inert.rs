@@ -9,7 +9,6 @@ use super::kind::Kind::{self, *};
 const I32: i64 = i32::MAX as i64;
 const I64: i64 = i64::MAX;
 const BYTES: Kind = Memory(0, i64::MAX as u64);
-const SHUTDOWN: Kind = Choices(&["default", "save", "nosave", "now", "force"]);
 const ACTION: Kind = Choice(&["no", "yes", "local"]);
 
 const fn row(name: &'static str, kind: Kind, default: &'static str, change: Change) -> Directive {
@@ -87,8 +86,6 @@ pub(super) static INERT: &[Directive] = &[
     free("crash-log-enabled", Bool, "yes"),
     free("crash-memcheck-enabled", Bool, "yes"),
     free("ignore-warnings", Text, ""),
-    free("shutdown-on-sigint", SHUTDOWN, "default"),
-    free("shutdown-on-sigterm", SHUTDOWN, "default"),
     free("socket-mark-id", Int(0, u32::MAX as i64), "0"),
     free("locale-collate", Text, ""),
     fixed("enable-module-command", ACTION, "no"),

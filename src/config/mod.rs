@@ -35,7 +35,7 @@ pub use load::Place;
 pub use table::{Config, directives, find};
 pub use value::{
     Io, LogLevel, MaxmemoryPolicy, Named, OutputLimit, OutputLimits, PipelineOrder,
-    ProtectedAction, ReplDisklessLoad, SavePoint, Upstream,
+    ProtectedAction, ReplDisklessLoad, SavePoint, ShutdownWords, Upstream,
 };
 
 /// What the arguments ask for.

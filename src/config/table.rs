@@ -10,7 +10,7 @@ use super::kind::Kind::{self, *};
 use super::value::Value;
 use super::value::{
     Field, Io, LogLevel, MaxmemoryPolicy, Named, OutputLimits, PipelineOrder, ProtectedAction,
-    ReplDisklessLoad, SavePoint, Upstream,
+    ReplDisklessLoad, SavePoint, ShutdownWords, Upstream,
 };
 
 const I32: i64 = i32::MAX as i64;
@@ -132,6 +132,12 @@ directives! {
         databases: u32 = "databases", Int(1, I32), "16", Immutable;
         "Seconds that a shutdown waits for replicas that lag; 0: does not wait"
         shutdown_timeout: u32 = "shutdown-timeout", Int(0, I32), "10", Mutable;
+        "How SIGINT ends the server: default, or some of save, nosave, now and force"
+        shutdown_on_sigint: ShutdownWords =
+            "shutdown-on-sigint", Choices(ShutdownWords::NAMES), "default", Mutable;
+        "How SIGTERM ends the server: default, or some of save, nosave, now and force"
+        shutdown_on_sigterm: ShutdownWords =
+            "shutdown-on-sigterm", Choices(ShutdownWords::NAMES), "default", Mutable;
     }
     Security {
         "Password of the default user; empty: none"

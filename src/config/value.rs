@@ -238,6 +238,27 @@ pub const OUTPUT_LIMITS_DEFAULT: OutputLimits = OutputLimits {
     },
 };
 
+/// How a signal ends the process: some of `save`, `nosave`, `now`, `force`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShutdownWords(pub Vec<&'static str>);
+
+impl ShutdownWords {
+    /// What may be said; the first stands for nothing.
+    pub const NAMES: &'static [&'static str] = &["default", "save", "nosave", "now", "force"];
+}
+
+impl Field for ShutdownWords {
+    fn to_value(&self) -> Value {
+        Value::Choices(self.0.clone())
+    }
+    fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Choices(words) => Some(ShutdownWords(words)),
+            _ => None,
+        }
+    }
+}
+
 /// The node that this one replicates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {

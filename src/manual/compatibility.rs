@@ -33,7 +33,7 @@
 //!
 //! # What does not yet
 //!
-//! Scripts and functions; ACL users; TLS; cluster mode; persistence
+//! Scripts and functions; ACL users; TLS; cluster mode; persistence but for a file at the end
 //! ([`durability`](super::durability)).
 //!
 //! Of directives whose absence would be dangerous or misleading, any value but *off* is refused:
@@ -103,7 +103,10 @@
 //! - **`maxmemory`** leaves the whole backlog out of what counts; Redis only what is beyond
 //!   `repl-backlog-size`. How long an eviction may go on at a time is bounded by keys, not by time.
 //!   A snapshot for replicas does not carry idle times and counters.
-//! - **SHUTDOWN** saves nothing. It waits for replicas as Redis 7 does, and can be aborted.
+//! - **SHUTDOWN** waits for replicas as Redis 7 does, and can be aborted until it saves. SAVE writes
+//!   the dataset's file, which the next start loads; without it nothing is saved, for there are no
+//!   save points. SAVE and BGSAVE are not there, and LASTSAVE tells when the server started. A
+//!   relay that ends reads no more of its upstream's stream, so that those below it catch up.
 //! - **`repl-diskless-load disabled`** goes by way of a file only where there is data to protect;
 //!   an empty replica loads from the socket, as with `on-empty-db`. The file has no name.
 //! - **`lazyfree-lazy-user-flush`** makes no difference: what goes is freed in slices.

@@ -201,3 +201,23 @@
 //!
 //! Recording of effects is on in a primary whose log is enabled, and off in a replica: what a
 //! writable replica writes itself stays with it.
+//!
+//! # An end and a new start
+//!
+//! The file that a shutdown saves names its place in the stream (`repl-id`, `repl-offset`,
+//! `repl-stream-db`). *The dataset in it is that of exactly this offset, and nothing beyond it has
+//! left the process.* The shutdown waits for its replicas with the stream at rest; then it takes a
+//! barrier and keeps it to the end. Under it every shard makes its cut, nothing is executed,
+//! nothing expires, and nothing of an upstream's stream is read. If the file cannot be written, the
+//! barrier is let go, and all goes on as if nothing had been.
+//!
+//! A start that finds the file is at that place before it accepts its first write:
+//!
+//! - A replica asks its upstream to go on from there (`PSYNC <repl-id> <offset + 1>`), which costs
+//!   no full sync within the upstream's backlog. Its own backlog begins empty at that offset, where
+//!   those below it stand too: they go on partially as soon as its link is up.
+//! - A primary goes on under an id of its own, with the file's as its second one up to that offset.
+//!   Keys that expired meanwhile it deletes by its stream, for its replicas hold them still.
+//!
+//! A delayed replica's file stands where it had applied, which is before the end of what it had
+//! passed on: those below it need a full sync.

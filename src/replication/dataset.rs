@@ -22,7 +22,7 @@ use super::message::Message;
 use super::role::Change;
 use crate::config::ReplDisklessLoad;
 use crate::keyspace::Entry;
-use crate::persistence::rdb;
+use crate::persistence::rdb::{self, ReplicationInfo};
 use crate::shard::shared::LoadView;
 use crate::shard::shell::{Shell, Spool, Spooled};
 use crate::value::codec::Collections;
@@ -75,6 +75,41 @@ pub(super) struct Dataset {
     spool: Option<SpoolFile>,
     /// The old data is gone.
     pub emptied: bool,
+    /// What it says of its place in a history.
+    told: Told,
+    /// Keys that have expired are left out, if nobody can go on from it: nobody has to be told.
+    drops_expired: bool,
+}
+
+/// The place in a history, as the head of a snapshot tells it.
+#[derive(Default)]
+struct Told {
+    id: Option<String>,
+    offset: Option<u64>,
+    db: Option<usize>,
+}
+
+impl Told {
+    fn note(&mut self, name: &[u8], value: &[u8]) {
+        let number = crate::value::number::parse_i64(value);
+        match name {
+            b"repl-id" => self.id = String::from_utf8(value.to_vec()).ok(),
+            b"repl-offset" => self.offset = number.and_then(|offset| u64::try_from(offset).ok()),
+            b"repl-stream-db" => self.db = number.and_then(|db| usize::try_from(db).ok()),
+            _ => {}
+        }
+    }
+
+    /// The place, if all of it was told.
+    fn place(&self) -> Option<ReplicationInfo> {
+        let id = self.id.clone().filter(|id| id.len() == 40)?;
+        let (offset, selected_db) = (self.offset?, Some(self.db?));
+        Some(ReplicationInfo {
+            selected_db,
+            id,
+            offset,
+        })
+    }
 }
 
 impl Dataset {
@@ -83,6 +118,21 @@ impl Dataset {
         self.reader = None;
         self.batches = Vec::new();
         self.drop_file(shell);
+    }
+
+    /// The dataset's file at the start.
+    pub fn of_file(collections: Collections, shards: usize, drops_expired: bool) -> Self {
+        Dataset {
+            reader: Some(rdb::Reader::new(collections)),
+            batches: (0..shards).map(|_| Vec::new()).collect(),
+            drops_expired,
+            ..Dataset::default()
+        }
+    }
+
+    /// The place in a history that its head has told.
+    pub fn place(&self) -> Option<ReplicationInfo> {
+        self.told.place()
     }
 
     fn drop_file(&mut self, shell: &mut dyn Shell) {
@@ -104,7 +154,7 @@ impl Dataset {
 
 /// What reading on has brought.
 #[derive(PartialEq, Eq)]
-enum Reading {
+pub(super) enum Reading {
     Partial,
     Whole,
 }
@@ -193,7 +243,7 @@ impl Node {
         self.log.lock().loading = None;
     }
 
-    fn collections(&self) -> Collections {
+    pub(super) fn collections(&self) -> Collections {
         let settings = &self.shard.data.settings;
         Collections {
             hash_limits: settings.hash_limits,
@@ -236,7 +286,12 @@ impl Node {
     }
 
     /// Hands records to their shards, or drops them while they are only looked at.
-    fn read_records(&mut self, dataset: &mut Dataset, data: &[u8]) -> Result<Reading, String> {
+    pub(super) fn read_records(
+        &mut self,
+        dataset: &mut Dataset,
+        data: &[u8],
+    ) -> Result<Reading, String> {
+        let (now_ms, drops_expired) = (self.shard.now.unix_ms, dataset.drops_expired);
         let only_looks = dataset.spool.as_ref().is_some_and(|file| !file.is_sound);
         let reader = dataset.reader.as_mut().expect("a snapshot has a reader");
         let databases = self.shard.keyspace.databases();
@@ -247,11 +302,11 @@ impl Node {
         {
             let record = match event {
                 rdb::Event::Entry(record) => record,
-                rdb::Event::Aux { name, value } if name == b"repl-stream-db" => {
+                rdb::Event::Aux { name, value } => {
+                    dataset.told.note(&name, &value);
                     // A relay's stream goes on in the middle, without a SELECT.
-                    let db = crate::value::number::parse_i64(&value);
-                    let db = db.and_then(|db| usize::try_from(db).ok());
-                    dataset.stream_db = db.filter(|db| *db < databases).unwrap_or(0);
+                    let db = dataset.told.db.filter(|db| *db < databases);
+                    dataset.stream_db = db.unwrap_or(0);
                     continue;
                 }
                 rdb::Event::SelectDb(db) => {
@@ -270,7 +325,8 @@ impl Node {
             if record.db >= databases {
                 return Err(format!("the snapshot has a key in database {}", record.db));
             }
-            if only_looks {
+            let expired = record.expire_at_ms.is_some_and(|at_ms| at_ms < now_ms);
+            if only_looks || (expired && drops_expired && dataset.told.place().is_none()) {
                 continue;
             }
             let owner = self.shard.shared.owner(&record.key);
@@ -384,6 +440,7 @@ impl Node {
                 file.loaded += block.len() as u64;
                 self.load_block(shell, block);
             }
+            Spooled::Opened(_) | Spooled::Kept => unreachable!("it has no name"),
             Spooled::Failed(reason) => {
                 let hint = "free space there, or set repl-diskless-load to swapdb";
                 let reason = format!("{reason}; {hint}");

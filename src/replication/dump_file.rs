@@ -3,6 +3,8 @@
 //!
 //! The file has no name: it is of no use to anybody but the replicas that wait for it. The shards'
 //! cursors wait while the disk is behind, never a writer.
+//!
+//! The file that a shutdown saves is written the same way, but it gets a name and stays.
 
 use super::Node;
 use super::full_sync::{MEMBER_OWES_MAX, Phase};
@@ -26,6 +28,8 @@ pub(super) struct DumpFile {
     asked: u64,
     reading: bool,
     announced: bool,
+    /// It is the dataset's, for the next start.
+    pub stays: bool,
 }
 
 impl DumpFile {
@@ -38,6 +42,15 @@ impl DumpFile {
             asked: 0,
             reading: false,
             announced: false,
+            stays: false,
+        }
+    }
+
+    /// The same, and it will have a name.
+    pub fn to_keep(epoch: u64) -> Self {
+        DumpFile {
+            stays: true,
+            ..DumpFile::new(epoch)
         }
     }
 
@@ -57,7 +70,14 @@ impl Node {
         if file.written < file.sent || file.reading {
             return;
         }
-        if !std::mem::replace(&mut file.announced, true) {
+        let first = !std::mem::replace(&mut file.announced, true);
+        if file.stays {
+            if first {
+                shell.spool(file.number, Spool::Keep(self.shard.dataset_file()));
+            }
+            return;
+        }
+        if first {
             let line = Bytes::from(format!("${}\r\n", file.sent));
             self.note_sending();
             self.send_to_members(&line);
@@ -101,6 +121,15 @@ impl Node {
             Spooled::Read(block) => {
                 file.reading = false;
                 self.send_to_members(block);
+            }
+            Spooled::Kept => {
+                self.saved(shell);
+                return true;
+            }
+            Spooled::Opened(_) => unreachable!("a snapshot's file is made, not opened"),
+            Spooled::Failed(reason) if file.stays => {
+                self.not_saved(shell, reason);
+                return true;
             }
             Spooled::Failed(reason) => {
                 tracing::error!(

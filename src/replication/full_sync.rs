@@ -77,6 +77,9 @@ pub(super) struct FullSync {
     open: Option<usize>,
     held: VecDeque<(usize, Fragment)>,
     bytes: u64,
+    /// The snapshot is the dataset's file, which a shutdown writes: it has no members, and its
+    /// barrier is held to the end.
+    pub saving: bool,
     /// Who asked for a full sync and when, Unix time in milliseconds.
     recent: VecDeque<((String, u16), u64)>,
 }
@@ -97,6 +100,7 @@ impl Default for FullSync {
             open: None,
             held: VecDeque::new(),
             bytes: 0,
+            saving: false,
             recent: VecDeque::new(),
         }
     }
@@ -119,7 +123,7 @@ impl FullSync {
 
     /// Whether its barrier is being taken or held.
     pub fn holds_barrier(&self) -> bool {
-        matches!(self.phase, Phase::Barrier(_) | Phase::Cutting { .. })
+        self.saving || matches!(self.phase, Phase::Barrier(_) | Phase::Cutting { .. })
     }
 }
 
@@ -219,21 +223,26 @@ impl Node {
         if !matches!(self.coordinator.sync.phase, Phase::Barrier(mine) if mine == tx) {
             return false;
         }
+        self.log.reset(|merged| merged.enabled = true);
+        self.ask_for_cut(tx, true);
+        true
+    }
+
+    /// Under the barrier `tx`: every shard is to make its cut.
+    pub(super) fn ask_for_cut(&mut self, tx: u64, records: bool) {
+        let shards = self.shard.shared.shards;
         let sync = &mut self.coordinator.sync;
         sync.epoch += 1;
         let epoch = sync.epoch;
-        let shards = self.shard.shared.shards;
         sync.phase = Phase::Cutting {
             tx,
             missing: shards,
         };
         (sync.open, sync.held) = (None, VecDeque::new());
         sync.credits_due.clear();
-        self.log.reset(|merged| merged.enabled = true);
         for shard in 0..shards {
-            self.to(shard, Message::Prepare(Step::Cut { epoch }));
+            self.to(shard, Message::Prepare(Step::Cut { epoch, records }));
         }
-        true
     }
 
     /// A shard has made its cut. Whether that was what it reported.
@@ -246,6 +255,10 @@ impl Node {
             return true;
         }
         let tx = *tx;
+        if self.coordinator.sync.saving {
+            self.begin_file(shell);
+            return true;
+        }
         self.begin_streaming(shell);
         self.shard.release_barrier(tx);
         self.release_link();
@@ -318,20 +331,12 @@ impl Node {
         if let Some(file) = &sync.file {
             shell.spool(file.number, Spool::Create);
         }
-        let mut framer = Framer::new(self.shard.config.rdbchecksum);
-        let mut head = Vec::new();
-        let preamble = Preamble {
-            created_s: now_ms / 1000,
-            used_memory_bytes: 0,
-            replication: Some(ReplicationInfo {
-                selected_db: db,
-                id: replid.clone(),
-                offset,
-            }),
-            aof_base: false,
-        };
-        framer.begin(&mut head, &preamble);
-        sync.framer = Some(framer);
+        let head = self.begin_frame(Some(ReplicationInfo {
+            selected_db: db,
+            id: replid.clone(),
+            offset,
+        }));
+        let sync = &self.coordinator.sync;
         tracing::info!(members = sync.members.len(), offset, "full sync begins");
         self.tell_members(&replid, offset, !straight);
         if straight {
@@ -340,18 +345,50 @@ impl Node {
             line.extend_from_slice(b"\r\n");
             self.send_to_members(&Bytes::from(line));
         }
-        self.send_fragment(Bytes::from(head), shell);
+        self.send_fragment(head, shell);
         if self.coordinator.sync.members.is_empty() {
             // All who waited are gone.
             self.abort_sync(shell);
             return;
         }
+        self.give_first_credits();
+    }
+
+    pub(super) fn give_first_credits(&mut self) {
         let epoch = self.coordinator.sync.epoch;
         for shard in 0..self.shard.shared.shards {
             for _ in 0..CREDITS {
                 self.to(shard, Message::Credit { epoch });
             }
         }
+    }
+
+    /// Opens the frame of a snapshot: its head.
+    fn begin_frame(&mut self, replication: Option<ReplicationInfo>) -> Bytes {
+        let mut framer = Framer::new(self.shard.config.rdbchecksum);
+        let mut head = Vec::new();
+        let preamble = Preamble {
+            created_s: self.shard.now.unix_ms / 1000,
+            used_memory_bytes: 0,
+            replication,
+            aof_base: false,
+        };
+        framer.begin(&mut head, &preamble);
+        self.coordinator.sync.framer = Some(framer);
+        Bytes::from(head)
+    }
+
+    /// The shards have made their cuts for the dataset's file, which begins.
+    fn begin_file(&mut self, shell: &mut dyn Shell) {
+        let position = self.saved_position();
+        let head = self.begin_frame(position);
+        let sync = &mut self.coordinator.sync;
+        (sync.phase, sync.shards_done, sync.bytes) = (Phase::Streaming, 0, 0);
+        let file = DumpFile::to_keep(sync.epoch);
+        shell.spool(file.number, Spool::CreateAt(self.shard.unfinished_file()));
+        self.coordinator.sync.file = Some(file);
+        self.send_fragment(head, shell);
+        self.give_first_credits();
     }
 
     /// Tells the members' homes of the cut, and keeps the stream after it for them.
@@ -542,7 +579,7 @@ impl Node {
         }
     }
 
-    fn abort_sync(&mut self, shell: &mut dyn Shell) {
+    pub(super) fn abort_sync(&mut self, shell: &mut dyn Shell) {
         let sync = &mut self.coordinator.sync;
         sync.phase = Phase::Idle;
         sync.epoch += 1;
@@ -560,10 +597,9 @@ impl Node {
 
     /// FLUSHALL, or a new dataset: what was sent so far is worthless.
     pub(super) fn restart_sync(&mut self, shell: &mut dyn Shell, reason: &str) {
-        if !matches!(
-            self.coordinator.sync.phase,
-            Phase::Streaming | Phase::Sending
-        ) {
+        let sync = &self.coordinator.sync;
+        // What a shutdown saves under its barrier nothing can change any more.
+        if sync.saving || !matches!(sync.phase, Phase::Streaming | Phase::Sending) {
             return;
         }
         let members = std::mem::take(&mut self.coordinator.sync.members);

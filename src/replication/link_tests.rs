@@ -11,15 +11,16 @@ use crate::shard::shell::{Chunk, ConnId, Now, Shell, Spool};
 
 /// Remembers what was asked of it, and does nothing by itself.
 #[derive(Default)]
-struct Outside {
-    lookups: Vec<(u64, String)>,
-    connects: Vec<(String, u16, String)>,
-    sent: Vec<u8>,
-    closed: Vec<ConnId>,
+pub(super) struct Outside {
+    pub lookups: Vec<(u64, String)>,
+    pub connects: Vec<(String, u16, String)>,
+    pub sent: Vec<u8>,
+    pub closed: Vec<ConnId>,
+    pub wishes: Vec<(u64, Spool)>,
 }
 
 /// The slot of the only client; those of the link come after it.
-const CLIENT: ConnId = ConnId {
+pub(super) const CLIENT: ConnId = ConnId {
     index: 0,
     generation: 1,
 };
@@ -69,7 +70,9 @@ impl Shell for Outside {
 
     fn rewrite(&mut self, _token: u64, _config: Arc<Config>) {}
 
-    fn spool(&mut self, _file: u64, _wish: Spool) {}
+    fn spool(&mut self, file: u64, wish: Spool) {
+        self.wishes.push((file, wish));
+    }
 
     fn wake(&mut self, _shard: usize) {}
 }

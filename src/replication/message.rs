@@ -154,14 +154,16 @@ pub enum Message {
 /// What a shard does while a barrier holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// Begin a snapshot and record effects from here on.
-    Cut { epoch: u64 },
+    /// Begin a snapshot, and record effects from here on if others go on from it.
+    Cut { epoch: u64, records: bool },
     /// Record effects or not, as the role says.
     Record(bool),
     /// Drop the dataset.
     Empty,
     /// What was staged replaces the dataset.
     Adopt,
+    /// So does what was loaded at the start; record effects or not.
+    Loaded { records: bool },
 }
 
 /// A replica as it introduced itself.

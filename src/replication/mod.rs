@@ -10,7 +10,8 @@
 //!   file.
 //! - `role`: REPLICAOF and promotion, under barriers.
 //! - `failover`: FAILOVER, by which a primary hands its role over.
-//! - `shutdown`: the end of the process, which waits for replicas.
+//! - `shutdown`, `saving`: the end of the process, which waits for replicas and writes the dataset.
+//! - `startup`: its start, which loads what was written.
 //! - `link`, `dataset`, `apply`: the upstream: handshake, its dataset, its stream.
 //! - `delay`, `framing`, `pending`: a stream that is passed on now and applied later.
 
@@ -30,7 +31,11 @@ pub mod log;
 mod message;
 mod pending;
 mod role;
+mod saving;
 mod shutdown;
+mod startup;
+#[cfg(test)]
+mod startup_tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -68,6 +73,8 @@ pub struct Node {
     // The rest is the coordinator's.
     coordinator: Coordinator,
     link: Option<Link>,
+    /// The dataset's file is being loaded.
+    startup: Option<startup::Startup>,
     /// Spool files of datasets and snapshots.
     files: u64,
     /// Look-ups of upstreams' names.
@@ -108,6 +115,7 @@ impl Node {
             next_second_ms: 0,
             coordinator: Coordinator::new(state),
             link: None,
+            startup: None,
             files: 0,
             lookups: 0,
             last_link_db: None,
@@ -119,9 +127,12 @@ impl Node {
             wake_paused: false,
             entropy: crate::command::Rng::new(entropy ^ 0x5bd1_e995_9d1b_54a5),
         };
-        if id == COORDINATOR
-            && let Some(upstream) = node.shard.config.replicaof.clone()
-        {
+        if id != COORDINATOR {
+            return node;
+        }
+        if node.shard.shared.process.has_dataset {
+            node.prepare_load();
+        } else if let Some(upstream) = node.shard.config.replicaof.clone() {
             node.replicaof(None, Target::Follow(upstream));
         }
         node
@@ -139,6 +150,7 @@ impl Node {
             self.shard.work(shell);
             self.handle_events(shell);
             if self.is_coordinator() {
+                self.drive_startup(shell);
                 self.drive_shutdown(shell);
                 self.drive_failover(shell);
                 self.drive_link(shell);
@@ -414,6 +426,9 @@ impl Node {
 
     /// What became of a wish about a spool file.
     pub fn spooled(&mut self, shell: &mut dyn Shell, file: u64, outcome: Spooled) {
+        if self.startup_spooled(shell, file, &outcome) {
+            return;
+        }
         if self.dump_spooled(shell, file, &outcome) || self.dataset_spooled(shell, file, &outcome) {
             return;
         }

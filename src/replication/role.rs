@@ -9,6 +9,7 @@ use super::message::{Message, Step};
 use crate::command::watched::Touch;
 use crate::config::Upstream;
 use crate::keyspace::Keyspace;
+use crate::persistence::rdb::ReplicationInfo;
 use crate::protocol::Args;
 use crate::shard::shell::{ConnId, Shell};
 use crate::shard::transaction::Kind;
@@ -32,6 +33,9 @@ pub(super) enum Change {
     Empty,
     /// The link has received a whole dataset, and loaded it.
     Adopt { replid: String, offset: u64 },
+    /// The dataset's file was loaded at the start; it belongs to this place of a history, if it
+    /// says so.
+    Loaded(Option<ReplicationInfo>),
 }
 
 /// The barrier of a change of role or dataset.
@@ -193,6 +197,9 @@ impl Node {
             Change::Promote | Change::Forget => Step::Record(self.log.lock().enabled),
             Change::Empty => Step::Empty,
             Change::Adopt { .. } => Step::Adopt,
+            Change::Loaded(place) => Step::Loaded {
+                records: place.is_some() && self.shard.config.replicaof.is_none(),
+            },
         };
         match step {
             Step::Adopt => self.restart_sync(shell, "the dataset was replaced"),
@@ -200,6 +207,7 @@ impl Node {
                 self.restart_sync(shell, "the dataset is being replaced");
                 self.shard.shared.loading.store(true, Ordering::Relaxed);
             }
+            Step::Loaded { .. } => {}
             _ => self.drop_link(shell),
         }
         for shard in 0..shards {
@@ -229,6 +237,7 @@ impl Node {
             Change::Forget => {}
             Change::Empty => self.load_file(shell),
             Change::Adopt { replid, offset } => self.adopt(replid, offset, shell),
+            Change::Loaded(place) => self.loaded(place),
         }
         self.shard.release_barrier(tx);
         self.release_link();
@@ -237,7 +246,7 @@ impl Node {
         }
     }
 
-    fn follow(&mut self, host: String, port: u16) {
+    pub(super) fn follow(&mut self, host: String, port: u16) {
         let was_replica = self.shard.shared.is_replica.swap(true, Ordering::Relaxed);
         self.shard.shared.stale.store(true, Ordering::Relaxed);
         let (replid, offset, enabled) = {
@@ -332,10 +341,12 @@ impl Node {
         // Everything executed before the barrier is in the log before anything changes.
         self.shard.publish();
         match step {
-            Step::Cut { epoch } => {
+            Step::Cut { epoch, records } => {
                 self.make_cut(epoch, shell);
-                let primary = !self.is_replica();
-                self.shard.effects.set_enabled(primary);
+                if records {
+                    let primary = !self.is_replica();
+                    self.shard.effects.set_enabled(primary);
+                }
             }
             Step::Record(on) => self.shard.effects.set_enabled(on),
             Step::Empty => {
@@ -346,18 +357,22 @@ impl Node {
                     while self.free_replaced() {}
                 }
             }
-            Step::Adopt => {
-                let staged = self
-                    .staging
-                    .take()
-                    .unwrap_or_else(|| self.shard.empty_keyspace());
-                self.replace_dataset(staged, shell);
+            Step::Adopt => self.take_staged(shell),
+            Step::Loaded { records } => {
+                self.take_staged(shell);
+                self.shard.effects.set_enabled(records);
             }
         }
         let keys = self.shard.keyspace.total_len() as u64;
         let usage = &self.shard.shared.memory[self.shard.id];
         usage.keys.store(keys, Ordering::Relaxed);
         self.tell_coordinator(Message::Prepared);
+    }
+
+    fn take_staged(&mut self, shell: &mut dyn Shell) {
+        let staged = self.staging.take();
+        let staged = staged.unwrap_or_else(|| self.shard.empty_keyspace());
+        self.replace_dataset(staged, shell);
     }
 
     fn replace_dataset(&mut self, new: Keyspace, shell: &mut dyn Shell) {

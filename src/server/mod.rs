@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use crate::config::{Config, Disk, Launch, LogLevel, Start};
 use crate::net::{Balance, DriverConfig, IoKind, Listeners, Waker};
 use crate::replication::{Node, log::Log, random_id};
-use crate::shard::shared::{Process, Shared};
+use crate::shard::shared::{Process, Shared, Stop};
 use helpers::Helpers;
 use shell::Host;
 
@@ -119,7 +119,10 @@ fn run(
         random_id(&mut rng),
         config.repl_backlog_size,
     ));
-    let facts = facts(kind, &cpus, &file, &mut rng);
+    let mut facts = facts(kind, &cpus, &file, &mut rng);
+    let dataset = Path::new(&config.dir).join(&config.dbfilename);
+    // One that cannot be looked at must not be taken for one that is not there.
+    facts.has_dataset = dataset.try_exists().unwrap_or(true);
     let shared = Arc::new(Shared::new(config.clone(), shards, log.clone(), facts));
     let mut wakers = Vec::with_capacity(shards);
     let mut sleepers = Vec::with_capacity(shards);
@@ -160,10 +163,14 @@ fn run(
         .map_err(|error| format!("cannot start a shard: {error}"))?;
     let stopper = shared.clone();
     let wake_all = wakers;
-    signals.on_termination(move |name| {
+    signals.on_termination(is_stopping(&shared), move |name| {
         tracing::info!("received {name}, shutting down");
+        let signal = match name {
+            "SIGINT" => Stop::INTERRUPT,
+            _ => Stop::TERMINATE,
+        };
         // The coordinator looks after it: replicas that lag may have to be waited for.
-        stopper.stop_asked.store(true, Ordering::Release);
+        stopper.stop_asked.store(signal, Ordering::Release);
         wake_all.iter().for_each(Waker::wake);
     });
     tracing::info!("ready to accept connections");
@@ -172,7 +179,17 @@ fn run(
             return Err("a shard ended in a panic".to_owned());
         }
     }
-    Ok(())
+    shared.failure.get().cloned().map_or(Ok(()), Err)
+}
+
+/// Whether a shutdown has begun that has not failed.
+fn is_stopping(shared: &Arc<Shared>) -> impl Fn() -> bool + Send + 'static {
+    let shared = shared.clone();
+    move || {
+        shared.stop_asked.load(Ordering::Acquire) != Stop::NO
+            || shared.stopping.load(Ordering::Relaxed)
+            || shared.shutdown.load(Ordering::Relaxed)
+    }
 }
 
 /// What the core shows of the process, and its seed.
@@ -185,6 +202,7 @@ fn facts(
     let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     Process {
         run_id: random_id(rng),
+        has_dataset: false,
         pid: std::process::id(),
         executable: std::env::current_exe()
             .map(|p| p.display().to_string())

@@ -25,14 +25,22 @@ impl Signals {
         }
     }
 
-    /// Calls `f` from a thread of its own when the first arrives. A SIGINT after it ends the
-    /// process at once, as in Redis; a SIGTERM does not, for some supervisors send it twice.
-    pub fn on_termination(self, f: impl FnOnce(&'static str) + Send + 'static) {
+    /// Calls `f` from a thread of its own when one arrives. While what it has begun is under way, a
+    /// SIGINT ends the process at once, as in Redis; a SIGTERM does not, for some supervisors send
+    /// it twice.
+    pub fn on_termination(
+        self,
+        is_under_way: impl Fn() -> bool + Send + 'static,
+        f: impl Fn(&'static str) + Send + 'static,
+    ) {
         let wait = move || {
-            let name = self.wait();
-            f(name);
-            while self.wait() != "SIGINT" {}
-            std::process::exit(1);
+            loop {
+                match (self.wait(), is_under_way()) {
+                    ("SIGINT", true) => std::process::exit(1),
+                    (_, true) => {}
+                    (name, false) => f(name),
+                }
+            }
         };
         let thread = std::thread::Builder::new()
             .name("signals".to_owned())

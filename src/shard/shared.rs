@@ -1,8 +1,10 @@
 //! What the shards of one process share: mailboxes, the configuration, and a few counters.
 //! Nothing here is touched per command; mailboxes and the log are touched once a tick.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{
+    AtomicBool, AtomicI64, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering,
+};
+use std::sync::{Arc, OnceLock, RwLock};
 
 use super::locks::TxId;
 use super::message::Envelope;
@@ -192,6 +194,18 @@ pub enum Pause {
     All,
 }
 
+/// Which signal asks for a shutdown.
+pub struct Stop;
+
+impl Stop {
+    /// None.
+    pub const NO: u8 = 0;
+    /// SIGINT.
+    pub const INTERRUPT: u8 = 1;
+    /// SIGTERM.
+    pub const TERMINATE: u8 = 2;
+}
+
 /// Number of the first transaction. Smaller ones are those of locks that a shard takes itself.
 pub const FIRST_TX: TxId = 1 << 40;
 
@@ -248,8 +262,10 @@ pub struct Shared {
     pub event_listeners: AtomicU32,
     /// Keys that are remembered as read by connections that track.
     pub tracked_keys: AtomicU64,
-    /// A signal asks for a shutdown; the coordinator takes it from here.
-    pub stop_asked: AtomicBool,
+    /// A signal asks for a shutdown, one of [`Stop`]; the coordinator takes it from here.
+    pub stop_asked: AtomicU8,
+    /// Why the process ends, if that is a failure.
+    pub failure: OnceLock<String>,
     /// A shutdown waits for replicas that lag: no client writes.
     pub stopping: AtomicBool,
     /// FAILOVER is under way: no client writes, and nobody changes the role.
@@ -266,6 +282,8 @@ pub struct Shared {
 #[derive(Clone, Debug, Default)]
 pub struct Process {
     pub run_id: String,
+    /// There is a file of the dataset to be loaded at the start.
+    pub has_dataset: bool,
     pub pid: u32,
     pub executable: String,
     pub config_file: String,
@@ -320,7 +338,8 @@ impl Shared {
             tracked_keys: AtomicU64::new(0),
             next_slow: AtomicU64::new(0),
             memory: (0..shards).map(|_| Usage::default()).collect(),
-            stop_asked: AtomicBool::new(false),
+            stop_asked: AtomicU8::new(Stop::NO),
+            failure: OnceLock::new(),
             stopping: AtomicBool::new(false),
             failing_over: AtomicBool::new(false),
             process,
