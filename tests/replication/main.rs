@@ -12,6 +12,7 @@ mod full;
 mod operations;
 mod partial;
 mod publish;
+mod restart;
 mod stream;
 
 use support::server::Server;

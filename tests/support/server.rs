@@ -299,13 +299,43 @@ impl Server {
         .code()
     }
 
+    /// SHUTDOWN SAVE, and waits for the end, which must be a success.
+    pub fn shutdown_save(&mut self) {
+        let mut client = self.client();
+        client
+            .send(b"*2\r\n$8\r\nSHUTDOWN\r\n$4\r\nSAVE\r\n")
+            .expect("a short request");
+        assert_eq!(self.await_end(), Some(0), "{:?}\n{}", self.kind, self.log());
+    }
+
+    /// Waits for the end; gives the exit code.
+    pub fn await_end(&mut self) -> Option<i32> {
+        let end = || self.child.try_wait().expect("a process of our own");
+        super::wait_for("the server to end", end).code()
+    }
+
+    /// SIGINT.
+    pub fn interrupt(&self) {
+        self.signal("-INT");
+    }
+
+    fn start_again(&mut self) {
+        let place = self.place.as_ref();
+        self.child = spawn(self.kind, self.port, self.dir.path(), &self.args, place);
+    }
+
+    /// Starts the same server again, which is not to come up; gives the exit code.
+    pub fn fail_to_start(&mut self) -> Option<i32> {
+        self.start_again();
+        self.await_end()
+    }
+
     /// Starts the same server again on the same port and in the same directory.
     pub fn restart(&mut self) {
         if self.running() {
             self.kill();
         }
-        let place = self.place.as_ref();
-        self.child = spawn(self.kind, self.port, self.dir.path(), &self.args, place);
+        self.start_again();
         if let Err(reason) = self.wait_ready() {
             panic!("{:?} did not start again: {reason}", self.kind);
         }
