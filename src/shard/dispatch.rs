@@ -60,7 +60,7 @@ impl Parsed<'_> {
 }
 
 /// A dataset is on its way.
-const LOADING: &str = "LOADING Redis is loading the dataset in memory";
+pub(super) const LOADING: &str = "LOADING Redis is loading the dataset in memory";
 /// A write on a read-only replica.
 pub(super) const READONLY: &str = "READONLY You can't write against a read only replica.";
 

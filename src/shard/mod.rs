@@ -29,6 +29,8 @@ mod info;
 mod introspection;
 #[cfg(test)]
 mod keys_tests;
+#[cfg(test)]
+mod late_tests;
 pub mod latency;
 pub mod locks;
 mod lolwut;

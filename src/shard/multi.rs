@@ -12,9 +12,10 @@ use super::parked::blocked;
 use super::shell::{ConnId, Shell};
 use super::transaction::Kind;
 
-/// EXEC of writes on a read-only replica.
-pub(super) const ABORTED_READONLY: &str = "EXECABORT Transaction discarded because of: \
-READONLY You can't write against a read only replica.";
+/// EXEC's error where one of the queued commands would get the error `text`.
+pub(super) fn aborted_because(text: &str) -> String {
+    format!("EXECABORT Transaction discarded because of: {text}")
+}
 
 /// How a session command of a transaction went on.
 #[derive(Clone, Copy, Default)]
@@ -87,7 +88,7 @@ impl Shard {
         }
         if let Some(text) = self.refuses_transaction(&multi) {
             self.unwatch(client);
-            self.answer(client, |reply| reply.error(text));
+            self.answer(client, |reply| reply.error(&text));
             return true;
         }
         let requests = with_selects(multi.queued, client.db, self.data.settings.databases);
@@ -108,16 +109,10 @@ impl Shard {
     }
 
     /// Conditions may have changed since the commands were queued.
-    fn refuses_transaction(&self, multi: &Multi) -> Option<&'static str> {
-        let writes = multi.queued.iter().any(|request| request.command.writes());
-        let replica = self
-            .shared
-            .is_replica
-            .load(std::sync::atomic::Ordering::Relaxed);
-        if writes && replica && self.config.replica_read_only {
-            return Some(ABORTED_READONLY);
-        }
-        None
+    fn refuses_transaction(&self, multi: &Multi) -> Option<String> {
+        let mut queued = multi.queued.iter();
+        let text = queued.find_map(|request| self.refuses_late(request.command, self.origin()))?;
+        Some(aborted_because(text))
     }
 
     /// Whether all keys, the watched ones included, are here and free.

@@ -9,6 +9,8 @@
 //! MULTI on the stream): its effects are published by the home in the order sent, before its keys
 //! are unlocked.
 
+use std::sync::atomic::Ordering;
+
 use bytes::Bytes;
 
 use crate::command::table::Keys;
@@ -17,7 +19,7 @@ use crate::protocol::{Args, Reply, Span, Version};
 
 use super::Shard;
 use super::client::{Client, Waiting};
-use super::dispatch::{Parsed, READONLY};
+use super::dispatch::{LOADING, Parsed, READONLY};
 use super::message::{
     Data, Envelope, Item, LARGE_BYTES_MIN, OwnedRequest, ReplyItem, RunItem, append_request,
 };
@@ -478,8 +480,8 @@ impl Shard {
         raw: Option<&[u8]>,
     ) -> crate::command::Ran {
         let origin = self.origin();
-        if self.refuses_write(command, origin) {
-            return self.refuse_write(reply, command);
+        if let Some(text) = self.refuses_late(command, origin) {
+            return self.refuse_late(reply, command, text);
         }
         let origin = match command.writes() {
             true => origin,
@@ -495,16 +497,31 @@ impl Shard {
         done
     }
 
-    /// Whether the process became a read-only replica after the command was let in: the barrier of
-    /// that change came between. Run now, it would change the data but not the stream.
-    pub(super) fn refuses_write(&self, command: &Command, origin: Origin) -> bool {
-        origin == Origin::Replica && command.writes() && self.config.replica_read_only
+    /// Why a command that was let in must not run any more: the barrier of a change of role came
+    /// between. A write would change a replica's data but not its stream, and a read would miss
+    /// data that is being replaced.
+    pub(super) fn refuses_late(&self, command: &Command, origin: Origin) -> Option<&'static str> {
+        if origin != Origin::Replica {
+            None
+        } else if command.writes() && self.config.replica_read_only {
+            Some(READONLY)
+        } else if self.shared.loading.load(Ordering::Relaxed) && !command.flags.has(Flags::LOADING)
+        {
+            Some(LOADING)
+        } else {
+            None
+        }
     }
 
     #[cold]
-    pub(super) fn refuse_write(&mut self, reply: &mut Reply, command: &'static Command) -> Ran {
+    pub(super) fn refuse_late(
+        &mut self,
+        reply: &mut Reply,
+        command: &'static Command,
+        text: &str,
+    ) -> Ran {
         let mark = reply.len();
-        reply.error(READONLY);
+        reply.error(text);
         let done = Ran {
             failed: true,
             ..Ran::default()

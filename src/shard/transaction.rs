@@ -482,7 +482,7 @@ impl Shard {
             self.finish(shell, id, tx);
             return;
         }
-        if tx.next == 0 && self.refuses_writes_of(&mut tx) {
+        if tx.next == 0 && self.refuses_all_late(&mut tx) {
             self.finish(shell, id, tx);
             return;
         }
@@ -499,15 +499,20 @@ impl Shard {
         }
     }
 
-    /// Refuses what was let in before this became a read-only replica (a pipeline: one by one).
-    fn refuses_writes_of(&mut self, tx: &mut Tx) -> bool {
+    /// Refuses what was let in before a change of role (a pipeline: one by one).
+    fn refuses_all_late(&mut self, tx: &mut Tx) -> bool {
         let origin = self.origin();
-        let mut commands = tx.requests.iter().map(|request| request.command);
-        match commands.find(|command| self.refuses_write(command, origin)) {
-            Some(command) if tx.kind == Kind::Command => {
-                self.refuse_write(&mut tx.reply, command);
+        let refused = |request: &OwnedRequest| {
+            let text = self.refuses_late(request.command, origin)?;
+            Some((request.command, text))
+        };
+        match tx.requests.iter().find_map(refused) {
+            Some((command, text)) if tx.kind == Kind::Command => {
+                self.refuse_late(&mut tx.reply, command, text);
             }
-            Some(_) if tx.kind == Kind::Exec => tx.reply.error(super::multi::ABORTED_READONLY),
+            Some((_, text)) if tx.kind == Kind::Exec => {
+                tx.reply.error(&super::multi::aborted_because(text));
+            }
             _ => return false,
         }
         true
@@ -587,8 +592,10 @@ impl Shard {
             _ if request.command.writes() => self.origin(),
             _ => self.reading_origin(self.origin()),
         };
-        if tx.kind == Kind::Pipeline && self.refuses_write(request.command, origin) {
-            self.refuse_write(&mut tx.reply, request.command);
+        if tx.kind == Kind::Pipeline
+            && let Some(text) = self.refuses_late(request.command, origin)
+        {
+            self.refuse_late(&mut tx.reply, request.command, text);
             tx.ends.push(tx.reply.len());
             return;
         }

@@ -250,6 +250,8 @@ fn is_expected_error(text: &[u8]) -> bool {
         b"ERR no such key",
         b"ERR source and destination objects are the same",
         b"READONLY",
+        // A client whose primary became a replica.
+        b"LOADING",
         b"NOREPLICAS",
         b"EXECABORT",
     ]

@@ -20,6 +20,7 @@
 //! The tree knows nothing of members' bytes: whoever searches compares.
 
 use super::members::Handle;
+use std::hint::black_box;
 use std::ops::Range;
 
 /// Into how many parts a step of [`Keys::partition_touching`] divides what is left.
@@ -112,6 +113,19 @@ impl<const N: usize> Keys<N> {
         low
     }
 
+    /// Loads all of a leaf at once, so that a search of it does not wait for line after line.
+    #[inline]
+    fn touch(&self) {
+        const LINE: usize = 64;
+        // Loads whose results nobody waits for.
+        for at in (0..self.len()).step_by(LINE / size_of::<f64>()) {
+            black_box(self.scores[at]);
+        }
+        for at in (0..self.len()).step_by(LINE / size_of::<Handle>()) {
+            black_box(self.handles[at]);
+        }
+    }
+
     /// As [`Keys::partition`], for a `before` that looks at members far apart in memory. Each step
     /// calls `touch` with the handles of all that it may compare with before it compares with
     /// any: so their cache misses overlap, where halving would wait for one after the other.
@@ -124,8 +138,16 @@ impl<const N: usize> Keys<N> {
     ) -> usize {
         // What another score decides needs no member.
         let scores = &self.scores[..self.len()];
-        let mut low = scores.partition_point(|&other| other < score);
-        let mut high = low + scores[low..].partition_point(|&other| other == score);
+        let (mut low, mut high) = match scores {
+            [first, .., last] if *first == score && *last == score => (0, scores.len()),
+            _ => {
+                let low = scores.partition_point(|&other| other < score);
+                (
+                    low,
+                    low + scores[low..].partition_point(|&other| other == score),
+                )
+            }
+        };
         while high - low >= WAYS {
             let (start, len) = (low, high - low);
             let pivot = |way: usize| start + way * len / WAYS;
@@ -235,7 +257,10 @@ impl<const L: usize, const F: usize> Tree<L, F> {
         let (mut node, mut rank) = (&self.root, 0);
         loop {
             match node {
-                Node::Leaf(keys) => return rank + keys.partition_touching(score, &before, &touch),
+                Node::Leaf(keys) => {
+                    keys.touch();
+                    return rank + keys.partition_touching(score, &before, &touch);
+                }
                 Node::Inner(inner) => {
                     let at = inner.keys.partition(1, &before) - 1;
                     rank += sum(&inner.counts[..at]);
