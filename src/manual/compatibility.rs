@@ -103,8 +103,8 @@
 //! - **`maxmemory`** leaves the whole backlog out of what counts; Redis only what is beyond
 //!   `repl-backlog-size`. How long an eviction may go on at a time is bounded by keys, not by time.
 //!   A snapshot for replicas does not carry idle times and counters.
-//! - **SHUTDOWN** waits for replicas as Redis 7 does, and can be aborted until it saves. SAVE writes
-//!   the dataset's file, which the next start loads; without it nothing is saved, for there are no
+//! - **SHUTDOWN** waits for replicas as Redis 7 does, and can be aborted until it saves. SAVE
+//!   writes the dataset's file, which the next start loads; without it nothing is saved, for there are no
 //!   save points. SAVE and BGSAVE are not there, and LASTSAVE tells when the server started. A
 //!   relay that ends reads no more of its upstream's stream, so that those below it catch up.
 //! - **`repl-diskless-load disabled`** goes by way of a file only where there is data to protect;

@@ -2,9 +2,9 @@
 //! `shutdown-timeout` is over; and when its dataset is saved, if that is wanted.
 //!
 //! While it waits no client writes, nothing expires, no heartbeat is sent and nothing more is read
-//! from an upstream, so the stream stands still and replicas catch up with its end. The last look is taken under a barrier, so that no
-//! write that was under way is acknowledged after it. SHUTDOWN ABORT, or a replica that is dropped,
-//! may change the outcome.
+//! from an upstream, so the stream stands still and replicas catch up with its end. The last look
+//! is taken under a barrier, so that no write that was under way is acknowledged after it. SHUTDOWN
+//! ABORT, or a replica that is dropped, may change the outcome.
 
 use std::sync::atomic::Ordering;
 

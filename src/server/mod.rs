@@ -161,18 +161,7 @@ fn run(
     };
     let threads = executor::start(kind, cpus, body)
         .map_err(|error| format!("cannot start a shard: {error}"))?;
-    let stopper = shared.clone();
-    let wake_all = wakers;
-    signals.on_termination(is_stopping(&shared), move |name| {
-        tracing::info!("received {name}, shutting down");
-        let signal = match name {
-            "SIGINT" => Stop::INTERRUPT,
-            _ => Stop::TERMINATE,
-        };
-        // The coordinator looks after it: replicas that lag may have to be waited for.
-        stopper.stop_asked.store(signal, Ordering::Release);
-        wake_all.iter().for_each(Waker::wake);
-    });
+    stop_by_signals(signals, &shared, wakers);
     tracing::info!("ready to accept connections");
     for thread in threads {
         if thread.join().is_err() {
@@ -180,6 +169,21 @@ fn run(
         }
     }
     shared.failure.get().cloned().map_or(Ok(()), Err)
+}
+
+/// Tells the coordinator of signals that end the process.
+fn stop_by_signals(signals: signals::Signals, shared: &Arc<Shared>, wakers: Vec<Waker>) {
+    let stopper = shared.clone();
+    signals.on_termination(is_stopping(shared), move |name| {
+        tracing::info!("received {name}, shutting down");
+        let signal = match name {
+            "SIGINT" => Stop::INTERRUPT,
+            _ => Stop::TERMINATE,
+        };
+        // The coordinator looks after it: replicas that lag may have to be waited for.
+        stopper.stop_asked.store(signal, Ordering::Release);
+        wakers.iter().for_each(Waker::wake);
+    });
 }
 
 /// Whether a shutdown has begun that has not failed.
