@@ -104,9 +104,10 @@
 //!   `repl-backlog-size`. How long an eviction may go on at a time is bounded by keys, not by time.
 //!   A snapshot for replicas does not carry idle times and counters.
 //! - **SHUTDOWN** waits for replicas as Redis 7 does, and can be aborted until it saves. SAVE
-//!   writes the dataset's file, which the next start loads; without it nothing is saved, for there are no
-//!   save points. SAVE and BGSAVE are not there, and LASTSAVE tells when the server started. A
-//!   relay that ends reads no more of its upstream's stream, so that those below it catch up.
+//!   writes the dataset's file, which the next start loads; without it nothing is saved, for
+//!   there are no save points. SAVE and BGSAVE are not there, and LASTSAVE tells when the server
+//!   started. A relay that ends reads no more of its upstream's stream, so that those below it
+//!   catch up.
 //! - **`repl-diskless-load disabled`** goes by way of a file only where there is data to protect;
 //!   an empty replica loads from the socket, as with `on-empty-db`. The file has no name.
 //! - **`lazyfree-lazy-user-flush`** makes no difference: what goes is freed in slices.
