@@ -66,7 +66,7 @@
 //! 2. **The cut.** A barrier stops every shard. Each publishes what it executed, and opens a new
 //!    *epoch*. When all have, the end of the merged log is the offset of `+FULLRESYNC`. All go
 //!    on.
-//! 3. **The walk.** Each shard writes its own part in the background, in fragments of about 128
+//! 3. **The walk.** Each shard writes its own part in the background, in fragments of about 64
 //!    KiB. Every entry carries the epoch in which it was last written or saved:
 //!
 //!    ```text

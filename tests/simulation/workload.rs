@@ -1,5 +1,7 @@
 //! What clients send, and what they expect of each reply.
 
+use std::collections::BTreeMap;
+
 use banyan::protocol::encode;
 use banyan::protocol::reply_parser::Value;
 
@@ -50,6 +52,8 @@ pub struct Histories {
     pub first: Vec<Option<i64>>,
     /// Operations of each key that were judged and forgotten.
     before: Vec<usize>,
+    /// Writes that were under way then, and may still be carried out: where they are now.
+    carried: BTreeMap<OpRef, usize>,
     /// Reads sent before this may have been answered by what was no primary any more.
     reads_count_from: u64,
     clock: u64,
@@ -63,22 +67,46 @@ pub fn history_key(at: usize) -> String {
     }
 }
 
+impl Check {
+    /// The operations that it is about.
+    pub fn operations(&self) -> Vec<OpRef> {
+        match self {
+            Check::Op(op) => vec![*op],
+            Check::Ops(ops) => ops.clone(),
+            Check::Exec(checks) => checks.iter().flat_map(Check::operations).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
 impl Histories {
     pub fn new() -> Self {
         let mut histories = Histories::default();
-        histories.begin(&Model::default());
+        histories.begin(&Model::default(), &[]);
         histories
     }
 
-    /// Begins anew where `model` stands.
-    pub fn begin(&mut self, model: &Model) {
+    /// Begins anew where `model` stands. Of what was seen so far only the writes that `under_way`
+    /// names are kept: a process that is primary again may carry them out yet.
+    pub fn begin(&mut self, model: &Model, under_way: &[OpRef]) {
         let keys = 0..REGISTERS + COUNTERS;
+        let kept: Vec<(OpRef, Op)> = under_way
+            .iter()
+            .filter_map(|&at| Some((at, *self.find(at)?)))
+            .filter(|(_, op)| op.end == NEVER && !matches!(op.kind, Kind::Read(_)))
+            .collect();
         self.before.resize(REGISTERS + COUNTERS, 0);
         for (before, ops) in self.before.iter_mut().zip(&self.ops) {
             *before += ops.len();
         }
         self.ops = keys.clone().map(|_| Vec::new()).collect();
         self.first = keys.map(|at| model.integer(&history_key(at))).collect();
+        self.carried.clear();
+        for (at, op) in kept {
+            let ops = &mut self.ops[at.0];
+            self.carried.insert(at, ops.len());
+            ops.push(Op { after: None, ..op });
+        }
     }
 
     fn tick(&mut self) -> u64 {
@@ -103,18 +131,28 @@ impl Histories {
     }
 
     /// An operation, unless it was forgotten.
-    fn find(&mut self, (key, at): OpRef) -> Option<&mut Op> {
-        self.ops[key].get_mut(at.checked_sub(self.before[key])?)
+    fn find(&mut self, op: OpRef) -> Option<&mut Op> {
+        let (key, at) = op;
+        let place = match self.carried.get(&op) {
+            Some(place) => *place,
+            None => at.checked_sub(self.before[key])?,
+        };
+        self.ops[key].get_mut(place)
     }
 
     /// The reply to an operation.
     fn end(&mut self, op: OpRef, reply: &Value) {
         let end = self.tick();
         let reads_count_from = self.reads_count_from;
+        let is_carried = self.carried.contains_key(&op);
         let Some(op) = self.find(op) else {
             return;
         };
         if matches!(op.kind, Kind::Read(_)) && op.call < reads_count_from {
+            return;
+        }
+        if is_carried && !matches!(reply, Value::Error(_)) {
+            // It ran before or after the change of primary: no more is known.
             return;
         }
         let seen = integer(reply);

@@ -9,7 +9,7 @@ use crate::model::{History, Model};
 use crate::network::{End, Move, Network, Wire};
 use crate::process::{Around, Connecting, PORT, Process, clock};
 use crate::random::Random;
-use crate::workload::{Batch, Check, Histories, Outcome, history_key, judge, show};
+use crate::workload::{Batch, Check, Histories, OpRef, Outcome, history_key, judge, show};
 
 /// What a client is there for.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -705,7 +705,9 @@ impl World {
                 }
             }
         }
-        self.histories.begin(model);
+        let pending = self.clients.iter().flat_map(|client| &client.pending);
+        let under_way: Vec<OpRef> = pending.flat_map(|(check, _)| check.operations()).collect();
+        self.histories.begin(model, &under_way);
     }
 
     /// A client that has waited for too long, if there is one.
