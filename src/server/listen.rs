@@ -53,8 +53,9 @@ pub fn open(config: &Config) -> Result<Listeners, String> {
 }
 
 /// The kernel closes the sockets of a ring whose process was killed a little after the process is
-/// gone, so a quick restart may find its own port still taken.
-const PORT_TAKEN_PATIENCE: Duration = Duration::from_secs(1);
+/// gone, so a quick restart may find its own port still taken: on a busy machine for longer than a
+/// second.
+const PORT_TAKEN_PATIENCE: Duration = Duration::from_secs(5);
 
 fn patiently(mut open: impl FnMut() -> io::Result<TcpListener>) -> io::Result<TcpListener> {
     let began = Instant::now();

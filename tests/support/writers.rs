@@ -5,6 +5,7 @@ use super::client::Client;
 use super::random::Random;
 use super::resp::{Value, show};
 use super::wait_until;
+use socket2::SockRef;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::SeqCst};
@@ -235,6 +236,10 @@ impl Writer {
     fn connect(&mut self, target: SocketAddr) -> Option<Client> {
         let mut client = Client::connect_within(target, self.manners.timeout).ok()?;
         client.set_timeout(self.manners.timeout);
+        // Without it the system goes on sending what a link was given before it was cut, and an
+        // old write would come after those of the next link, and undo them.
+        let socket = SockRef::from(client.stream());
+        socket.set_linger(Some(Duration::ZERO)).ok()?;
         let select = format!("SELECT {}", if self.number == 1 { 3 } else { 0 });
         let words: Vec<&str> = select.split(' ').collect();
         let reply = client.try_run(&words).ok()?;
