@@ -99,14 +99,13 @@ impl Keyspace {
     pub fn insert_all(&mut self, entries: Vec<(usize, Entry)>) {
         /// About as many cache misses as a core has under way at once.
         const AHEAD: usize = 8;
-        let hash = |(db, entry): &(usize, Entry)| self.databases[*db].hash(entry.key());
-        let hashes: Vec<u64> = entries.iter().map(hash).collect();
-        let places: Vec<usize> = entries.iter().map(|(db, _)| *db).collect();
+        let place = |(db, entry): &(usize, Entry)| (*db, self.databases[*db].hash(entry.key()));
+        let places: Vec<(usize, u64)> = entries.iter().map(place).collect();
         for (at, (db, entry)) in entries.into_iter().enumerate() {
-            if let (Some(&later), Some(&hash)) = (places.get(at + AHEAD), hashes.get(at + AHEAD)) {
+            if let Some(&(later, hash)) = places.get(at + AHEAD) {
                 self.databases[later].prefetch_slot(hash);
             }
-            self.db_mut(db).insert_hashed(hashes[at], entry);
+            self.db_mut(db).insert_hashed(places[at].1, entry);
         }
     }
 

@@ -21,7 +21,7 @@ use super::link::{Link, State};
 use super::message::Message;
 use super::role::Change;
 use crate::config::ReplDisklessLoad;
-use crate::keyspace::Entry;
+use crate::keyspace::{Entry, Keyspace};
 use crate::persistence::rdb::{self, ReplicationInfo};
 use crate::shard::shared::LoadView;
 use crate::shard::shell::{Shell, Spool, Spooled};
@@ -507,20 +507,18 @@ impl Node {
 
     /// Entries of the snapshot, at their owner.
     pub(super) fn load(&mut self, entries: Vec<(usize, Entry)>) {
-        if self.staging.is_none() {
-            self.staging = Some(self.shard.empty_keyspace());
-        }
-        let staging = self.staging.as_mut().expect("it was just made");
-        staging.insert_all(entries);
+        self.staging().insert_all(entries);
     }
 
     /// So many keys of a database are to come to this shard.
     pub(super) fn expect_keys(&mut self, db: usize, keys: usize) {
-        let staging = match &mut self.staging {
-            Some(staging) => staging,
-            none => none.insert(self.shard.empty_keyspace()),
-        };
-        staging.db_mut(db).expect(keys);
+        self.staging().db_mut(db).expect(keys);
+    }
+
+    /// The keyspace beside the one in use, made when it is first needed.
+    fn staging(&mut self) -> &mut Keyspace {
+        let shard = &self.shard;
+        self.staging.get_or_insert_with(|| shard.empty_keyspace())
     }
 }
 

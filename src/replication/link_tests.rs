@@ -187,17 +187,24 @@ impl World {
     }
 }
 
-#[test]
-fn a_resolver_that_never_answers_delays_neither_clients_nor_timers() {
-    let mut world = World::new();
-    assert_eq!(world.shell.lookups, [(1, "upstream.example".to_owned())]);
-    let origin = Origin {
+/// Where the client comes from.
+pub(super) fn origin() -> Origin {
+    Origin {
         peer: "127.0.0.1:50000".to_owned(),
         local: "127.0.0.1:6379".to_owned(),
         is_local: true,
         is_unix: false,
-    };
-    world.node.shard.accepted(&mut world.shell, CLIENT, origin);
+    }
+}
+
+#[test]
+fn a_resolver_that_never_answers_delays_neither_clients_nor_timers() {
+    let mut world = World::new();
+    assert_eq!(world.shell.lookups, [(1, "upstream.example".to_owned())]);
+    world
+        .node
+        .shard
+        .accepted(&mut world.shell, CLIENT, origin());
     for _ in 0..3 {
         world.node.received(&mut world.shell, CLIENT, b"PING\r\n");
         world.advance(1000);

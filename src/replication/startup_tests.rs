@@ -5,12 +5,11 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use super::link_tests::{CLIENT, Outside};
+use super::link_tests::{CLIENT, Outside, origin};
 use super::{Node, log::Log};
 use crate::config::{Config, Upstream};
 use crate::persistence::rdb::{Framer, Preamble, ReplicationInfo};
 use crate::shard::Sleep;
-use crate::shard::connection::Origin;
 use crate::shard::shared::{Process, Shared};
 use crate::shard::shell::{Now, Spool, Spooled};
 
@@ -38,13 +37,10 @@ impl World {
             shell: Outside::default(),
             now_ms: NOW_MS,
         };
-        let origin = Origin {
-            peer: "127.0.0.1:50000".to_owned(),
-            local: "127.0.0.1:6379".to_owned(),
-            is_local: true,
-            is_unix: false,
-        };
-        world.node.shard.accepted(&mut world.shell, CLIENT, origin);
+        world
+            .node
+            .shard
+            .accepted(&mut world.shell, CLIENT, origin());
         world.ticks();
         world
     }
