@@ -9,6 +9,7 @@ pub mod crc16;
 pub mod crc64;
 pub mod geohash;
 pub mod glob;
+mod grisu;
 pub mod hash;
 pub mod hyperloglog;
 pub mod list;

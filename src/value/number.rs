@@ -1,5 +1,7 @@
 //! Numbers in decimal: the strict parsers and the formatters that replies and values use.
 
+use super::grisu;
+
 /// Longest text that [`parse_i64`] can accept, in bytes: `-9223372036854775808`.
 pub const I64_LEN_MAX: usize = 20;
 
@@ -239,11 +241,7 @@ pub fn format_f64(value: f64) -> String {
 }
 
 /// Appends a double as Redis 7.2's `d2string` does: `nan`, `inf`, `-inf`, `-0`; an integer of up to
-/// 62 bits in full; everything else with the fewest digits that read back to the same double, in
-/// the layout of the `fpconv` library.
-///
-/// (`fpconv` uses Grisu2, whose digits are not the shortest for about one double in a thousand; the
-/// digits here always are.)
+/// 62 bits in full; everything else with the digits and in the layout of the `fpconv` library.
 pub fn write_f64(out: &mut Vec<u8>, value: f64) {
     if value.is_nan() {
         return out.extend_from_slice(b"nan");
@@ -259,8 +257,8 @@ pub fn write_f64(out: &mut Vec<u8>, value: f64) {
     if magnitude <= INTEGER_MAX && magnitude.fract() == 0.0 {
         return write_i64(out, magnitude as i64);
     }
-    let (digits, exponent) = shortest_digits(magnitude);
-    layout(out, digits.as_bytes(), exponent);
+    let digits = grisu::digits(magnitude);
+    layout(out, digits.text(), digits.last);
 }
 
 /// Formats a double as `fpconv` alone does: as [`write_f64`], but also integers with an exponent
@@ -273,8 +271,8 @@ pub fn format_fpconv(value: f64) -> String {
     if value.is_sign_negative() {
         out.push(b'-');
     }
-    let (digits, exponent) = shortest_digits(value.abs());
-    layout(&mut out, digits.as_bytes(), exponent);
+    let digits = grisu::digits(value.abs());
+    layout(&mut out, digits.text(), digits.last);
     // Only ASCII was written.
     String::from_utf8(out).unwrap_or_default()
 }
@@ -299,21 +297,6 @@ pub fn format_g17(value: f64) -> String {
     let mantissa = mantissa.trim_end_matches('0').trim_end_matches('.');
     let sign = if exponent < 0 { '-' } else { '+' };
     format!("{mantissa}e{sign}{:02}", exponent.abs())
-}
-
-/// The significant digits of a positive double, and the power of ten of the last of them.
-fn shortest_digits(magnitude: f64) -> (String, i32) {
-    let mut digits = format!("{magnitude:e}");
-    let e = digits.find('e').unwrap_or(digits.len());
-    let exponent: i32 = digits
-        .get(e + 1..)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0);
-    digits.truncate(e);
-    digits.retain(|digit| digit != '.');
-    // At most 17 digits.
-    let last = exponent - (digits.len() as i32 - 1);
-    (digits, last)
 }
 
 /// `fpconv`'s choice between plain and scientific notation.

@@ -8,6 +8,7 @@ mod support;
 
 mod compare;
 mod description;
+mod doubles;
 mod events;
 mod generate;
 mod grammar;
@@ -46,6 +47,11 @@ fn seven_shards_answer_as_valkey_does() {
 fn seven_shards_in_relaxed_order_answer_as_valkey_does() {
     let mut pair = Pair::start(7, &["--pipeline-order", "relaxed"]);
     compare_random(&mut pair, support::seed(), COMMANDS / 3);
+}
+
+#[test]
+fn doubles_are_printed_as_by_valkey() {
+    doubles::compare_random(support::seed(), 50_000);
 }
 
 #[test]

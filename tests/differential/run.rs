@@ -165,14 +165,16 @@ impl Pair {
         // The pipeline arrives in two pieces, split at any byte.
         let split = self.splits.below(bytes.len() + 1);
         let (reference, subject) = &mut self.clients[client];
-        let expected = reference
-            .exchange(&bytes, answered.len())
-            .map_err(|e| format!("the reference ended the pipeline: {e}"))?;
-        let lost = |e: std::io::Error| format!("banyan ended the pipeline: {e}");
-        subject.send(&bytes[..split]).map_err(lost)?;
-        let actual = subject
-            .exchange(&bytes[split..], answered.len())
-            .map_err(lost)?;
+        // Both at once: what blocks until its timeout is waited for but once.
+        let (expected, actual) = std::thread::scope(|scope| {
+            let expected = scope.spawn(|| reference.exchange(&bytes, answered.len()));
+            let actual = subject
+                .send(&bytes[..split])
+                .and_then(|()| subject.exchange(&bytes[split..], answered.len()));
+            (expected.join().expect("it does not panic"), actual)
+        });
+        let expected = expected.map_err(|e| format!("the reference ended the pipeline: {e}"))?;
+        let actual = actual.map_err(|e| format!("banyan ended the pipeline: {e}"))?;
         self.replies += expected.len();
         self.errors += expected.iter().filter(|reply| reply.is_error()).count();
         let mut before: Option<&Value> = None;

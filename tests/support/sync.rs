@@ -1,6 +1,7 @@
 //! Waiting until two servers hold the same data, and saying how they differ if they do not.
 
 use super::client::Client;
+use super::resp::Value;
 use super::server::Server;
 use super::{PATIENCE, pause, wait_until};
 use std::time::Instant;
@@ -133,8 +134,7 @@ pub fn assert_all_same(servers: &[&Server]) {
 /// The first few keys in which two servers differ.
 pub fn differences(a: &mut Client, b: &mut Client) -> String {
     const SHOWN_MAX: usize = 10;
-    let mut out = String::new();
-    let mut shown = 0;
+    let (mut values, mut times) = (Vec::new(), Vec::new());
     for db in 0..16 {
         a.must(&format!("SELECT {db}"));
         b.must(&format!("SELECT {db}"));
@@ -155,19 +155,48 @@ pub fn differences(a: &mut Client, b: &mut Client) -> String {
             let (x, y) = (a.run(&ask), b.run(&ask));
             let ttl: [&[u8]; 2] = [b"PEXPIRETIME", &key];
             let (tx, ty) = (a.run(&ttl), b.run(&ttl));
-            if x != y || tx != ty {
-                out.push_str(&format!(
-                    "db {db} key \"{}\": {x:?} {tx:?} | {y:?} {ty:?}\n",
-                    key.escape_ascii()
+            let name = format!("db {db} key \"{}\"", key.escape_ascii());
+            if x != y {
+                let (of_a, of_b) = (contents(a, &key), contents(b, &key));
+                let only = |these: &[Value], those: &[Value]| -> Vec<Value> {
+                    let missing = these.iter().filter(|value| !those.contains(value));
+                    missing.take(SHOWN_MAX).cloned().collect()
+                };
+                values.push(format!(
+                    "{name}: {x:?} {tx:?} | {y:?} {ty:?}\n  only there: {:?} | {:?}\n",
+                    only(&of_a, &of_b),
+                    only(&of_b, &of_a)
                 ));
-                shown += 1;
-                if shown == SHOWN_MAX {
-                    return out;
-                }
+            } else if tx != ty {
+                times.push(format!("{name}: expires {tx:?} | {ty:?}\n"));
             }
         }
     }
-    out
+    // What differs by its value first: times may do so by what the caller allows.
+    values.into_iter().chain(times).take(SHOWN_MAX).collect()
+}
+
+/// The parts of a value of any type.
+fn contents(client: &mut Client, key: &[u8]) -> Vec<Value> {
+    let kind = client.run(&[b"TYPE", key]);
+    let (command, more): (&[u8], &[&[u8]]) = match kind.bytes() {
+        b"zset" => (b"ZRANGE", &[b"0", b"-1", b"WITHSCORES"]),
+        b"list" => (b"LRANGE", &[b"0", b"-1"]),
+        b"hash" => (b"HGETALL", &[]),
+        b"set" => (b"SMEMBERS", &[]),
+        b"stream" => (b"XRANGE", &[b"-", b"+"]),
+        _ => (b"GET", &[]),
+    };
+    let reply = client.run(&[&[command, key], more].concat());
+    match reply {
+        // Members with their scores, fields with their values.
+        Value::Array(items) if matches!(command, b"ZRANGE" | b"HGETALL") => {
+            let pairs = items.chunks(2);
+            pairs.map(|pair| Value::Array(pair.to_vec())).collect()
+        }
+        Value::Array(items) => items,
+        other => vec![other],
+    }
 }
 
 /// Totals of synchronisations that a primary has answered.

@@ -33,7 +33,7 @@ enum Event {
     BacklogExpired,
     /// SIGKILL; it comes back with nothing.
     ReplicaKilled,
-    /// It comes back with the snapshot that it wrote at its end. Real servers only.
+    /// It comes back with the snapshot that it wrote at its end.
     ReplicaRestarted,
     /// The primary dies under load, the replica that has more is promoted, the other follows it.
     SiblingPromoted,
@@ -243,9 +243,7 @@ impl Cell {
 
     fn replica_restarted(&mut self) {
         self.replica.follow_at_start(local(self.proxy.port));
-        let ended = self.replica.client().try_run(&["SHUTDOWN", "SAVE"]);
-        assert!(ended.is_err(), "SHUTDOWN SAVE: {ended:?}");
-        wait_until("the replica to end", || !self.replica.running());
+        self.replica.shutdown_save();
         self.writers.write(self.little());
         self.replica.restart();
         self.join();
@@ -353,10 +351,6 @@ fn column(number: usize, pair: Pair) {
     let seed = seed();
     let mut cells = 0;
     for (row, event) in EVENTS.into_iter().enumerate() {
-        if event == Event::ReplicaRestarted && pair.replica == Kind::Banyan {
-            // It writes no snapshot at its end.
-            continue;
-        }
         for (size, backlog) in BACKLOGS.into_iter().enumerate() {
             if full || (row * BACKLOGS.len() + size) % SHARE == number {
                 run(pair, backlog, event, seed + row as u64);

@@ -87,10 +87,6 @@ impl Tree {
         self.nodes[node].server.port
     }
 
-    pub fn kind(&self, node: usize) -> Kind {
-        self.nodes[node].server.kind
-    }
-
     pub fn others(&self) -> Vec<usize> {
         (0..self.nodes.len()).filter(|n| *n != self.top).collect()
     }

@@ -1,6 +1,6 @@
 //! The large form: members in slots, found by a hash table of their handles, in order by a tree.
 
-use super::members::{Handle, Members};
+use super::members::{Handle, Members, Sought};
 use super::tree::Tree;
 use super::{Garbage, HashSeed, SCATTERED_LEN_MIN, allocated};
 use crate::value::table::Table;
@@ -71,17 +71,12 @@ impl Large {
     /// How many members come before this one, which need not be there.
     #[inline]
     fn rank_of(&self, score: f64, member: &[u8]) -> usize {
-        let before = |other: f64, handle| {
-            other < score || (other == score && self.members.bytes(handle) < member)
-        };
+        let before = precedes(&self.members, score, member);
         if self.len() < SCATTERED_LEN_MIN {
             return self.order.partition(before);
         }
-        // A load whose result nobody waits for.
-        let touch = |handle| {
-            black_box(self.members.score(handle));
-        };
-        self.order.partition_touching(score, before, touch)
+        self.order
+            .partition_touching(score, before, touch(&self.members))
     }
 
     /// Adds a member that comes before all others and is not there; false if that is not so.
@@ -95,18 +90,38 @@ impl Large {
         if self.index.find(hash, is_it).is_some() {
             return false;
         }
-        self.insert_at(hash, 0, member, score);
+        let handle = self.members.insert(member, score);
+        self.order.insert(0, score, handle);
+        self.index_member(hash, handle);
         true
     }
 
     /// Adds a member that is not there, and comes after all others.
     pub(super) fn insert_last(&mut self, member: &[u8], score: f64) {
-        self.insert_at(self.seed.hash(member), self.len(), member, score);
+        let handle = self.members.insert(member, score);
+        self.order.insert(self.len(), score, handle);
+        self.index_member(self.seed.hash(member), handle);
     }
 
-    fn insert_at(&mut self, hash: u64, rank: usize, member: &[u8], score: f64) {
+    /// Adds a member that is not there.
+    fn insert(&mut self, hash: u64, member: &[u8], score: f64) {
         let handle = self.members.insert(member, score);
-        self.order.insert(rank, score, handle);
+        self.order_member(handle, score, member);
+        self.index_member(hash, handle);
+    }
+
+    /// Puts a member of the slots into the order.
+    fn order_member(&mut self, handle: Handle, score: f64, member: &[u8]) {
+        let before = precedes(&self.members, score, member);
+        if self.len() < SCATTERED_LEN_MIN {
+            let rank = self.order.partition(before);
+            return self.order.insert(rank, score, handle);
+        }
+        let touch = touch(&self.members);
+        self.order.insert_touching((score, handle), before, touch);
+    }
+
+    fn index_member(&mut self, hash: u64, handle: Handle) {
         let (members, seed) = (&self.members, self.seed);
         self.index.insert(hash, Indexed(handle), |other| {
             seed.hash(members.bytes(other.0))
@@ -126,8 +141,7 @@ impl Large {
             .find(hash, |other| self.members.bytes(other.0) == member);
         let Some(&Indexed(handle)) = found else {
             if let Some(score) = decide(None) {
-                let rank = self.rank_of(score, member);
-                self.insert_at(hash, rank, member, score);
+                self.insert(hash, member, score);
             }
             return;
         };
@@ -137,8 +151,7 @@ impl Large {
             let rank = self.rank_of(old, member);
             self.order.remove(rank);
             self.members.set_score(handle, score);
-            let rank = self.rank_of(score, member);
-            self.order.insert(rank, score, handle);
+            self.order_member(handle, score, member);
         }
     }
 
@@ -236,6 +249,25 @@ impl Large {
                 .chain(index)
                 .chain(self.order.into_garbage()),
         )
+    }
+}
+
+/// Whether a member comes before the one of this score and these bytes.
+#[inline]
+fn precedes<'a>(
+    members: &'a Members,
+    score: f64,
+    member: &'a [u8],
+) -> impl Fn(f64, Handle) -> bool + 'a {
+    let sought = Sought::new(member);
+    move |other, handle| other < score || (other == score && members.precedes(handle, &sought))
+}
+
+/// A load whose result nobody waits for.
+#[inline]
+fn touch(members: &Members) -> impl Fn(Handle) + '_ {
+    |handle| {
+        black_box(members.score(handle));
     }
 }
 

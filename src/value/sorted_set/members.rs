@@ -60,6 +60,47 @@ struct Slot {
     text: Text,
 }
 
+/// A short member as numbers that compare as its bytes do. (Behind its end are zeros; a member
+/// that has such bytes of its own is the longer one.)
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Short {
+    first: u128,
+    rest: u64,
+    len: u8,
+}
+
+impl Short {
+    #[inline]
+    fn new(bytes: &[u8; INLINE_LEN_MAX], len: u8) -> Self {
+        // Together these read all of the bytes, and two of them twice.
+        let first = bytes.first_chunk().map(|bytes| u128::from_be_bytes(*bytes));
+        let rest = bytes.last_chunk().map(|bytes| u64::from_be_bytes(*bytes));
+        Short {
+            first: first.unwrap_or(0),
+            rest: rest.unwrap_or(0),
+            len,
+        }
+    }
+}
+
+/// A member to compare others with.
+pub(super) struct Sought<'a> {
+    bytes: &'a [u8],
+    short: Option<Short>,
+}
+
+impl<'a> Sought<'a> {
+    #[inline]
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        let short = (bytes.len() <= INLINE_LEN_MAX).then(|| {
+            let mut padded = [0; INLINE_LEN_MAX];
+            padded[..bytes.len()].copy_from_slice(bytes);
+            Short::new(&padded, bytes.len() as u8)
+        });
+        Sought { bytes, short }
+    }
+}
+
 const _: () = assert!(size_of::<Slot>() == 32 && size_of::<Option<Handle>>() == 4);
 
 /// The slots.
@@ -81,6 +122,15 @@ impl Members {
             Text::Inline { len, bytes } => &bytes[..usize::from(*len)],
             Text::Heap(bytes) => bytes,
             Text::Free { .. } => unreachable!("a handle leads to a member"),
+        }
+    }
+
+    /// Whether a member's bytes come before those of another one.
+    #[inline]
+    pub(super) fn precedes(&self, handle: Handle, sought: &Sought) -> bool {
+        match (&self.slot(handle).text, &sought.short) {
+            (Text::Inline { len, bytes }, Some(short)) => Short::new(bytes, *len) < *short,
+            _ => self.bytes(handle) < sought.bytes,
         }
     }
 

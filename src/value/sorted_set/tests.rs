@@ -202,6 +202,19 @@ proptest! {
     }
 
     #[test]
+    fn members_compare_as_their_bytes(
+        one in proptest::collection::vec(0u8..3, 0..30),
+        same in 0usize..30,
+        other in proptest::collection::vec(0u8..3, 0..30),
+    ) {
+        let other = [&one[..same.min(one.len())], &other].concat();
+        let mut members = members::Members::default();
+        let handle = members.insert(&one, 0.0);
+        let sought = members::Sought::new(&other);
+        prop_assert_eq!(members.precedes(handle, &sought), one < other);
+    }
+
+    #[test]
     fn a_tree_of_tiny_nodes_is_what_a_plain_list_would_be(
         steps in proptest::collection::vec((any::<bool>(), any::<u16>(), any::<u8>()), 0..1500),
     ) {
@@ -230,7 +243,15 @@ fn tiny_tree<const L: usize, const F: usize>(steps: &[(bool, u16, u8)]) {
                 _ => score,
             };
             let handle = members.insert(b"m", score);
-            tree.insert(rank, score, handle);
+            let before = |other: f64, _| other < score;
+            let touched = |handle| assert!(model.iter().any(|key| key.1 == handle));
+            let found = tree.partition_touching(score, before, touched);
+            assert_eq!(found, tree.partition(before));
+            if found == rank && value % 2 == 0 {
+                tree.insert_touching((score, handle), before, touched);
+            } else {
+                tree.insert(rank, score, handle);
+            }
             model.insert(rank, (score, handle));
         } else {
             let rank = usize::from(at) % model.len();

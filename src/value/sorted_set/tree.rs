@@ -113,7 +113,7 @@ impl<const N: usize> Keys<N> {
         low
     }
 
-    /// Loads all of a leaf at once, so that a search of it does not wait for line after line.
+    /// Loads all of a node at once, so that a search of it does not wait for line after line.
     #[inline]
     fn touch(&self) {
         const LINE: usize = 64;
@@ -126,26 +126,25 @@ impl<const N: usize> Keys<N> {
         }
     }
 
-    /// As [`Keys::partition`], for a `before` that looks at members far apart in memory. Each step
-    /// calls `touch` with the handles of all that it may compare with before it compares with
-    /// any: so their cache misses overlap, where halving would wait for one after the other.
+    /// As [`Tree::partition_touching`], within a node, from `from` on. Each step calls `touch` with
+    /// the handles of all that it may compare with before it compares with any: so their cache
+    /// misses overlap, where halving would wait for one after the other.
     #[inline]
     fn partition_touching(
         &self,
+        from: usize,
         score: f64,
         before: &impl Fn(f64, Handle) -> bool,
         touch: &impl Fn(Handle),
     ) -> usize {
         // What another score decides needs no member.
-        let scores = &self.scores[..self.len()];
+        let scores = &self.scores[from..self.len()];
         let (mut low, mut high) = match scores {
-            [first, .., last] if *first == score && *last == score => (0, scores.len()),
+            [first, .., last] if *first == score && *last == score => (from, self.len()),
             _ => {
-                let low = scores.partition_point(|&other| other < score);
-                (
-                    low,
-                    low + scores[low..].partition_point(|&other| other == score),
-                )
+                let lower = scores.partition_point(|&other| other < score);
+                let equal = scores[lower..].partition_point(|&other| other == score);
+                (from + lower, from + lower + equal)
             }
         };
         while high - low >= WAYS {
@@ -194,6 +193,61 @@ struct Split<const L: usize, const F: usize> {
     first: (f64, Handle),
     count: u32,
     node: Node<L, F>,
+    edge: Edge,
+}
+
+/// Leads to the place of a new member, from the root to a leaf.
+trait Guide {
+    /// The child in which it is. Between two children it goes to the end of the first, so that no
+    /// first pair changes that is ever read.
+    fn child<const L: usize, const F: usize>(&mut self, inner: &Inner<L, F>) -> usize;
+    /// How many pairs of a leaf come before it.
+    fn position<const L: usize>(&mut self, leaf: &Keys<L>) -> usize;
+}
+
+/// To a rank.
+struct ToRank(usize);
+
+impl Guide for ToRank {
+    #[inline]
+    fn child<const L: usize, const F: usize>(&mut self, inner: &Inner<L, F>) -> usize {
+        let mut at = 0;
+        while self.0 > inner.counts[at] as usize {
+            self.0 -= inner.counts[at] as usize;
+            at += 1;
+        }
+        at
+    }
+
+    #[inline]
+    fn position<const L: usize>(&mut self, _: &Keys<L>) -> usize {
+        self.0
+    }
+}
+
+/// Behind all that are `before`; see [`Tree::partition_touching`].
+struct Behind<B, T> {
+    score: f64,
+    before: B,
+    touch: T,
+}
+
+impl<B: Fn(f64, Handle) -> bool, T: Fn(Handle)> Guide for Behind<B, T> {
+    #[inline]
+    fn child<const L: usize, const F: usize>(&mut self, inner: &Inner<L, F>) -> usize {
+        let keys = &inner.keys;
+        if matches!(inner.children[0], Node::Leaf(_)) {
+            keys.touch();
+            return keys.partition_touching(1, self.score, &self.before, &self.touch) - 1;
+        }
+        keys.partition(1, &self.before) - 1
+    }
+
+    #[inline]
+    fn position<const L: usize>(&mut self, leaf: &Keys<L>) -> usize {
+        leaf.touch();
+        leaf.partition_touching(0, self.score, &self.before, &self.touch)
+    }
 }
 
 /// What a removal did.
@@ -246,23 +300,25 @@ impl<const L: usize, const F: usize> Tree<L, F> {
 
     /// As [`Tree::partition`], where `before` holds for lower scores than `score`, for no higher
     /// ones, and looks at the member only if the score is the same. `touch` loads what `before`
-    /// will look at. It is called in leaves only: what the inner nodes compare with is read so
-    /// often that the cache has it.
+    /// will look at. It is called in leaves and just above them: what is compared with higher up
+    /// is read so often that the cache has it.
     pub(super) fn partition_touching(
         &self,
         score: f64,
         before: impl Fn(f64, Handle) -> bool,
         touch: impl Fn(Handle),
     ) -> usize {
+        let mut guide = Behind {
+            score,
+            before,
+            touch,
+        };
         let (mut node, mut rank) = (&self.root, 0);
         loop {
             match node {
-                Node::Leaf(keys) => {
-                    keys.touch();
-                    return rank + keys.partition_touching(score, &before, &touch);
-                }
+                Node::Leaf(keys) => return rank + guide.position(keys),
                 Node::Inner(inner) => {
-                    let at = inner.keys.partition(1, &before) - 1;
+                    let at = guide.child(inner);
                     rank += sum(&inner.counts[..at]);
                     node = &inner.children[at];
                 }
@@ -287,17 +343,28 @@ impl<const L: usize, const F: usize> Tree<L, F> {
     /// Puts a member at a rank of at most [`Tree::len`].
     pub(super) fn insert(&mut self, rank: usize, score: f64, handle: Handle) {
         assert!(rank <= self.len, "a rank within the tree");
-        let edge = match rank {
-            _ if rank == self.len => Edge::Last,
-            0 => Edge::First,
-            _ => Edge::Within,
+        self.insert_by(&mut ToRank(rank), (score, handle));
+    }
+
+    /// Puts a member where [`Tree::partition_touching`] finds its place.
+    pub(super) fn insert_touching(
+        &mut self,
+        (score, handle): (f64, Handle),
+        before: impl Fn(f64, Handle) -> bool,
+        touch: impl Fn(Handle),
+    ) {
+        let mut guide = Behind {
+            score,
+            before,
+            touch,
         };
+        self.insert_by(&mut guide, (score, handle));
+    }
+
+    fn insert_by(&mut self, guide: &mut impl Guide, key: (f64, Handle)) {
         self.len += 1;
         let (leaves, inners) = (&mut self.leaves, &mut self.inners);
-        let split = self
-            .root
-            .insert(rank, (score, handle), edge, leaves, inners);
-        if let Some(right) = split {
+        if let Some(right) = self.root.insert(guide, key, (true, true), leaves, inners) {
             let left = std::mem::replace(&mut self.root, Node::Leaf(Box::new(Keys::EMPTY)));
             let mut keys = Keys::EMPTY;
             keys.insert(0, (0.0, Handle::DUMMY));
@@ -405,15 +472,9 @@ impl<const L: usize, const F: usize> Inner<L, F> {
     }
 
     /// Takes the right half of child `at` in; what splits off in turn.
-    fn adopt(
-        &mut self,
-        at: usize,
-        split: Split<L, F>,
-        edge: Edge,
-        inners: &mut usize,
-    ) -> Option<Split<L, F>> {
+    fn adopt(&mut self, at: usize, split: Split<L, F>, inners: &mut usize) -> Option<Split<L, F>> {
         self.counts[at] -= split.count;
-        let at = at + 1;
+        let (at, edge) = (at + 1, split.edge);
         if self.children.len() < F {
             self.put(at, split);
             return None;
@@ -434,6 +495,7 @@ impl<const L: usize, const F: usize> Inner<L, F> {
             first: right.keys.get(0),
             count: sum(&right.counts) as u32,
             node: Node::Inner(Box::new(right)),
+            edge,
         })
     }
 
@@ -480,49 +542,54 @@ impl<const L: usize, const F: usize> Node<L, F> {
         }
     }
 
+    /// `(first, last)`: whether this node has the first members of all, and the last.
     fn insert(
         &mut self,
-        mut rank: usize,
+        guide: &mut impl Guide,
         key: (f64, Handle),
-        edge: Edge,
+        (first, last): (bool, bool),
         leaves: &mut usize,
         inners: &mut usize,
     ) -> Option<Split<L, F>> {
         match self {
-            Node::Leaf(keys) if keys.len() < L => {
-                keys.insert(rank, key);
-                None
-            }
             Node::Leaf(keys) => {
+                let at = guide.position(keys);
+                if keys.len() < L {
+                    keys.insert(at, key);
+                    return None;
+                }
+                let edge = if last && at == L {
+                    Edge::Last
+                } else if first && at == 0 {
+                    Edge::First
+                } else {
+                    Edge::Within
+                };
                 let middle = match edge {
                     Edge::First => 0,
                     Edge::Last => L,
                     Edge::Within => L / 2,
                 };
                 let mut right = keys.split_off(middle);
-                if rank > middle || edge == Edge::Last {
-                    right.insert(rank - middle, key);
+                if at > middle || edge == Edge::Last {
+                    right.insert(at - middle, key);
                 } else {
-                    keys.insert(rank, key);
+                    keys.insert(at, key);
                 }
                 *leaves += 1;
                 Some(Split {
                     first: right.get(0),
                     count: u32::from(right.len),
                     node: Node::Leaf(Box::new(right)),
+                    edge,
                 })
             }
             Node::Inner(inner) => {
-                // Between two children it goes to the end of the first, so that no first pair
-                // changes that is ever read.
-                let mut at = 0;
-                while rank > inner.counts[at] as usize {
-                    rank -= inner.counts[at] as usize;
-                    at += 1;
-                }
+                let at = guide.child(inner);
+                let ends = (first && at == 0, last && at + 1 == inner.children.len());
                 inner.counts[at] += 1;
-                let split = inner.children[at].insert(rank, key, edge, leaves, inners)?;
-                inner.adopt(at, split, edge, inners)
+                let split = inner.children[at].insert(guide, key, ends, leaves, inners)?;
+                inner.adopt(at, split, inners)
             }
         }
     }

@@ -93,8 +93,8 @@ impl Generator {
         }
     }
 
-    /// A score. All sums and products that the templates make of them are exact, so that they
-    /// print alike: the real server's shortest digits are not always the shortest.
+    /// A score. All sums and products that the templates make of them are exact: in which order
+    /// the real server adds those of sets of equal size is up to its sorting algorithm.
     fn score(&mut self) -> Vec<u8> {
         match self.random.below(16) {
             0 => self
