@@ -23,7 +23,7 @@ use super::role::Change;
 use crate::config::ReplDisklessLoad;
 use crate::keyspace::{Entry, Keyspace};
 use crate::persistence::rdb::{self, ReplicationInfo};
-use crate::shard::shared::LoadView;
+use crate::shard::shared::{LoadView, LoadedKeys};
 use crate::shard::shell::{Shell, Spool, Spooled};
 use crate::value::codec::Collections;
 
@@ -75,18 +75,19 @@ pub(super) struct Dataset {
     spool: Option<SpoolFile>,
     /// The old data is gone.
     pub emptied: bool,
-    /// What it says of its place in a history.
     told: Told,
+    keys: LoadedKeys,
     /// Keys that have expired are left out, if nobody can go on from it: nobody has to be told.
     drops_expired: bool,
 }
 
-/// The place in a history, as the head of a snapshot tells it.
+/// What the head of a snapshot tells: the place in a history, and its writer's memory.
 #[derive(Default)]
 struct Told {
     id: Option<String>,
     offset: Option<u64>,
     db: Option<usize>,
+    used_memory: u64,
 }
 
 impl Told {
@@ -95,6 +96,7 @@ impl Told {
         match name {
             b"repl-id" => self.id = String::from_utf8(value.to_vec()).ok(),
             b"repl-offset" => self.offset = number.and_then(|offset| u64::try_from(offset).ok()),
+            b"used-mem" => self.used_memory = number.map_or(0, |bytes| bytes.unsigned_abs()),
             b"repl-stream-db" => self.db = number.and_then(|db| usize::try_from(db).ok()),
             _ => {}
         }
@@ -135,6 +137,11 @@ impl Dataset {
         self.told.place()
     }
 
+    /// Bytes of memory that its writer had in use, as its head has told.
+    pub fn used_memory(&self) -> u64 {
+        self.told.used_memory
+    }
+
     fn drop_file(&mut self, shell: &mut dyn Shell) {
         if let Some(file) = self.spool.take() {
             shell.spool(file.number, Spool::Remove);
@@ -148,6 +155,7 @@ impl Dataset {
             started_s: file.started_s,
             total_bytes: file.sent,
             loaded_bytes: file.loaded,
+            used_memory: self.told.used_memory,
         })
     }
 }
@@ -326,8 +334,16 @@ impl Node {
                 return Err(format!("the snapshot has a key in database {}", record.db));
             }
             let expired = record.expire_at_ms.is_some_and(|at_ms| at_ms < now_ms);
-            if only_looks || (expired && drops_expired && dataset.told.place().is_none()) {
+            if only_looks {
                 continue;
+            }
+            if expired && drops_expired {
+                dataset.keys.expired += 1;
+                if dataset.told.place().is_none() {
+                    continue;
+                }
+            } else {
+                dataset.keys.loaded += 1;
             }
             let owner = self.shard.shared.owner(&record.key);
             let clock = self.shard.keyspace.clock();
@@ -350,6 +366,9 @@ impl Node {
             if !entries.is_empty() {
                 self.to(owner, Message::Load { entries });
             }
+        }
+        if !only_looks {
+            self.log.lock().last_load = dataset.keys;
         }
         Ok(Reading::Whole)
     }

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use crate::command::effects::{self, Sealed};
 use crate::shard::queue::Queue;
 use crate::shard::shared::{
-    FailoverState, LoadView, ReplicaView, ReplicationView, Stream, UpstreamView,
+    FailoverState, LoadView, LoadedKeys, ReplicaView, ReplicationView, Stream, UpstreamView,
 };
 
 /// A replication id: 40 hexadecimal digits.
@@ -82,6 +82,7 @@ pub struct Merged {
     pub upstream: Option<UpstreamView>,
     pub failover: FailoverState,
     pub loading: Option<LoadView>,
+    pub last_load: LoadedKeys,
     /// The last snapshot for replicas could not be written.
     pub dump_failed: bool,
 }
@@ -133,6 +134,7 @@ impl Log {
                 upstream: None,
                 failover: FailoverState::No,
                 loading: None,
+                last_load: LoadedKeys::default(),
                 dump_failed: false,
             }),
             unmerged: AtomicU64::new(0),
@@ -464,6 +466,7 @@ impl Merged {
             sync_partial_err: self.sync_partial_err,
             failover: self.failover,
             loading: self.loading,
+            last_load: self.last_load,
             dump_failed: self.dump_failed,
         }
     }

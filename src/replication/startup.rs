@@ -124,6 +124,7 @@ impl Node {
         };
         match self.read_records(&mut startup.dataset, block) {
             Ok(Reading::Partial) => {
+                startup.view.used_memory = startup.dataset.used_memory();
                 self.startup = Some(startup);
                 self.read_on(shell);
             }

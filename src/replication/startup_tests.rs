@@ -112,6 +112,7 @@ fn file(offset: Option<u64>) -> Vec<u8> {
     });
     let preamble = Preamble {
         replication,
+        used_memory_bytes: 123_456,
         ..Preamble::default()
     };
     framer.begin(&mut out, &preamble);
@@ -133,18 +134,35 @@ fn clients_hear_of_the_load_until_all_is_there() {
     let loading = "-LOADING Redis is loading the dataset in memory\r\n";
     assert_eq!(world.asks("GET a"), loading);
     let file = file(None);
-    world.told(Spooled::Opened(file.len() as u64));
+    // As if it were so long that it comes in two blocks.
+    const TOTAL: u64 = (1 << 20) + 20;
+    world.told(Spooled::Opened(TOTAL));
     let info = world.asks("INFO persistence");
     for field in [
         "\r\nloading:1\r\n".to_owned(),
-        format!("\r\nloading_total_bytes:{}\r\n", file.len()),
+        format!("\r\nloading_total_bytes:{TOTAL}\r\n"),
         "\r\nloading_loaded_bytes:0\r\n".to_owned(),
     ] {
         assert!(info.contains(&field), "{field} in {info}");
     }
-    world.told(Spooled::Read(Bytes::from(file)));
+    let rest = file.len() - 20;
+    world.told(Spooled::Read(Bytes::copy_from_slice(&file[..rest])));
+    let info = world.asks("INFO persistence");
+    assert!(
+        info.contains("\r\nloading_rdb_used_mem:123456\r\n"),
+        "{info}"
+    );
+    world.told(Spooled::Read(Bytes::copy_from_slice(&file[rest..])));
     assert_eq!(world.asks("GET a"), "$1\r\nx\r\n");
-    assert!(world.asks("INFO persistence").contains("\r\nloading:0\r\n"));
+    let info = world.asks("INFO persistence");
+    for field in [
+        "loading:0",
+        "rdb_last_load_keys_loaded:1",
+        "rdb_last_load_keys_expired:1",
+    ] {
+        let field = format!("\r\n{field}\r\n");
+        assert!(info.contains(&field), "{field} in {info}");
+    }
     let wish = world.shell.wishes.last();
     assert!(matches!(wish, Some((_, Spool::Remove))), "{wish:?}");
 }

@@ -95,6 +95,16 @@ pub struct LoadView {
     pub started_s: u64,
     pub total_bytes: u64,
     pub loaded_bytes: u64,
+    /// The memory that its writer had in use, as its head tells; 0 if it does not.
+    pub used_memory: u64,
+}
+
+/// Keys of the last dataset that was loaded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LoadedKeys {
+    pub loaded: u64,
+    /// Those that a primary found to have expired.
+    pub expired: u64,
 }
 
 /// Everything INFO replication shows.
@@ -116,6 +126,7 @@ pub struct ReplicationView {
     pub sync_partial_err: u64,
     pub failover: FailoverState,
     pub loading: Option<LoadView>,
+    pub last_load: LoadedKeys,
     /// The last snapshot for replicas could not be written.
     pub dump_failed: bool,
 }

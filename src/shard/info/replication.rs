@@ -27,7 +27,8 @@ pub(super) fn persistence(shard: &Shard, sums: &Sums<'_>, text: &mut Text) {
     text.field("rdb_last_bgsave_time_sec", -1);
     text.field("rdb_current_bgsave_time_sec", -1);
     text.zeros(&["rdb_saves", "rdb_last_cow_size"]);
-    text.zeros(&["rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"]);
+    text.field("rdb_last_load_keys_expired", sums.view.last_load.expired);
+    text.field("rdb_last_load_keys_loaded", sums.view.last_load.loaded);
     text.field("aof_enabled", u8::from(shard.config.appendonly));
     text.zeros(&["aof_rewrite_in_progress", "aof_rewrite_scheduled"]);
     text.field("aof_last_rewrite_time_sec", -1);
@@ -49,7 +50,7 @@ fn show_load(shard: &Shard, load: LoadView, text: &mut Text) {
     let left_s = (elapsed_s * (total - loaded.min(total))).checked_div(loaded);
     text.field("loading_start_time", load.started_s);
     text.field("loading_total_bytes", load.total_bytes);
-    text.field("loading_rdb_used_mem", 0);
+    text.field("loading_rdb_used_mem", load.used_memory);
     text.field("loading_loaded_bytes", loaded);
     let done = loaded as f64 * 100.0 / total as f64;
     text.field("loading_loaded_perc", format_args!("{done:.2}"));
