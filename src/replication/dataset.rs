@@ -76,9 +76,7 @@ pub(super) struct Dataset {
     /// The old data is gone.
     pub emptied: bool,
     told: Told,
-    keys: LoadedKeys,
-    /// Keys that have expired are left out, if nobody can go on from it: nobody has to be told.
-    drops_expired: bool,
+    taken: Taken,
 }
 
 /// What the head of a snapshot tells: the place in a history, and its writer's memory.
@@ -88,6 +86,27 @@ struct Told {
     offset: Option<u64>,
     db: Option<usize>,
     used_memory: u64,
+}
+
+/// Which keys are taken over, and how many.
+#[derive(Default)]
+struct Taken {
+    keys: LoadedKeys,
+    /// Keys that have expired are left out, if nobody can go on from the snapshot: nobody has to
+    /// be told.
+    drops_expired: bool,
+}
+
+impl Taken {
+    /// Counts a key; whether it is to be taken.
+    fn takes(&mut self, expired: bool, told: &Told) -> bool {
+        if expired && self.drops_expired {
+            self.keys.expired += 1;
+            return told.place().is_some();
+        }
+        self.keys.loaded += 1;
+        true
+    }
 }
 
 impl Told {
@@ -127,7 +146,10 @@ impl Dataset {
         Dataset {
             reader: Some(rdb::Reader::new(collections)),
             batches: (0..shards).map(|_| Vec::new()).collect(),
-            drops_expired,
+            taken: Taken {
+                drops_expired,
+                ..Taken::default()
+            },
             ..Dataset::default()
         }
     }
@@ -299,7 +321,7 @@ impl Node {
         dataset: &mut Dataset,
         data: &[u8],
     ) -> Result<Reading, String> {
-        let (now_ms, drops_expired) = (self.shard.now.unix_ms, dataset.drops_expired);
+        let now_ms = self.shard.now.unix_ms;
         let only_looks = dataset.spool.as_ref().is_some_and(|file| !file.is_sound);
         let reader = dataset.reader.as_mut().expect("a snapshot has a reader");
         let databases = self.shard.keyspace.databases();
@@ -334,16 +356,8 @@ impl Node {
                 return Err(format!("the snapshot has a key in database {}", record.db));
             }
             let expired = record.expire_at_ms.is_some_and(|at_ms| at_ms < now_ms);
-            if only_looks {
+            if only_looks || !dataset.taken.takes(expired, &dataset.told) {
                 continue;
-            }
-            if expired && drops_expired {
-                dataset.keys.expired += 1;
-                if dataset.told.place().is_none() {
-                    continue;
-                }
-            } else {
-                dataset.keys.loaded += 1;
             }
             let owner = self.shard.shared.owner(&record.key);
             let clock = self.shard.keyspace.clock();
@@ -368,7 +382,7 @@ impl Node {
             }
         }
         if !only_looks {
-            self.log.lock().last_load = dataset.keys;
+            self.log.lock().last_load = dataset.taken.keys;
         }
         Ok(Reading::Whole)
     }

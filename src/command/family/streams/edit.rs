@@ -1,7 +1,7 @@
 //! Commands that add and remove entries.
 
 use super::options::Options;
-use super::{id, ids, integer, with_stream, write_id};
+use super::{id, ids, integer, with_stream};
 use crate::command::notify::Class;
 use crate::command::{Ctx, Error, Outcome};
 use crate::protocol::Args;
@@ -78,13 +78,13 @@ pub(super) fn xadd(ctx: &mut Ctx<'_>, args: Args<'_>) -> Outcome {
             exact: inexact.map(|trim| Threshold::of(&trim, stream)),
         })
     })?;
-    write_id(ctx.reply, added.id);
+    let text = added.id.text();
+    ctx.reply.bulk(text.bytes());
     ctx.changed(key, 1);
     ctx.notify(Class::STREAM, "xadd", key);
     if added.trimmed > 0 {
         ctx.notify(Class::STREAM, "xtrim", key);
     }
-    let text = added.id.text();
     let chosen = match options.id {
         NewId::Exactly(_) => None,
         _ => Some((options.id_at, text.bytes())),
