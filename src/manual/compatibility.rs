@@ -112,7 +112,8 @@
 //!   an empty replica loads from the socket, as with `on-empty-db`. The file has no name.
 //! - **`lazyfree-lazy-user-flush`** makes no difference: what goes is freed in slices.
 //! - **REPLICAOF** takes `NO ONE UNTIL <unix-ms>` besides, so COMMAND INFO gives its arity as -3.
-//! - **FAILOVER within MULTI** is refused.
+//! - **FAILOVER within MULTI** is refused. `PSYNC … FAILOVER` to a server that has already taken
+//!   over from the one that asks is answered once more, not refused.
 //! - **INFO replication** also shows `depth` and, on a replica, `upstream`; on a delayed replica
 //!   `replica_apply_delay_ms`, `replica_apply_pending_bytes`, `replica_apply_spooled_bytes` and
 //!   `replica_apply_last_unix_ms`. The depth is known as far as all upstreams are Banyans; another

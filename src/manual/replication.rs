@@ -191,7 +191,8 @@
 //!   itself and answers `+CONTINUE`. **Invariant: an unforced hand-over loses no write**, for none
 //!   is acknowledged between the last look and the change of role. If the heir refuses, the role
 //!   is taken back; if it cannot be reached it is asked until FAILOVER ABORT, as it may have taken
-//!   over.
+//!   over. An heir that has taken over and is asked again, because its answer was lost, gives it
+//!   again; a Redis refuses then, which leaves two primaries.
 //! - *Depth*: a replica learns from an upstream of our kind how deep in the tree that is. When it
 //!   changes, sub-replicas that were told are disconnected once and resume partially.
 //! - *Following*: our own history is offered to the upstream. If it shares it, the stream goes

@@ -203,7 +203,7 @@ impl Node {
             .get(3)
             .is_some_and(|word| word.eq_ignore_ascii_case(b"failover"));
         if !plain && hands_over {
-            return self.handed_role(conn, args);
+            return self.handed_role(shell, conn, args);
         }
         if self.is_replica() && !self.log.lock().upstream.as_ref().is_some_and(|u| u.link_up) {
             self.shard.resume_client(conn, |client| {
@@ -226,8 +226,11 @@ impl Node {
     }
 
     /// `PSYNC … FAILOVER`: our upstream wants us to take its role. It is answered when we have.
-    fn handed_role(&mut self, conn: ConnId, args: Args<'_>) {
+    fn handed_role(&mut self, shell: &mut dyn Shell, conn: ConnId, args: Args<'_>) {
         let asked = asked(args);
+        if self.has_taken_over(&asked) {
+            return self.begin_feed(shell, conn, Some(asked));
+        }
         let ours = asked.0.eq_ignore_ascii_case(&self.log.lock().replid);
         let refusal = match (self.is_replica(), ours) {
             (false, _) => Some("ERR PSYNC FAILOVER can't be sent to a master."),
@@ -240,6 +243,17 @@ impl Node {
         let feed = self.feeds.entry(conn).or_insert_with(Feed::new);
         feed.takes_over = Some(asked);
         self.tell_coordinator(Message::TakeOver { conn });
+    }
+
+    /// Whether it is the former primary that asks again, because our answer was lost. (Redis
+    /// refuses, and the former primary takes its role back: then there are two.)
+    fn has_taken_over(&self, (replid, from): &Asked) -> bool {
+        let merged = self.log.lock();
+        let last = { *from }.and_then(|from| u64::try_from(from.checked_sub(1)?).ok());
+        !self.is_replica()
+            && *replid == merged.replid2
+            && *from == Some(merged.second_offset)
+            && last.is_some_and(|last| merged.can_continue(replid, last))
     }
 
     /// This is a primary now: the former one is served as a replica.

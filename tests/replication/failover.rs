@@ -7,7 +7,7 @@ use super::{banyan, redis, valkey};
 use crate::support::client::Client;
 use crate::support::resp::Value;
 use crate::support::server::Server;
-use crate::support::sync::{assert_same_data, attach, syncs};
+use crate::support::sync::{assert_all_same, assert_same_data, attach, syncs};
 use crate::support::wait_until;
 
 fn state(server: &Server) -> String {
@@ -203,6 +203,35 @@ fn an_heir_that_is_no_replica_of_ours_does_not_take_over() {
         "ERR PSYNC FAILOVER replid must match my replid."
     );
     assert_eq!(replica.client().replication("role"), "slave");
+}
+
+/// The answer of an heir that took over may be lost with its connection.
+#[test]
+fn a_former_primary_that_asks_again_is_told_that_the_heir_has_taken_over() {
+    for heir in [banyan(1, &[]), banyan(3, &[])] {
+        let primary = banyan(2, &[]);
+        attach(&heir, primary.port);
+        primary.client().must("SET a x");
+        assert_all_same(&[&primary, &heir]);
+        let id = primary.client().replication("master_replid");
+        primary.client().must("FAILOVER");
+        wait_until("the heir to take over", || {
+            heir.client().replication("role") == "master"
+        });
+        let new = heir.client().replication("master_replid");
+        let from = heir.client().replication("second_repl_offset");
+        let mut client = heir.client();
+        client.must("REPLCONF capa psync2");
+        let again = client.call(&format!("PSYNC {id} {from} FAILOVER"));
+        assert_eq!(again.text(), format!("CONTINUE {new}"));
+        // Somebody who is elsewhere in that history has not handed anything over.
+        let other: u64 = from.parse::<u64>().expect("an offset") - 1;
+        let refused = heir.client().call(&format!("PSYNC {id} {other} FAILOVER"));
+        assert_eq!(
+            refused.text(),
+            "ERR PSYNC FAILOVER can't be sent to a master."
+        );
+    }
 }
 
 #[test]

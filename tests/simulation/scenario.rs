@@ -1,6 +1,9 @@
 //! A whole run: a tree of processes under load, faults, and the state after they have stopped.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+
+use banyan::shard::shared::FailoverState;
 
 use crate::network::{End, Wire};
 use crate::process::{DELAYED, PORT, Process};
@@ -11,6 +14,8 @@ use crate::world::{Role, World};
 pub struct Plan {
     pub commands: usize,
     pub faults: usize,
+    /// Whether primaries hand their role over with FAILOVER, too.
+    pub hands_over: bool,
 }
 
 /// What a run did.
@@ -26,6 +31,8 @@ pub struct Report {
     pub full_syncs: u64,
     pub partial_syncs: u64,
     pub failovers: usize,
+    /// By FAILOVER.
+    pub handed_over: usize,
 }
 
 const PROCESSES: usize = 5;
@@ -42,7 +49,11 @@ struct Scenario {
     partitions: Vec<((usize, usize), u64)>,
     /// The process that is to be the primary, and whether its job has been given.
     successor: Option<usize>,
+    /// The heir to whom the primary hands its role over.
+    heir: Option<usize>,
+    hands_over: bool,
     failovers: usize,
+    handed_over: usize,
 }
 
 /// Runs a seed to its end; panics where a check fails.
@@ -72,7 +83,10 @@ impl Scenario {
             jobs: VecDeque::new(),
             partitions: Vec::new(),
             successor: None,
+            heir: None,
+            hands_over: false,
             failovers: 0,
+            handed_over: 0,
         }
     }
 
@@ -94,6 +108,7 @@ impl Scenario {
     }
 
     fn work(&mut self, plan: Plan) {
+        self.hands_over = plan.hands_over;
         let every = plan.commands / (plan.faults + 2);
         while self.world.commands < plan.commands || self.world.faults < plan.faults {
             let before = self.world.now_us;
@@ -119,7 +134,49 @@ impl Scenario {
             self.partitions.retain(|(_, until)| *until > now_us);
             self.world.network.partitions = self.partitions.iter().map(|(pair, _)| *pair).collect();
         }
+        self.watch_heir();
         self.assign();
+    }
+
+    /// Notices what became of a FAILOVER.
+    fn watch_heir(&mut self) {
+        let (Some(heir), Some(old)) = (self.heir, self.world.primary) else {
+            return;
+        };
+        let is_replica = |process: usize| {
+            let running = self.world.processes[process].running.as_ref();
+            running.is_none_or(|running| running.shared.is_replica.load(Ordering::Relaxed))
+        };
+        let log = |process: usize| {
+            let running = self.world.processes[process].running.as_ref();
+            running.map(|running| {
+                let merged = running.log.lock();
+                (merged.replid.clone(), merged.failover)
+            })
+        };
+        let has_lineage = |(replid, _): (String, FailoverState)| replid == self.world.lineage;
+        if !is_replica(heir) && log(heir).is_some_and(has_lineage) {
+            self.heir = None;
+            self.handed_over += 1;
+            self.failovers += 1;
+            let world = &mut self.world;
+            // What is read at the old one from here on is the past. All else goes on: no write may
+            // be lost.
+            world.histories.forget_reads();
+            world.primary = Some(heir);
+            world.processes[old].upstream = Some(heir);
+            world.processes[heir].upstream = None;
+            world.note(
+                || format!("{old} has handed over to {heir}"),
+                &[24, old as u64, heir as u64],
+            );
+            return;
+        }
+        let answered = self.world.clients[self.admin].job.is_none() && self.jobs.is_empty();
+        let over = log(old).is_some_and(|(_, state)| state == FailoverState::No);
+        if answered && over && !is_replica(old) {
+            self.heir = None;
+        }
     }
 
     /// Gives the admin its next job, and notices what the last one did.
@@ -183,6 +240,7 @@ impl Scenario {
             }
             12 => self.crash_replica(),
             13 => self.replace_primary(true),
+            14 if self.hands_over && self.world.rng.one_in(2) => self.hand_over(),
             14 => self.replace_primary(false),
             _ => self.reparent(),
         }
@@ -224,6 +282,27 @@ impl Scenario {
         }
         let back = world.now_us + world.rng.range(1_000, 1_500_000);
         world.crash(process, back);
+    }
+
+    /// The primary hands over to a replica of its own.
+    fn hand_over(&mut self) {
+        let Some(old) = self.world.primary.filter(|_| !self.admin_is_busy()) else {
+            return;
+        };
+        let follows = |at: &usize| self.world.processes[*at].upstream == Some(old);
+        let heirs: Vec<usize> = (0..PROCESSES)
+            .filter(|at| *at != DELAYED && follows(at))
+            .collect();
+        if heirs.is_empty() {
+            return;
+        }
+        let heir = *self.world.rng.pick(&heirs);
+        let (port, timeout) = (PORT + heir as u16, self.world.rng.range(20, 3_000));
+        self.heir = Some(heir);
+        self.jobs.push_back((
+            old,
+            format!("FAILOVER TO 127.0.0.1 {port} TIMEOUT {timeout}"),
+        ));
     }
 
     /// The primary dies, or is made a replica; the furthest replica, or any, takes its place.
@@ -295,7 +374,8 @@ impl Scenario {
 
     fn admin_is_busy(&self) -> bool {
         let job = &self.world.clients[self.admin].job;
-        job.is_some() || self.successor.is_some() || !self.jobs.is_empty()
+        let changes = self.successor.is_some() || self.heir.is_some();
+        job.is_some() || changes || !self.jobs.is_empty()
     }
 
     fn is_below(&self, process: usize, above: usize) -> bool {
@@ -362,7 +442,8 @@ impl Scenario {
 
     fn is_settled(&self) -> bool {
         let world = &self.world;
-        let admin_rests = self.jobs.is_empty() && self.successor.is_none();
+        let changes = self.successor.is_some() || self.heir.is_some();
+        let admin_rests = self.jobs.is_empty() && !changes;
         if !admin_rests || !world.clients_are_idle() || world.primary.is_none() {
             return false;
         }
@@ -400,6 +481,7 @@ impl Scenario {
             full_syncs,
             partial_syncs,
             failovers: self.failovers,
+            handed_over: self.handed_over,
         }
     }
 }

@@ -34,7 +34,7 @@ pub enum Check {
     Ops(Vec<OpRef>),
     Equal,
     Balanced,
-    /// Never growing from one element to the next.
+    /// Never growing from one element to the next; at the primary only.
     Ordered,
     Queued,
     Exec(Vec<Check>),
@@ -414,7 +414,8 @@ impl<'a> Batch<'a> {
         }
     }
 
-    /// A pipeline of reads whose answers must hold together, also on a replica.
+    /// A pipeline of reads whose answers must hold together, but for those about order also on a
+    /// replica.
     pub fn observer(&mut self, strict: bool, writers: usize) {
         for _ in 0..1 + self.rng.below(3) {
             self.read();
