@@ -137,6 +137,12 @@ mod found {
     }
 
     #[test]
+    fn an_heir_whose_answer_was_lost_gives_it_again() {
+        let hands_over = true;
+        run(318, Plan { hands_over, ..PLAN }, false);
+    }
+
+    #[test]
     fn a_small_output_limit_does_not_drop_a_replica_that_the_backlog_serves() {
         seed(238);
     }
