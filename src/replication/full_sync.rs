@@ -224,12 +224,13 @@ impl Node {
             return false;
         }
         self.log.reset(|merged| merged.enabled = true);
-        self.ask_for_cut(tx, true);
+        self.ask_for_cut(tx, false);
         true
     }
 
-    /// Under the barrier `tx`: every shard is to make its cut.
-    pub(super) fn ask_for_cut(&mut self, tx: u64, records: bool) {
+    /// Under the barrier `tx`: every shard is to make its cut, for others to go on from, or for a
+    /// file while nothing goes on.
+    pub(super) fn ask_for_cut(&mut self, tx: u64, frozen: bool) {
         let shards = self.shard.shared.shards;
         let sync = &mut self.coordinator.sync;
         sync.epoch += 1;
@@ -241,7 +242,7 @@ impl Node {
         (sync.open, sync.held) = (None, VecDeque::new());
         sync.credits_due.clear();
         for shard in 0..shards {
-            self.to(shard, Message::Prepare(Step::Cut { epoch, records }));
+            self.to(shard, Message::Prepare(Step::Cut { epoch, frozen }));
         }
     }
 
@@ -652,10 +653,10 @@ pub(super) struct Fragments {
 const FRAGMENT_BYTES: usize = 64 * 1024;
 
 impl Node {
-    /// Makes this shard's cut, under the barrier.
-    pub(super) fn make_cut(&mut self, epoch: u64, shell: &mut dyn Shell) {
+    /// Makes this shard's cut, under the barrier, which is held to the end of a `frozen` snapshot.
+    pub(super) fn make_cut(&mut self, epoch: u64, frozen: bool, shell: &mut dyn Shell) {
         self.abort_snapshot(shell);
-        self.shard.keyspace.begin_snapshot();
+        self.shard.begin_snapshot(frozen);
         // The coordinator gives credit when all shards have made their cut.
         self.fragments = Fragments { epoch, credits: 0 };
     }

@@ -154,8 +154,9 @@ pub enum Message {
 /// What a shard does while a barrier holds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
-    /// Begin a snapshot, and record effects from here on if others go on from it.
-    Cut { epoch: u64, records: bool },
+    /// Begin a snapshot, and record effects from here on, as others go on from it; or a `frozen`
+    /// one, during which the barrier is held.
+    Cut { epoch: u64, frozen: bool },
     /// Record effects or not, as the role says.
     Record(bool),
     /// Drop the dataset.

@@ -341,9 +341,9 @@ impl Node {
         // Everything executed before the barrier is in the log before anything changes.
         self.shard.publish();
         match step {
-            Step::Cut { epoch, records } => {
-                self.make_cut(epoch, shell);
-                if records {
+            Step::Cut { epoch, frozen } => {
+                self.make_cut(epoch, frozen, shell);
+                if !frozen {
                     let primary = !self.is_replica();
                     self.shard.effects.set_enabled(primary);
                 }

@@ -36,7 +36,7 @@ impl Node {
         self.coordinator.sync.saving = true;
         // It may have come back since the shutdown began.
         self.pause_upstream(shell);
-        self.ask_for_cut(tx, false);
+        self.ask_for_cut(tx, true);
     }
 
     /// The place in the stream that the dataset stands for, if it has a history.

@@ -21,6 +21,8 @@ const AHEAD_BYTES: usize = 128 * 1024;
 pub(super) struct Slicing {
     held: Vec<(Box<[u8]>, TxId)>,
     last: TxId,
+    /// A barrier is held until the snapshot is done: nothing changes, and no lock is to be had.
+    frozen: bool,
 }
 
 impl Slicing {
@@ -29,6 +31,10 @@ impl Slicing {
         self.last += 1;
         let id = self.last;
         assert!(id < super::shared::FIRST_TX, "ids of this kind never end");
+        if self.frozen {
+            self.held.push((key.into(), id));
+            return true;
+        }
         let claim = Claim::Keys(std::iter::once((locks.name(key), Mode::Shared)).collect());
         match locks.claim(id, claim) {
             Verdict::Granted => {
@@ -42,6 +48,12 @@ impl Slicing {
 }
 
 impl Shard {
+    /// Begins a snapshot under a barrier, which is held to its end if it is `frozen`.
+    pub fn begin_snapshot(&mut self, frozen: bool) {
+        self.slicing.frozen = frozen;
+        self.keyspace.begin_snapshot();
+    }
+
     /// One step of the snapshot; see `Keyspace::snapshot_step`.
     pub fn snapshot_step(
         &mut self,

@@ -92,6 +92,28 @@ fn a_restarted_real_middle_between_banyans_costs_no_full_sync_either() {
     the_middle_is_restarted(banyan(3, BACKLOG), redis(BACKLOG), banyan(2, &[]));
 }
 
+/// What is large is saved in slices; nothing may wait for a lock that the shutdown holds.
+#[test]
+fn large_values_are_saved() {
+    const FIELDS: usize = 20_000;
+    for shards in [1, 3] {
+        let mut server = banyan(shards, &[]);
+        let mut client = server.client();
+        for key in ["a", "b", "c"] {
+            let fields: Vec<String> = (0..FIELDS)
+                .flat_map(|at| [format!("f{at}"), "x".repeat(100)])
+                .collect();
+            let head = ["HSET".to_owned(), key.to_owned()];
+            let added = client.run(&[&head, fields.as_slice()].concat());
+            assert_eq!(added, Value::Int(FIELDS as i64));
+        }
+        let before = digest(&mut client);
+        server.shutdown_save();
+        server.restart();
+        assert_eq!(digest(&mut server.client()), before);
+    }
+}
+
 #[test]
 fn a_middle_that_was_away_for_longer_than_the_backlog_takes_the_new_dataset() {
     let top = banyan(2, &["--repl-backlog-size", "16kb"]);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use banyan::config::{Config, ProtectedAction, SetContext};
 use banyan::replication::{Node, log::Log, random_id};
@@ -94,6 +95,8 @@ pub struct Running {
     /// Shard for the next connection.
     next_shard: usize,
     spools: Spools,
+    /// Shards that have ended.
+    ended: Vec<bool>,
 }
 
 /// A process, running or not.
@@ -111,16 +114,25 @@ pub struct Process {
     pub cursor: Cursor,
     /// Further directives of its configuration.
     pub directives: Vec<(&'static str, &'static str)>,
+    /// The dataset's file, which outlives it.
+    disk: Option<Vec<u8>>,
+    /// Starts that found one.
+    pub loads: usize,
 }
 
-/// Spool files, as bytes in memory.
+/// Spool files, as bytes in memory. Only one has a name in the end, the dataset's.
 #[derive(Default)]
 pub struct Spools(std::collections::BTreeMap<(usize, u64), Vec<u8>>);
 
 impl Spools {
-    fn carry_out(&mut self, name: (usize, u64), wish: Spool) -> Option<Spooled> {
+    fn carry_out(
+        &mut self,
+        name: (usize, u64),
+        wish: Spool,
+        disk: &mut Option<Vec<u8>>,
+    ) -> Option<Spooled> {
         match wish {
-            Spool::Create => {
+            Spool::Create | Spool::CreateAt(_) => {
                 assert!(self.0.insert(name, Vec::new()).is_none(), "it is new");
                 None
             }
@@ -142,8 +154,15 @@ impl Spools {
                 self.0.remove(&name).expect("a file that was made");
                 None
             }
-            Spool::CreateAt(_) | Spool::Open(_) | Spool::Keep(_) => {
-                unreachable!("no process here has a disk that outlives it")
+            Spool::Open(_) => {
+                let file = disk.clone().expect("a file that is there");
+                let len = file.len() as u64;
+                self.0.insert(name, file);
+                Some(Spooled::Opened(len))
+            }
+            Spool::Keep(_) => {
+                *disk = self.0.remove(&name);
+                Some(Spooled::Kept)
             }
         }
     }
@@ -334,13 +353,16 @@ impl Process {
             was_primary: false,
             cursor: Cursor::default(),
             directives: Vec::new(),
+            disk: None,
+            loads: 0,
         }
     }
 
-    /// Starts it, empty.
+    /// Starts it, with what its disk holds.
     pub fn start(&mut self, strict: bool, now_us: u64, rng: &mut Random) {
         assert!(self.running.is_none(), "it runs already");
         self.incarnation += 1;
+        self.loads += usize::from(self.disk.is_some());
         self.restart_us = u64::MAX;
         self.was_primary = false;
         let config = configuration(self.id, strict, self.upstream, &self.directives, rng);
@@ -354,6 +376,7 @@ impl Process {
             os: "simulated".to_owned(),
             io: "simulated",
             started_unix_ms: clock(now_us).unix_ms,
+            has_dataset: self.disk.is_some(),
             seed: std::array::from_fn(|_| rng.next()),
             ..Facts::default()
         };
@@ -381,6 +404,7 @@ impl Process {
             ],
             next_shard: rng.below(shards),
             spools: Spools::default(),
+            ended: vec![false; shards],
         });
     }
 
@@ -414,7 +438,10 @@ impl Process {
         }
         while !shell.wishes.is_empty() {
             for (file, wish) in std::mem::take(&mut shell.wishes) {
-                if let Some(outcome) = running.spools.carry_out((shard, file), wish) {
+                if let Some(outcome) = running
+                    .spools
+                    .carry_out((shard, file), wish, &mut self.disk)
+                {
                     shell.wakes[shard].now = true;
                     node.spooled(&mut shell, file, outcome);
                 }
@@ -460,6 +487,12 @@ impl Process {
             Sleep::ForMs(ms) => wake.deadline_us = around.now_us + ms.max(1) * 1000,
             Sleep::Exit => panic!("a shard of process {} wants to end", self.id),
         }
+        // The shell's duty, as in the server.
+        if running.shared.shutdown.load(Ordering::Acquire) {
+            let failure = running.shared.failure.get();
+            assert!(failure.is_none(), "process {}: {failure:?}", self.id);
+            running.ended[shard] = true;
+        }
         self.check_wakes();
     }
 
@@ -467,7 +500,7 @@ impl Process {
     fn check_wakes(&self) {
         let running = self.running.as_ref().expect("it runs");
         for (shard, wake) in running.wakes.iter().enumerate() {
-            let waits = !running.shared.mailboxes[shard].is_empty();
+            let waits = !running.shared.mailboxes[shard].is_empty() && !running.ended[shard];
             let id = self.id;
             assert!(
                 !waits || wake.now,
@@ -476,10 +509,16 @@ impl Process {
         }
         let unmerged = running.log.has_unmerged();
         assert!(
-            !unmerged || running.wakes[0].now,
+            !unmerged || running.wakes[0].now || running.ended[0],
             "nobody merges in process {}",
             self.id
         );
+    }
+
+    /// Whether all of its shards have ended.
+    pub fn has_ended(&self) -> bool {
+        let running = self.running.as_ref();
+        running.is_some_and(|running| running.ended.iter().all(|ended| *ended))
     }
 
     /// Shards whose tick is due; otherwise when one is.
@@ -492,6 +531,9 @@ impl Process {
         }
         let mut next = u64::MAX;
         for (shard, wake) in running.wakes.iter().enumerate() {
+            if running.ended[shard] {
+                continue;
+            }
             if wake.now || wake.deadline_us <= now_us {
                 due.push((self.id, shard));
             } else {

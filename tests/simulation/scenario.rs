@@ -7,15 +7,15 @@ use banyan::shard::shared::FailoverState;
 
 use crate::network::{End, Wire};
 use crate::process::{DELAYED, PORT, Process};
-use crate::world::{Role, World};
+use crate::world::{Role, SHUTDOWN, World};
 
 /// What a run is made of.
 #[derive(Clone, Copy)]
 pub struct Plan {
     pub commands: usize,
     pub faults: usize,
-    /// Whether primaries hand their role over with FAILOVER, too.
-    pub hands_over: bool,
+    /// Whether there are orderly changes, too: FAILOVER, and SHUTDOWN SAVE.
+    pub orderly: bool,
 }
 
 /// What a run did.
@@ -33,6 +33,8 @@ pub struct Report {
     pub failovers: usize,
     /// By FAILOVER.
     pub handed_over: usize,
+    /// Starts from a file that a SHUTDOWN saved.
+    pub loads: usize,
 }
 
 const PROCESSES: usize = 5;
@@ -51,7 +53,7 @@ struct Scenario {
     successor: Option<usize>,
     /// The heir to whom the primary hands its role over.
     heir: Option<usize>,
-    hands_over: bool,
+    orderly: bool,
     failovers: usize,
     handed_over: usize,
 }
@@ -84,7 +86,7 @@ impl Scenario {
             partitions: Vec::new(),
             successor: None,
             heir: None,
-            hands_over: false,
+            orderly: false,
             failovers: 0,
             handed_over: 0,
         }
@@ -108,7 +110,7 @@ impl Scenario {
     }
 
     fn work(&mut self, plan: Plan) {
-        self.hands_over = plan.hands_over;
+        self.orderly = plan.orderly;
         let every = plan.commands / (plan.faults + 2);
         while self.world.commands < plan.commands || self.world.faults < plan.faults {
             let before = self.world.now_us;
@@ -238,9 +240,10 @@ impl Scenario {
                     &[22, process as u64],
                 );
             }
+            12 if self.orderly && self.world.rng.one_in(2) => self.shut_down(),
             12 => self.crash_replica(),
             13 => self.replace_primary(true),
-            14 if self.hands_over && self.world.rng.one_in(2) => self.hand_over(),
+            14 if self.orderly && self.world.rng.one_in(2) => self.hand_over(),
             14 => self.replace_primary(false),
             _ => self.reparent(),
         }
@@ -273,15 +276,26 @@ impl Scenario {
         );
     }
 
+    /// A process that runs and neither is the primary nor becomes it.
+    fn pick_replica(&mut self) -> Option<usize> {
+        let process = self.world.rng.below(PROCESSES);
+        let spared = [self.world.primary, self.successor].contains(&Some(process));
+        let runs = self.world.processes[process].running.is_some();
+        (runs && !spared).then_some(process)
+    }
+
     fn crash_replica(&mut self) {
-        let world = &mut self.world;
-        let process = world.rng.below(PROCESSES);
-        let spared = world.primary == Some(process) || self.successor == Some(process);
-        if spared || world.processes[process].running.is_none() {
-            return;
+        if let Some(process) = self.pick_replica() {
+            let back = self.world.now_us + self.world.rng.range(1_000, 1_500_000);
+            self.world.crash(process, back);
         }
-        let back = world.now_us + world.rng.range(1_000, 1_500_000);
-        world.crash(process, back);
+    }
+
+    /// A replica ends in peace, and comes back with what it saved.
+    fn shut_down(&mut self) {
+        if let Some(process) = self.pick_replica().filter(|_| !self.admin_is_busy()) {
+            self.jobs.push_back((process, SHUTDOWN.to_owned()));
+        }
     }
 
     /// The primary hands over to a replica of its own.
@@ -482,6 +496,7 @@ impl Scenario {
             partial_syncs,
             failovers: self.failovers,
             handed_over: self.handed_over,
+            loads: world.processes.iter().map(|process| process.loads).sum(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Virtual time, the scheduler, clients, and the checks that hold at every step.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use banyan::protocol::reply_parser::{ReplyLimits, ReplyParser};
 
@@ -55,6 +56,9 @@ impl Trace {
 
 /// How long a client may wait while nothing is broken, virtual time.
 const STUCK_US: u64 = 60_000_000;
+
+/// The order to end in peace.
+pub const SHUTDOWN: &str = "SHUTDOWN SAVE";
 
 /// Names the simulator's pin in the primary's log.
 const TAP: u64 = u64::MAX;
@@ -183,12 +187,15 @@ impl World {
         );
     }
 
-    /// All its state is lost, all its connections end.
+    /// All its state is lost but for its disk, all its connections end.
     pub fn crash(&mut self, process: usize, restart_us: u64) {
-        self.note(
-            || format!("process {process} crashes"),
-            &[2, process as u64],
-        );
+        for client in &mut self.clients {
+            // This is what it wanted, or the next best.
+            client
+                .job
+                .take_if(|job| *job == (process, SHUTDOWN.to_owned()));
+        }
+        self.note(|| format!("process {process} ends"), &[2, process as u64]);
         self.witness(process);
         let mine = |end: &End| matches!(end, End::Shard { process: p, .. } if *p == process);
         let wires: Vec<Wire> = (self.network.wires())
@@ -332,6 +339,11 @@ impl World {
         let (it, mut around) = self.at(process);
         it.tick(shard, &mut around);
         self.follow_log(process);
+        if self.processes[process].has_ended() {
+            let back = self.now_us + self.rng.range(1_000, 1_500_000);
+            self.crash(process, back);
+            return;
+        }
         if self.rng.one_in(if self.heavy { 64 } else { 8 }) {
             self.compare(process);
         }
@@ -343,10 +355,9 @@ impl World {
             .running
             .as_ref()
             .expect("it just ticked");
-        let is_replica = running
-            .shared
-            .is_replica
-            .load(std::sync::atomic::Ordering::Relaxed);
+        let is_set = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
+        // Before its file is loaded it is nothing yet; whoever comes back here is a replica then.
+        let is_replica = is_set(&running.shared.is_replica) || is_set(&running.shared.loading);
         // In the tick in which it became a replica it may have written before.
         let was_primary = std::mem::replace(&mut self.processes[process].was_primary, !is_replica);
         if is_replica && !was_primary {
@@ -401,18 +412,11 @@ impl World {
             return false;
         }
         let running = it.running.as_ref().expect("what rests runs");
-        if running
-            .shared
-            .loading
-            .load(std::sync::atomic::Ordering::Relaxed)
-        {
+        if running.shared.loading.load(Ordering::Relaxed) {
             // Nobody is shown anything of it.
             return false;
         }
-        let is_replica = running
-            .shared
-            .is_replica
-            .load(std::sync::atomic::Ordering::Relaxed);
+        let is_replica = running.shared.is_replica.load(Ordering::Relaxed);
         let merged = running.log.lock();
         let offset = match (is_replica, running.nodes[0].settled_offset()) {
             (false, _) => Some(merged.end()),
