@@ -466,14 +466,6 @@ impl Process {
         }
     }
 
-    /// Whom it follows at this moment.
-    pub fn follows(&self) -> Option<usize> {
-        let running = self.running.as_ref()?;
-        let merged = running.log.lock();
-        let upstream = merged.upstream.as_ref()?;
-        Some(usize::from(upstream.port - PORT))
-    }
-
     /// Ticks one shard.
     pub fn tick(&mut self, shard: usize, around: &mut Around<'_>) {
         let running = self.running.as_mut().expect("only what runs is called");

@@ -687,13 +687,11 @@ impl World {
         let Some(offset) = lineage.offset_of_set(name.as_bytes(), value.as_bytes()) else {
             return;
         };
-        let children = (self.processes.iter())
-            // An order to follow another may not have arrived yet.
-            .filter(|process| {
-                process.upstream == Some(primary) || process.follows() == Some(primary)
-            })
+        let others = (self.processes.iter())
+            // Whoever has been sent to another parent meanwhile still has what it acknowledged.
+            .filter(|process| process.id != primary)
             .filter_map(|process| self.reached(process.id));
-        let all = children.chain(self.witnesses.iter().cloned());
+        let all = others.chain(self.witnesses.iter().cloned());
         let reached = all
             .filter(|(id, at)| *id == self.lineage && *at >= offset)
             .count();
