@@ -16,6 +16,7 @@ use super::coordinator::{Place, Replica};
 use super::delay::DELAY_PIN;
 use super::dump_file::DumpFile;
 use super::feeds::pin_token;
+use super::log::Merged;
 use super::message::{Fragment, Message, Step, SyncRequest};
 use crate::keyspace::Progress;
 use crate::persistence::rdb::{Framer, Preamble, ReplicationInfo};
@@ -266,8 +267,21 @@ impl Node {
         true
     }
 
-    /// Where the stream stands at the cut: replication id, offset and selected database.
-    fn cut_position(&mut self) -> (String, u64, Option<usize>) {
+    /// Where the stream stands of which the dataset is the outcome.
+    pub(super) fn position(&self, merged: &Merged) -> ReplicationInfo {
+        let applier = self.link.as_ref().map(|link| &link.applier);
+        // What a delayed replica holds back is in its log, not in its dataset.
+        let applied = applier.filter(|_| self.delay.active);
+        let own_db = merged.db.map(|db| db as usize);
+        ReplicationInfo {
+            selected_db: applier.map_or(own_db, |applier| Some(applier.whole_db())),
+            id: merged.replid.clone(),
+            offset: applied.map_or(merged.end(), |applier| applier.applied),
+        }
+    }
+
+    /// The position at the cut, which replicas are about to be told.
+    fn cut_position(&mut self) -> ReplicationInfo {
         let mut merged = self.log.merge();
         merged.sync_full += self.coordinator.sync.waiting.len() as u64;
         let shared = &self.shard.shared;
@@ -275,12 +289,7 @@ impl Node {
             // The replicas that come know no database: SELECT comes first.
             merged.db = None;
         }
-        let own = merged.db.map(|db| db as usize);
-        let db = (self.link.as_ref()).map_or(own, |link| Some(link.applier.whole_db()));
-        // What a delayed replica holds back is in its log, not in its dataset.
-        let link = self.link.as_ref().filter(|_| self.delay.active);
-        let offset = link.map_or(merged.end(), |link| link.applier.applied);
-        (merged.replid.clone(), offset, db)
+        self.position(&merged)
     }
 
     /// A delayed replica's dataset is older than its log. Whether the log reaches back to it, so
@@ -310,7 +319,8 @@ impl Node {
         let now_ms = self.shard.now.unix_ms;
         let mut mark = [0; 40];
         mark.copy_from_slice(self.fresh_id().as_bytes());
-        let (replid, offset, db) = self.cut_position();
+        let position = self.cut_position();
+        let (replid, offset) = (position.id.clone(), position.offset);
         let sync = &mut self.coordinator.sync;
         let epoch = sync.epoch;
         sync.phase = Phase::Streaming;
@@ -332,11 +342,7 @@ impl Node {
         if let Some(file) = &sync.file {
             shell.spool(file.number, Spool::Create);
         }
-        let head = self.begin_frame(Some(ReplicationInfo {
-            selected_db: db,
-            id: replid.clone(),
-            offset,
-        }));
+        let head = self.begin_frame(Some(position));
         let sync = &self.coordinator.sync;
         tracing::info!(members = sync.members.len(), offset, "full sync begins");
         self.tell_members(&replid, offset, !straight);

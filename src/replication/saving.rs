@@ -45,16 +45,11 @@ impl Node {
         if !merged.enabled {
             return None;
         }
-        let applier = self.link.as_ref().map(|link| &link.applier);
-        // What a delayed replica holds back is in its log, not in its dataset.
-        let applied = applier.filter(|_| self.delay.active);
-        let own_db = merged.db.map(|db| db as usize);
-        let db = applier.map_or(own_db, |applier| Some(applier.whole_db()));
+        let position = self.position(&merged);
         Some(ReplicationInfo {
             // Of a stream that selects its database first any will do, but there must be one.
-            selected_db: Some(db.unwrap_or(0)),
-            id: merged.replid.clone(),
-            offset: applied.map_or(merged.end(), |applier| applier.applied),
+            selected_db: Some(position.selected_db.unwrap_or(0)),
+            ..position
         })
     }
 

@@ -30,16 +30,20 @@ fn run_late(loading: bool, command: &str) -> [String; 3] {
     [late, exec, piped].map(|conn| String::from_utf8(world.take(conn)).expect("text"))
 }
 
+fn assert_refused([late, exec, piped]: [String; 3], text: &str) {
+    assert_eq!(late, format!("-{text}"));
+    assert_eq!(
+        exec,
+        format!("-EXECABORT Transaction discarded because of: {text}")
+    );
+    assert_eq!(piped, format!("-{text}").repeat(2));
+}
+
 #[test]
 fn a_read_that_comes_late_to_a_dataset_that_is_replaced_is_told_so() {
     let loading = "LOADING Redis is loading the dataset in memory\r\n";
     let [late, exec, piped] = run_late(true, "GET KEY");
-    assert_eq!(late, format!("-{loading}"));
-    assert_eq!(
-        exec,
-        format!("-EXECABORT Transaction discarded because of: {loading}")
-    );
-    assert_eq!(piped, format!("-{loading}").repeat(2));
+    assert_refused([late, exec, piped], loading);
     // On a replica that does not load it is answered.
     let [late, exec, piped] = run_late(false, "GET KEY");
     assert_eq!(
@@ -53,12 +57,6 @@ fn a_read_that_comes_late_to_a_dataset_that_is_replaced_is_told_so() {
 fn a_write_that_comes_late_to_a_replica_changes_nothing() {
     let readonly = "READONLY You can't write against a read only replica.\r\n";
     for loading in [false, true] {
-        let [late, exec, piped] = run_late(loading, "INCR KEY");
-        assert_eq!(late, format!("-{readonly}"));
-        assert_eq!(
-            exec,
-            format!("-EXECABORT Transaction discarded because of: {readonly}")
-        );
-        assert_eq!(piped, format!("-{readonly}").repeat(2));
+        assert_refused(run_late(loading, "INCR KEY"), readonly);
     }
 }

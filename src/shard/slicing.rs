@@ -19,30 +19,45 @@ const AHEAD_BYTES: usize = 128 * 1024;
 /// The keys that are held.
 #[derive(Default)]
 pub(super) struct Slicing {
-    held: Vec<(Box<[u8]>, TxId)>,
+    /// With their locks; `None` under a barrier that serves for it.
+    held: Vec<(Box<[u8]>, Option<TxId>)>,
     last: TxId,
-    /// A barrier is held until the snapshot is done: nothing changes, and no lock is to be had.
+    /// A barrier is held until the snapshot is done, or given up: meanwhile nothing changes, and no
+    /// lock is to be had.
     frozen: bool,
 }
 
 impl Slicing {
     /// Locks a key against changes, if nobody holds it or waits for it in another way.
     fn hold(&mut self, locks: &mut Locks, key: &[u8]) -> bool {
+        let lock = self.lock(locks, key);
+        let holds = lock.is_some() || self.frozen;
+        if holds {
+            self.held.push((key.into(), lock));
+        }
+        holds
+    }
+
+    /// Whether a key is held. If the barrier that served for its lock is gone, it is locked now.
+    fn holds(&mut self, locks: &mut Locks, key: &[u8]) -> bool {
+        let place = self.held.iter().position(|(held, _)| **held == *key);
+        if let Some(place) = place
+            && self.held[place].1.is_none()
+        {
+            self.held[place].1 = self.lock(locks, key);
+        }
+        place.is_some()
+    }
+
+    fn lock(&mut self, locks: &mut Locks, key: &[u8]) -> Option<TxId> {
         self.last += 1;
         let id = self.last;
         assert!(id < super::shared::FIRST_TX, "ids of this kind never end");
-        if self.frozen {
-            self.held.push((key.into(), id));
-            return true;
-        }
         let claim = Claim::Keys(std::iter::once((locks.name(key), Mode::Shared)).collect());
         match locks.claim(id, claim) {
-            Verdict::Granted => {
-                self.held.push((key.into(), id));
-                true
-            }
+            Verdict::Granted => Some(id),
             Verdict::Queued => unreachable!("it is the oldest, so it waits for nobody"),
-            Verdict::Refused => false,
+            Verdict::Refused => None,
         }
     }
 }
@@ -85,8 +100,8 @@ impl Shard {
         self.keyspace.abort_snapshot();
         self.keyspace.take_released();
         let held = std::mem::take(&mut self.slicing.held);
-        for (_, id) in &held {
-            self.locks.release(*id);
+        for id in held.iter().filter_map(|(_, lock)| *lock) {
+            self.locks.release(id);
         }
         if !held.is_empty() {
             self.unlock(shell);
@@ -98,8 +113,9 @@ impl Shard {
         for key in &released {
             let place = self.slicing.held.iter().position(|(held, _)| held == key);
             let place = place.expect("only held keys are released");
-            let (_, id) = self.slicing.held.swap_remove(place);
-            self.locks.release(id);
+            if let (_, Some(id)) = self.slicing.held.swap_remove(place) {
+                self.locks.release(id);
+            }
         }
         if !released.is_empty() {
             self.unlock(shell);
@@ -131,7 +147,7 @@ impl Shard {
         if !self.keyspace.wants_slices(db, key, writes, now_ms) {
             return false;
         }
-        if self.slicing.held.iter().any(|(held, _)| **held == *key) {
+        if self.slicing.holds(&mut self.locks, key) {
             return true;
         }
         let held = self.slicing.hold(&mut self.locks, key);

@@ -241,6 +241,41 @@ fn a_damaged_file_ends_the_start_and_stays() {
     assert!(server.client().call("DBSIZE").int() > 0);
 }
 
+/// The save fails at its first block, while large values are being serialised, and writes to them
+/// wait.
+#[test]
+fn large_values_may_be_changed_once_they_could_not_be_saved() {
+    const FIELDS: usize = 20_000;
+    for shards in [1, 3] {
+        let server = banyan(shards, &[]);
+        let mut client = server.client();
+        let keys = ["a", "b", "c", "d"];
+        for key in keys {
+            let fields = (0..FIELDS).flat_map(|at| [format!("f{at}"), "x".repeat(100)]);
+            let head = ["HSET".to_owned(), key.to_owned()];
+            client.run(&head.into_iter().chain(fields).collect::<Vec<_>>());
+        }
+        let unfinished = format!("temp-{}.rdb", server.pid());
+        fs::create_dir(server.dir().join(unfinished)).expect("a directory");
+        for round in 0..5 {
+            let mut writers = keys.map(|_| server.client());
+            let shutdown = b"*2\r\n$8\r\nSHUTDOWN\r\n$4\r\nSAVE\r\n";
+            client.send(shutdown).expect("a short request");
+            for (writer, key) in writers.iter_mut().zip(keys) {
+                let write = format!("HSET {key} f0 {round}\r\n");
+                writer.send(write.as_bytes()).expect("a short request");
+            }
+            let failed = client.read().expect("an answer");
+            assert_eq!(failed.text(), "ERR Errors trying to SHUTDOWN. Check logs.");
+            for (writer, key) in writers.iter_mut().zip(keys) {
+                assert_eq!(writer.read().expect("an answer"), Value::Int(0));
+                let seen = client.call(&format!("HGET {key} f0"));
+                assert_eq!(seen.text(), round.to_string());
+            }
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_saved_does_not_end_the_server_unless_forced() {
     let primary = redis(BACKLOG);
